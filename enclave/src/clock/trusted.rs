@@ -31,7 +31,7 @@ const MAX_SYNC_AGE: Duration = Duration::from_secs(60);
 const MAX_CALL_DURATION: Duration = pause_detector::MIN_LONG_PAUSE;
 
 /// Longest time that a request waits for a synchronization: two calls of the NSM.
-const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(2);
+const SYNC_WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum offset of the system clock before it is reported, in milliseconds.
 const MAX_OFFSET_MS: i64 = 2000;
@@ -182,7 +182,7 @@ impl<C: Clock> TrustedClock<C> {
     /// # Errors
     /// Fails if the synchronization fails or takes too long.
     pub(crate) async fn wait_until_trusted(&self) -> Result<(), ClockFault> {
-        let confirmed = async {
+        let trusted = async {
             loop {
                 // Registered before the check, so that no notification is missed.
                 let mut sync_finished = pin!(self.sync_finished.notified());
@@ -193,8 +193,8 @@ impl<C: Clock> TrustedClock<C> {
                 }
             }
         };
-        let deadline = Deadline::after(CONFIRMATION_TIMEOUT, self.pauses);
-        deadline.bound(confirmed).await.unwrap_or_else(|_| self.check())
+        let deadline = Deadline::after(SYNC_WAIT_TIMEOUT, self.pauses);
+        deadline.bound(trusted).await.unwrap_or_else(|_| self.check())
     }
 
     /// Returns whether a synchronization failed and this process was not paused since.

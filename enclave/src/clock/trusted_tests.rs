@@ -188,11 +188,11 @@ async fn is_trusted_after_a_pause_once_synchronized() {
     assert_eq!(clock.check(), Err(ClockFault::Paused));
     assert!(clock.sync_due() <= Instant::now());
     let syncs = async {
-        tokio::time::sleep(CONFIRMATION_TIMEOUT - Duration::from_millis(1)).await;
+        tokio::time::sleep(SYNC_WAIT_TIMEOUT - Duration::from_millis(1)).await;
         machine.synchronize(&clock);
     };
-    let (confirmed, ()) = tokio::join!(clock.wait_until_trusted(), syncs);
-    assert_eq!((confirmed, clock.check()), (Ok(()), Ok(())));
+    let (result, ()) = tokio::join!(clock.wait_until_trusted(), syncs);
+    assert_eq!((result, clock.check()), (Ok(()), Ok(())));
     assert_eq!(clock.now(), UnixMillis::new(1_000_000 + HOUR_MS));
     assert!(clock.sync_due() > Instant::now());
 }
@@ -208,7 +208,7 @@ async fn waits_for_sync_until_failure_or_timeout() {
         }
         let start = tokio::time::Instant::now();
         assert_eq!(clock.wait_until_trusted().await, Err(fault));
-        assert_eq!(start.elapsed().as_secs(), CONFIRMATION_TIMEOUT.as_secs());
+        assert_eq!(start.elapsed().as_secs(), SYNC_WAIT_TIMEOUT.as_secs());
         // After a failure, nothing is left to wait for.
         let start = tokio::time::Instant::now();
         let fails = async { clock.record_sync_failure() };
