@@ -101,7 +101,7 @@ impl PauseDetector {
     }
 
     /// Returns the last pause that the thread recorded. The most recent pause may be missing for a moment,
-    /// which is harmless at the begin of a wait.
+    /// which is harmless at the start of a wait.
     pub(crate) fn last_noticed(&self) -> PauseId {
         PauseId(self.last_pause.load(Ordering::Acquire))
     }

@@ -51,7 +51,7 @@ pub(crate) struct TrustedClock<C> {
 /// The last synchronization.
 #[derive(Clone, Copy, Debug)]
 struct LastSync {
-    /// Begin of the last successful synchronization.
+    /// Start of the last successful synchronization.
     at: Instant,
     /// Last long pause before that time.
     pause: PauseId,

@@ -133,7 +133,7 @@ impl NsmCalls {
 }
 
 impl NsmCall {
-    /// Counts the begin of a call.
+    /// Counts the start of a call.
     pub(super) fn begin(&self) {
         self.calls.inc();
     }

@@ -54,7 +54,7 @@ struct State<B, F, T> {
 pub(super) enum DeviceStatus<F> {
     /// The device works.
     Working,
-    /// The last block failed or was late. The next block ends the fault.
+    /// The last block or synchronization failed or was late. The next block ends the fault.
     Faulty(F),
     /// Only a restart ends the fault.
     Latched(F),

@@ -17,6 +17,7 @@ pub(super) struct CallMonitor {
     limit: Duration,
     pauses: &'static PauseDetector,
     state: Mutex<State>,
+    /// Notified when the monitor is stopped.
     finished: Condvar,
     /// Reaction to a call that took too long. It runs once.
     on_timeout: Mutex<Option<OnTimeout>>,
@@ -27,6 +28,7 @@ type OnTimeout = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Copy, Debug)]
 enum State {
     Idle,
+    /// A call that started at this time.
     Calling(Instant),
     Stopped,
 }

@@ -89,7 +89,7 @@ impl ModuleCaller {
         self.end();
     }
 
-    /// Records the begin of a call, and returns false if the tracker is closed.
+    /// Records the start of a call, and returns false if the tracker is closed.
     fn begin(&self) -> bool {
         let mut calls = self.tracker.lock();
         calls.begin(self.slot, Instant::now());
@@ -104,7 +104,7 @@ impl ModuleCaller {
 /// The records of a call tracker.
 #[derive(Debug, Default)]
 struct Calls {
-    /// Begin of the current call in each slot.
+    /// Start of the current call in each slot.
     began: [Option<Instant>; WORKERS + 1],
     /// Time when any call returned last.
     returned: Option<Instant>,

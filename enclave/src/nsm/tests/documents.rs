@@ -60,7 +60,7 @@ async fn latched_fault_ends_document_requests() {
 }
 
 /// Returns an NSM whose first call after the start blocks until the sender is dropped, and a flag that
-/// shows the begin of that call.
+/// shows the start of that call.
 fn blocking_nsm(response: fn() -> CallResult) -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (hold, held) = mpsc::channel::<()>();
     let begun = Arc::new(AtomicBool::new(false));
