@@ -81,7 +81,7 @@ fn exits_on_a_simulator_configuration() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     // Built together with the simulator it knows what it will not do; by itself, not even that.
     let expected = match cfg!(feature = "simulator") {
-        true => "[simulator] is for enclave-simulator: remove it",
+        true => "[simulator] is only for enclave-simulator: remove it",
         false => "unknown field `simulator`",
     };
     assert!(stderr.contains(expected), "{stderr}");
@@ -124,7 +124,7 @@ fn missing_listen_address_names_all_three_settings() {
     let output = enclave(&["--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let stderr = text(&output.stderr);
-    for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "listen under [server]"] {
+    for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "[server] listen"] {
         assert!(stderr.contains(way), "{stderr}");
     }
 }

@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-const EXPECTED: &str = "a secret must be a string that is not empty";
+const EXPECTED: &str = "a secret must be a non-empty string";
 
 struct SecretVisitor;
 
@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for SecretVisitor {
     type Value = Secret;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a string that is not empty")
+        formatter.write_str("a non-empty string")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Secret, E> {

@@ -37,7 +37,7 @@ struct CredentialEntry {
 
 /// Two credentials with one access key id.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("numbers {first} and {second} have the same access_key_id")]
+#[error("numbers {first} and {second} have the same access_key_id: remove one of them")]
 pub struct DuplicateAccessKey {
     /// Counted from 1, and so is the other. Not the id: it may be the secret, misplaced.
     pub first: usize,

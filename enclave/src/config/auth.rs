@@ -87,27 +87,33 @@ fn check_region(region: &str) -> Result<(), InvalidAuth> {
 #[derive(Debug, Error)]
 pub enum InvalidAuth {
     /// SigV4 without a region.
-    #[error("[auth] region is missing: clients sign for one, so name it, such as \"eu-west-1\"")]
+    #[error(
+        "[auth] region is missing: set it to the region that clients sign for, such as \
+         \"eu-west-1\""
+    )]
     NoRegion,
     /// A region that no client can sign for.
-    #[error("[auth] region must be lower-case letters, digits and hyphens, such as \"eu-west-1\"")]
+    #[error(
+        "[auth] region is invalid: use lower-case letters, digits and hyphens, such as \
+         \"eu-west-1\""
+    )]
     Region,
     /// SigV4 without a credential.
     #[error(
-        "[auth] mode is \"sigv4\" and there is no [[credential]], so nobody could call: add one, \
-         with access_key_id, secret_access_key, principal and policies"
+        "[auth] mode is \"sigv4\", but there is no [[credential]], so every request would be \
+         rejected: add one, with access_key_id, secret_access_key, principal and policies"
     )]
     NoCredential,
     /// Credentials without SigV4, which would have no effect.
     #[error(
-        "there is a [[credential]], but [auth] mode is \"none\", so everybody would be answered: \
-         write mode = \"sigv4\" under [auth], or remove it"
+        "[auth] mode is \"none\", so a [[credential]] has no effect: write mode = \"sigv4\" under \
+         [auth], or remove it"
     )]
     UnusedCredential,
     /// Production that answers unauthenticated callers in the clear.
     #[error(
-        "[auth] mode is \"none\", so everybody is answered: in production that needs \
-         require = true under [recipient], or mode = \"sigv4\""
+        "[auth] mode is \"none\" accepts unauthenticated callers, which in production needs \
+         require = true under [recipient]: write that, or mode = \"sigv4\""
     )]
     OpenToAll,
     /// A credential that cannot be used. The message does not repeat its access key, which may be

@@ -132,9 +132,7 @@ impl ConfigBundle {
         for name in fields.files.iter().copied().chain(secret_names) {
             if !files.contains_key(name) {
                 let bytes = match name {
-                    TOML_NAME | SALT_NAME => {
-                        Err(invalid("it has its own place in a configuration"))
-                    }
+                    TOML_NAME | SALT_NAME => Err(invalid("the name is reserved")),
                     name if archive::is_name(name) => open(name),
                     _ => Err(invalid(NAME_RULE)),
                 };
@@ -187,7 +185,9 @@ impl ConfigBundle {
         match found {
             Some(Ok(bytes)) => Ok(bytes),
             Some(Err(error)) => Err(copy_error(error)),
-            None => Err(io::Error::new(ErrorKind::NotFound, "not among the configuration's files")),
+            None => {
+                Err(io::Error::new(ErrorKind::NotFound, "it is not a file of the configuration"))
+            }
         }
     }
 }

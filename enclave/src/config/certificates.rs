@@ -41,17 +41,18 @@ pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidCertificate {
     /// A section without an end, or with other content than base64.
-    #[error("it is not PEM")]
+    #[error("it is not valid PEM")]
     NotPem,
     /// No certificate.
-    #[error("it holds no CERTIFICATE section: write the certificate in PEM")]
+    #[error("it contains no CERTIFICATE section: write the certificate in PEM")]
     Absent,
     /// A first certificate that is not X.509, version 3.
-    #[error("its first certificate cannot be read")]
+    #[error("its first certificate is not a valid X.509 v3 certificate")]
     Unreadable,
     /// A private key, which would be published with the certificates.
     #[error(
-        "it holds a private key as well, which would be published with it: move that to a file of its own"
+        "it contains a private key, which would be published with the certificates: move the key \
+         to another file"
     )]
     HoldsKey,
 }

@@ -36,7 +36,10 @@ pub(super) struct CredentialTable {
 pub(super) struct ExpiryTime(pub(super) UnixMillis);
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a time such as 2027-01-31T12:00:00Z, with its offset")]
+#[serde(
+    untagged,
+    expecting = "expected a time with an offset from UTC, such as 2027-01-31T12:00:00Z"
+)]
 enum RawTime {
     Datetime(Datetime),
     Text(String),
@@ -50,7 +53,9 @@ impl<'de> Deserialize<'de> for ExpiryTime {
         };
         // The message does not repeat the text, which may be a misplaced secret.
         UnixMillis::from_rfc3339(&text).map(Self).ok_or_else(|| {
-            de::Error::custom("expected a time such as 2027-01-31T12:00:00Z, with its offset")
+            de::Error::custom(
+                "expected a time with an offset from UTC, such as 2027-01-31T12:00:00Z",
+            )
         })
     }
 }
@@ -163,12 +168,12 @@ impl<'a> PrincipalRegistry<'a> {
 #[derive(Debug, Error)]
 pub enum InvalidCredential {
     /// An access key ID that no client sends.
-    #[error("access_key_id must be 1 to 128 letters, digits and underscores")]
+    #[error("access_key_id is invalid: use 1 to 128 letters, digits and underscores")]
     AccessKeyId,
     /// A session token that no client can send.
     #[error(
-        "session_token must be what a header can carry: visible ASCII, no space at either end, \
-         less than 16384 bytes"
+        "session_token cannot be sent in a header: use at most 8192 bytes of printable ASCII, \
+         without a space at either end"
     )]
     SessionToken,
     /// A principal that is not an ARN of one.
@@ -176,8 +181,8 @@ pub enum InvalidCredential {
     Principal(#[from] InvalidPrincipal),
     /// Another credential gives the same principal other policies.
     #[error(
-        "number {other} gives {arn} other policies: policies belong to a principal, so list the \
-         same files"
+        "number {other} lists other policies for {arn}: policies belong to the principal, so list \
+         the same files in both"
     )]
     OtherPolicies {
         /// The ARN of the principal.

@@ -89,12 +89,12 @@ fn is_of_another_host(address: SocketAddr) -> bool {
 pub enum InvalidEgress {
     /// An egress route outside an enclave.
     #[error(
-        "[[egress]] is for an enclave, which has no network of its own: remove it, and what it leads \
-         to is reached directly"
+        "[[egress]] is only for an enclave, which has no network interface: remove it, because \
+         the simulator connects directly"
     )]
     InDevelopment,
     /// Too many routes.
-    #[error("[[egress]] is there more than {most} times: at most that many routes are opened")]
+    #[error("there are more than {most} [[egress]] tables: remove some")]
     TooManyRoutes {
         /// The maximum number of routes.
         most: usize,
@@ -114,32 +114,32 @@ pub enum InvalidEgress {
 pub enum InvalidRoute {
     /// Not an address and a port. Names cannot be resolved in an enclave.
     #[error(
-        "address must be an IP address and a port, such as \"10.0.1.5:2223\" or \
-         \"[fd00::5]:2223\": an enclave can resolve no name"
+        "address is invalid: use an IP address and a port, such as \"10.0.1.5:2223\" or \
+         \"[fd00::5]:2223\", because an enclave cannot resolve names"
     )]
     Address,
     /// Port 0.
-    #[error("address has port 0, where nobody listens: write the one of the module, such as 2223")]
+    #[error("address has port 0: use the port of the HSM, such as 2223")]
     Port,
     /// Not the address of a single other host.
     #[error(
-        "address is that of no single other host: a loopback, unspecified, broadcast, multicast, \
-         link-local or IPv4-mapped address has no route"
+        "address is not of one remote host: use no loopback, unspecified, broadcast, multicast, \
+         link-local or IPv4-mapped address"
     )]
     Host,
     /// An address that two routes have.
-    #[error("address is that of number {other}: remove one")]
+    #[error("address is the same as in number {other}: remove one of them")]
     DuplicateAddress {
         /// The number of the other entry, from 1.
         other: usize,
     },
     /// The heartbeat port of nitro-cli.
-    #[error("parent_port {HEARTBEAT_PORT} is where nitro-cli waits for heartbeats: choose another")]
+    #[error("parent_port {HEARTBEAT_PORT} is the heartbeat port of nitro-cli: choose another")]
     Heartbeat,
     /// A parent port that two routes have.
     #[error(
-        "parent_port is that of number {other}, so both would lead to one module: give each a port \
-         of its own"
+        "parent_port is the same as in number {other}, so both routes would reach one host: use a \
+         different port for each"
     )]
     DuplicatePort {
         /// The number of the other entry, from 1.

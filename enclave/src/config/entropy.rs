@@ -88,7 +88,7 @@ fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntr
     let blocks = u128::try_from(prefetch).unwrap_or(u128::MAX).saturating_mul(1000);
     match blocks <= MAX_IDLE_RATE * max_age.as_millis() {
         true => Ok(()),
-        false => Err(InvalidEntropy::IdleRate),
+        false => Err(InvalidEntropy::IdleRate { prefetch, max_age_ms: max_age.as_millis() }),
     }
 }
 
@@ -97,14 +97,19 @@ fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntr
 pub enum InvalidEntropy {
     /// Reseed intervals with a mode that reseeds for each answer.
     #[error(
-        "[entropy] reseed_requests and reseed_interval_ms need reseed = \"interval\": \
-         without it every answer has entropy of its own"
+        "[entropy] reseed_requests and reseed_interval_ms have no effect with reseed = \
+         \"per-request\": write reseed = \"interval\", or remove them"
     )]
     UnusedReseedInterval,
     /// More blocks per second than an idle service may request.
     #[error(
-        "[entropy] prefetch blocks every max_age_ms would keep an idle NSM busy: at most 100 a second, \
-         so make prefetch smaller or max_age_ms longer"
+        "[entropy] with prefetch = {prefetch} and max_age_ms = {max_age_ms} an idle service would \
+         request more than {MAX_IDLE_RATE} blocks a second: decrease prefetch or increase max_age_ms"
     )]
-    IdleRate,
+    IdleRate {
+        /// The number of blocks kept ready.
+        prefetch: usize,
+        /// The maximum age of a block, in milliseconds.
+        max_age_ms: u128,
+    },
 }

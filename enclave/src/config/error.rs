@@ -26,9 +26,9 @@ use super::trust::InvalidTrust;
 pub enum ConfigError {
     /// Production without a file.
     #[error(
-        "there is no configuration: give --config FILE, with region under [auth] and a \
-         [[credential]], or --config-from-parent PORT; on a laptop, run enclave-simulator, which \
-         needs none"
+        "there is no configuration: pass --config FILE, with [auth] region and a [[credential]], \
+         or --config-from-parent PORT; for development, run enclave-simulator, which needs no \
+         configuration"
     )]
     NoFile,
     /// A table `[server]`, or arguments in its place, that cannot be used.
@@ -80,17 +80,20 @@ pub enum ValidationError {
     Simulator(#[from] InvalidSimulator),
     /// Secrets without a salt, which could be guessed from their measurement.
     #[error(
-        "there is no file salt beside it, without which its secrets could be guessed from PCR17: make \
-         one with head -c 32 /dev/urandom >salt, and keep it as secret as they are"
+        "there is no file salt beside it, and without a salt its secrets could be guessed from \
+         PCR17: create it with head -c 32 /dev/urandom >salt, and keep it secret"
     )]
     NoSalt,
     /// Secrets or files without a key that names them.
     #[error(
-        "[[credential]], [trust], [tls] or [[key_store]] is written as a list of values: write each \
-         with its key, by which secrets are told from what is measured in PCR16"
+        "[[credential]], [trust], [tls] or [[key_store]] is written as a list of values, in which \
+         secrets cannot be recognized: write each value with its key"
     )]
     TableWithoutKeys,
     /// The system has no randomness.
-    #[error("the system gives no random bytes to salt the measurement of its secrets with")]
+    #[error(
+        "cannot salt the measurement of its secrets: the random number generator of the system \
+         failed"
+    )]
     NoRandomness,
 }

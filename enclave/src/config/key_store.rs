@@ -228,7 +228,7 @@ impl KeyStoreTable {
 #[derive(Debug, Error)]
 pub enum InvalidKeyStores {
     /// More than the limit, because each key store takes threads of its own.
-    #[error("there are more than 100 [[key_store]]: remove some")]
+    #[error("there are more than 100 [[key_store]] tables: remove some")]
     TooMany,
     /// A key store that cannot be.
     #[error("[[key_store]] number {number}: {reason}")]

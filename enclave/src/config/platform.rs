@@ -31,6 +31,9 @@ impl PlatformTable {
 #[derive(Debug, Error)]
 pub enum InvalidPlatform {
     /// An empty list of clocksources.
-    #[error("[platform] clocksources must name at least one, such as \"kvm-clock\"")]
+    #[error(
+        "[platform] clocksources is empty or contains an empty name: list at least one, such as \
+         \"kvm-clock\""
+    )]
     NoClocksource,
 }

@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for MaxAgeValue {
             type Value = MaxAgeValue;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("seconds, at least 1, or \"chain\"")
+                formatter.write_str("a number of seconds from 1, or \"chain\"")
             }
 
             fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<MaxAgeValue, E> {
@@ -120,8 +120,8 @@ pub enum InvalidRecipient {
     /// `attested-tls` with TLS whose key no document attests.
     #[error(
         "[recipient] plaintext is \"attested-tls\", but [tls] mode is \"provided\", whose key no \
-         document attests: write plaintext = \"never\" to refuse requests without a Recipient, \
-         plaintext = \"always\" to answer them, or [tls] mode = \"attested\""
+         document attests: write plaintext = \"never\" to deny requests without a Recipient, \
+         plaintext = \"always\" to allow them, or [tls] mode = \"attested\""
     )]
     ProvidedTlsIsNotAttested,
     /// An entry that is not a measurement, or that must not be required.

@@ -116,9 +116,8 @@ impl<'de, T: ParsedText> Deserialize<'de> for FromText<T> {
 pub enum InvalidServer {
     /// No endpoint for clients.
     #[error(
-        "there is no address to listen on: give --listen ENDPOINT, or ENCLAVE_LISTEN in the \
-         environment, or listen under [server] in the configuration, such as \
-         \"vsock:4294967295:5000\""
+        "there is no endpoint to listen on: pass --listen ENDPOINT, or set ENCLAVE_LISTEN or \
+         [server] listen, such as \"vsock:4294967295:5000\""
     )]
     NoListen,
     /// An endpoint that log lines cannot be sent to.

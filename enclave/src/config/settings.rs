@@ -73,7 +73,7 @@ impl Settings {
     pub(crate) fn announce(&self, now: UnixMillis) {
         match &self.authenticator {
             Authenticator::None => {
-                tracing::warn!("[auth] mode is \"none\": whoever reaches this service is answered");
+                tracing::warn!("[auth] mode is \"none\": unauthenticated callers are accepted");
             }
             Authenticator::SigV4(sigv4) => {
                 let (region, credentials) = (sigv4.region(), sigv4.number_of_credentials());

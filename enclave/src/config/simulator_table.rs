@@ -124,9 +124,9 @@ impl<'de> Deserialize<'de> for Latency {
 #[derive(Debug, Error)]
 pub enum InvalidSimulator {
     /// The begin of a fault without the fault.
-    #[error("[simulator.nsm] after says when a fault begins: name the fault as well")]
+    #[error("[simulator.nsm] after has no effect without fault: set fault, or remove after")]
     AfterWithoutFault,
     /// A simulated module in production.
-    #[error("[simulator] is for enclave-simulator: remove it")]
+    #[error("[simulator] is only for enclave-simulator: remove it")]
     InProduction,
 }

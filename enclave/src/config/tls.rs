@@ -126,38 +126,36 @@ fn certified_key(
 pub enum InvalidTls {
     /// Keys without a mode.
     #[error(
-        "mode is missing, so that there would be no TLS: write mode = \"attested\" beside names, or \
-         mode = \"provided\" beside certificate and private_key"
+        "mode is missing, so TLS would be off: write mode = \"attested\" with names, or mode = \
+         \"provided\" with certificate and private_key"
     )]
     NoMode,
     /// Names with a mode that does not use them.
-    #[error("names are for mode \"attested\": write that mode, or remove them")]
+    #[error("names needs mode \"attested\": write that mode, or remove names")]
     UnusedNames,
     /// Files with a mode that does not use them.
-    #[error(
-        "certificate and private_key are for mode \"provided\": write that mode, or remove them"
-    )]
+    #[error("certificate and private_key need mode \"provided\": write that mode, or remove them")]
     UnusedFiles,
     /// No name to make certificates for.
     #[error(
-        "mode \"attested\" needs names: list those by which clients reach this service, such as \
-         names = [\"localhost\"]"
+        "mode \"attested\" needs names: list the names that clients connect to, such as names = \
+         [\"localhost\"]"
     )]
     NoNames,
     /// Too many names.
-    #[error("names has more than {MAX_NAMES} entries: list fewer")]
+    #[error("names has more than {MAX_NAMES} entries: remove some")]
     TooManyNames,
     /// A name that no certificate can have.
     #[error(
-        "names, entry {number}: it is neither a DNS name nor an IP address: write one such as \
-         \"localhost\" or \"10.0.0.5\", without *, a port, or a dot at its end"
+        "names, entry {number}: it is not a DNS name or an IP address: use one such as \
+         \"localhost\" or \"10.0.0.5\", without *, a port, or a final dot"
     )]
     Name {
         /// The number of the entry, from 1.
         number: usize,
     },
     /// A name that two entries have.
-    #[error("names, entry {number}: entry {other} is the same name: remove one")]
+    #[error("names, entry {number}: entry {other} is the same name: remove one of them")]
     DuplicateName {
         /// The number of the entry, from 1.
         number: usize,
@@ -165,7 +163,7 @@ pub enum InvalidTls {
         other: usize,
     },
     /// One of the two files alone, or neither.
-    #[error("mode \"provided\" needs both certificate and private_key: name a PEM file for each")]
+    #[error("mode \"provided\" needs both certificate and private_key: set each to a PEM file")]
     NoFiles,
     /// A file of certificates that cannot be read.
     #[error("certificate: {}: {error}", path.display())]
@@ -191,8 +189,8 @@ pub enum InvalidTls {
     PrivateKey(#[from] InvalidPrivateKey),
     /// The key of another certificate.
     #[error(
-        "private_key is not that of the first certificate in the file that certificate names: the \
-         server's comes first, then its chain"
+        "private_key does not match the first certificate in the file that certificate names: put \
+         the server's certificate first, then its chain"
     )]
     KeyMismatch,
 }

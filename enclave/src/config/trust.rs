@@ -46,7 +46,8 @@ fn add_anchors_of<T: Trust>(
             for sha256 in fingerprints {
                 let sha256 = const_hex::encode(sha256);
                 // The holder of its key can have any answer sealed to a key of its own.
-                tracing::warn!(path = %path.display(), sha256, "a further root is trusted");
+                let path = path.display();
+                tracing::warn!(%path, sha256, "an additional root certificate is trusted");
             }
             Ok(())
         }

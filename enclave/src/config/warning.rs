@@ -105,30 +105,32 @@ impl fmt::Display for ConfigWarning {
         match self {
             Self::NoPolicies { number, arn } => write!(
                 formatter,
-                "[[credential]] number {number}: policies is empty, so {arn} may do nothing"
+                "[[credential]] number {number}: policies is empty, so every request of {arn} is \
+                 denied"
             ),
             Self::CredentialExpires { number, at } => write!(
                 formatter,
-                "[[credential]] number {number}: it expired at {at}, so nobody can call with it"
+                "[[credential]] number {number}: it expired at {at}, so requests that it signs \
+                 are rejected"
             ),
             Self::CertificateExpires { at } => write!(
                 formatter,
-                "[tls] certificate: clients refuse it after {at}: replace it, with the configuration"
+                "[tls] certificate expires at {at}: deploy a configuration with a new one"
             ),
             Self::PinFromEnvironment { number } => write!(
                 formatter,
-                "[[key_store]] number {number}: pin_env: an enclave has no environment but that of its \
-                 image, which whoever has the image can read: write pin_file instead"
+                "[[key_store]] number {number}: pin_env: the environment of an enclave is part of \
+                 its image, where the PIN can be read: use pin_file instead"
             ),
             Self::PlaintextWithoutTls => formatter.write_str(
-                "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent instance and \
-                 the network can read what requests without a Recipient are answered: write plaintext \
-                 = \"attested-tls\" or \"never\" to refuse them",
+                "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent \
+                 instance and the network can read the responses to requests without a Recipient: \
+                 write plaintext = \"attested-tls\" or \"never\" to deny them",
             ),
             Self::PlaintextWithProvidedKey => formatter.write_str(
-                "[recipient] plaintext is \"always\" and [tls] mode is \"provided\": whoever holds the \
-                 configuration, such as the parent instance, can read what requests without a Recipient \
-                 are answered: write plaintext = \"never\" to refuse them",
+                "[recipient] plaintext is \"always\" and [tls] mode is \"provided\": holders of \
+                 the configuration, such as the parent instance, can read the responses to \
+                 requests without a Recipient: write plaintext = \"never\" to deny them",
             ),
         }
     }

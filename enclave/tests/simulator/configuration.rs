@@ -92,7 +92,7 @@ fn missing_listen_address_names_all_three_settings() {
     for config in [None, Some("[server]\nlog_level = \"warn\"\n")] {
         let file = config.map(file);
         let stderr = failure(command(file.as_ref().map(|(_, path)| path.as_str())));
-        for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "listen under [server]"] {
+        for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "[server] listen"] {
             assert!(stderr.contains(way), "{stderr}");
         }
     }

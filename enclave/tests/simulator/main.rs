@@ -86,7 +86,7 @@ fn responds_to_all_callers_without_configuration() {
     stderr.read_to_string(&mut log).unwrap();
     let matching_lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
     assert_eq!(
-        matching_lines("[auth] mode is \"none\": whoever reaches this service is answered"),
+        matching_lines("[auth] mode is \"none\": unauthenticated callers are accepted"),
         1,
         "{log}"
     );

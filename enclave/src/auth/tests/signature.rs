@@ -261,7 +261,10 @@ fn rejects_duplicate_access_key_ids() {
     let other = Credential { access_key_id: "AKIDOTHER".into(), ..credential() };
     let error = SigV4::new(REGION, vec![credential(), other, credential()]).unwrap_err();
     assert_eq!(error, DuplicateAccessKey { first: 1, second: 3 });
-    assert_eq!(error.to_string(), "numbers 1 and 3 have the same access_key_id");
+    assert_eq!(
+        error.to_string(),
+        "numbers 1 and 3 have the same access_key_id: remove one of them"
+    );
 }
 
 #[test]

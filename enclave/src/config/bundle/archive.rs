@@ -26,11 +26,11 @@ pub(in crate::config) type ArchiveFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
 #[derive(Debug, Error)]
 pub enum ArchiveError {
     /// No archive, or one that is cut short.
-    #[error("it is no tar archive: {0}")]
+    #[error("it is not a tar archive: {0}")]
     Tar(#[from] io::Error),
     /// A name that is none for a file here.
     #[error(
-        "{0:?} is no name of a file in it: {NAME_RULE}, or make it with attested-recipient \
+        "{0:?} in it is not a valid file name: {NAME_RULE}, or create it with attested-recipient \
          config-archive"
     )]
     Name(String),
@@ -38,25 +38,25 @@ pub enum ArchiveError {
     #[error("{0:?} in it is longer than 1 MiB")]
     TooLong(String),
     /// One that is not called so.
-    #[error("it is an archive: give it a name that ends in .tar")]
+    #[error("it is a tar archive: give it a name that ends in .tar")]
     Extension,
     /// Without what every configuration has.
-    #[error("it holds no enclave.toml: make it with attested-recipient config-archive")]
+    #[error("it contains no enclave.toml: create it with attested-recipient config-archive")]
     NoToml,
     /// A file that none has.
-    #[error("it holds {0:?}, which its enclave.toml does not name: leave it out")]
+    #[error("it contains {0:?}, which its enclave.toml does not name: remove that file")]
     Unnamed(String),
     /// Another spelling of what it holds.
     #[error(
-        "it is not written as it should be, so that its measurement would not be that of its files: \
-         make it with attested-recipient config-archive"
+        "its encoding is not canonical, so its measurement would differ from that of its files: \
+         create it with attested-recipient config-archive"
     )]
     NotCanonical,
 }
 
 /// What the name of a file must be.
 pub(in crate::config) const NAME_RULE: &str =
-    "write a path below the configuration's folder, of at most 100 bytes, without . and ..";
+    "use a path below the configuration's folder, of at most 100 bytes, without . and ..";
 
 /// Whether `name` is a path below the folder, in the one way of writing it.
 pub(in crate::config) fn is_name(name: &str) -> bool {

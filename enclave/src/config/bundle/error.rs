@@ -39,7 +39,7 @@ pub enum BundleError {
     },
     /// A salt that does not have 32 bytes.
     #[error(
-        "{}: a salt has 32 bytes, and this has not: make a new one with head -c 32 /dev/urandom",
+        "{}: the salt does not have 32 bytes: create a new one with head -c 32 /dev/urandom",
         path.display()
     )]
     Salt {
@@ -48,8 +48,8 @@ pub enum BundleError {
     },
     /// A secret file that PCR16 would measure, and a published configuration would show.
     #[error(
-        "{}: private_key or pin_file names a file that another key names as well, by which it would be \
-         published: give each secret a file of its own",
+        "{}: private_key or pin_file names a file that another key also names, so the secret \
+         would be published: use a separate file for each secret",
         path.display()
     )]
     PublicSecretFile {

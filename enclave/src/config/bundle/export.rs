@@ -60,7 +60,9 @@ impl ConfigBundle {
     fn encode(&self, files: &ArchiveFiles<'_>) -> Result<Zeroizing<Vec<u8>>, BundleError> {
         let archive = archive::encode(files).and_then(|archive| match archive.len() {
             0..=MAX_ARCHIVE_LENGTH => Ok(archive),
-            _ => Err(io::Error::other("the files are too long together: 8 MiB is allowed")),
+            _ => Err(io::Error::other(
+                "it and the files that it names are larger than 8 MiB together: remove some",
+            )),
         });
         archive.map_err(BundleError::read(&self.path))
     }

@@ -37,7 +37,7 @@ impl ConfigBundle {
             // Each reason once, so that the last line is what is wrong.
             let error = error.to_string();
             if last_error != error {
-                tracing::warn!(error, %endpoint, "waiting for the configuration from the parent");
+                tracing::warn!(error, %endpoint, "cannot fetch the configuration, retrying");
                 last_error = error;
             }
             sleep(RETRY_INTERVAL).await;
@@ -49,7 +49,7 @@ async fn fetch(stream: Stream) -> io::Result<Zeroizing<Vec<u8>>> {
     timeout(FETCH_TIMEOUT, read_to_end(stream)).await.unwrap_or_else(|_| {
         Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("it did not end within {FETCH_TIMEOUT:?}"),
+            format!("it did not end within {} s", FETCH_TIMEOUT.as_secs()),
         ))
     })
 }
@@ -61,13 +61,16 @@ async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec
     let mut stream = stream.take(limit);
     while stream.read_buf(&mut *archive).await? > 0 {}
     match archive.len() {
-        0 => Err(io::Error::other("it gave nothing: parent-proxy's log says why")),
+        0 => Err(io::Error::other("the parent sent nothing: see the log of parent-proxy")),
         // Whoever gave it has gone; an archive ends in two empty blocks.
         1..=MAX_ARCHIVE_LENGTH if !archive.ends_with(&[0; 1024]) => {
-            Err(io::Error::other("it was cut short, or is no archive"))
+            Err(io::Error::other("it is incomplete, or is not an archive"))
         }
         1..=MAX_ARCHIVE_LENGTH => Ok(archive),
-        _ => Err(io::Error::other(format!("it is longer than {MAX_ARCHIVE_LENGTH} bytes"))),
+        _ => Err(io::Error::other(format!(
+            "it is longer than {} MiB",
+            MAX_ARCHIVE_LENGTH / 1024 / 1024
+        ))),
     }
 }
 
@@ -86,14 +89,14 @@ mod tests {
         let archive = read_to_end(&whole[..]).await.unwrap();
         assert_eq!((archive.as_slice(), archive.capacity()), (&whole[..], MAX_ARCHIVE_LENGTH + 1));
         for (bytes, expected) in [
-            (&whole[..0], "it gave nothing: parent-proxy's log says why"),
-            (&whole[..1535], "it was cut short, or is no archive"),
-            (&whole[..512], "it was cut short, or is no archive"),
+            (&whole[..0], "the parent sent nothing: see the log of parent-proxy"),
+            (&whole[..1535], "it is incomplete, or is not an archive"),
+            (&whole[..512], "it is incomplete, or is not an archive"),
         ] {
             assert_eq!(read_to_end(bytes).await.unwrap_err().to_string(), expected);
         }
         let error = read_to_end(tokio::io::repeat(0)).await.unwrap_err().to_string();
-        assert_eq!(error, "it is longer than 8388608 bytes");
+        assert_eq!(error, "it is longer than 8 MiB");
     }
 
     /// As long as the parent has nothing whole to give, it is asked again.

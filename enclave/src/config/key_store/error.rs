@@ -13,14 +13,15 @@ use super::super::certificates::InvalidCertificate;
 pub enum InvalidKeyStore {
     /// Not an ID of a custom key store.
     #[error(
-        "id must be cks- and 1 to 60 letters, digits or hyphens, such as \"cks-1234567890abcdef0\""
+        "id is invalid: use cks- and 1 to 60 letters, digits or hyphens, such as \
+         \"cks-1234567890abcdef0\""
     )]
     Id,
     /// Not a name of a custom key store.
-    #[error("name must have 1 to 256 characters, none of them a control character")]
+    #[error("name is invalid: use 1 to 256 characters, without control characters")]
     Name,
     /// A value that another store has.
-    #[error("{key} is that of number {other}: give each key store its own")]
+    #[error("{key} is the same as in number {other}: use a different one for each key store")]
     Duplicate {
         /// The name of the key.
         key: &'static str,
@@ -45,40 +46,40 @@ pub enum InvalidKeyStore {
     },
     /// A proxy that the API cannot show.
     #[error(
-        "uri must be https://, a host name, and a path that ends in /kms/xks/v1 or another version, \
-         such as \"https://xks.example.com/kms/xks/v1\""
+        "uri is invalid: use https://, a host name, and a path that ends in /kms/xks/v1 or \
+         another version, such as \"https://xks.example.com/kms/xks/v1\""
     )]
     Uri,
     /// A module without an absolute path.
-    #[error("module must be an absolute path, such as \"/usr/lib/softhsm/libsofthsm2.so\"")]
+    #[error("module is not an absolute path: use one such as \"/usr/lib/softhsm/libsofthsm2.so\"")]
     RelativeModule,
     /// No token, or two.
-    #[error("it needs one of token_label and slot, by which its token is found, and not both")]
+    #[error("set exactly one of token_label and slot, which select the token")]
     TokenChoice,
     /// Not a label of a token.
-    #[error("token_label must have 1 to 32 bytes, the last of them no space")]
+    #[error("token_label is invalid: use 1 to 32 bytes, without a space at the end")]
     TokenLabel,
     /// No PIN, or two.
-    #[error("it needs one of pin_file and pin_env, which hold its user's PIN, and not both")]
+    #[error("set exactly one of pin_file and pin_env, which provide the user's PIN")]
     PinChoice,
     /// A PIN's file that cannot be read.
     #[error("pin_file: the file that it names: {0}")]
     ReadPin(io::Error),
     /// A PIN's file that holds no PIN.
     #[error(
-        "pin_file: the file that it names must hold the PIN, 1 to 1024 bytes in one line, and nothing \
-         else"
+        "pin_file: the file that it names must contain only the PIN: one line of 1 to 1024 bytes"
     )]
     Pin,
     /// Not a name of a variable.
     #[error(
-        "pin_env must be the name of an environment variable, of letters, digits and underscores, such as \
-         \"HSM_PIN\""
+        "pin_env is not the name of an environment variable: use letters, digits and underscores, \
+         such as \"HSM_PIN\""
     )]
     PinVariable,
     /// Not an ID of a cluster.
     #[error(
-        "cluster_id must be cluster- and 11 to 16 letters or digits, such as \"cluster-1a23b4cdefg\""
+        "cluster_id is invalid: use cluster- and 11 to 16 letters or digits, such as \
+         \"cluster-1a23b4cdefg\""
     )]
     ClusterId,
     /// A file that cannot be read.
@@ -98,7 +99,11 @@ pub enum InvalidKeyStore {
         reason: InvalidCertificate,
     },
     /// A file that the API cannot show.
-    #[error("trust_anchor_certificate: {}: it has more than 5000 characters", path.display())]
+    #[error(
+        "trust_anchor_certificate: {}: it has more than 5000 characters, the maximum of the KMS \
+         API: remove all but the certificate",
+        path.display()
+    )]
     LongTrustAnchor {
         /// The path of the file.
         path: PathBuf,

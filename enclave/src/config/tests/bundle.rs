@@ -82,7 +82,7 @@ fn measures_salt_with_the_secrets() {
     assert_ne!(measure(&FALLBACK_SALT).secrets, measure(&[8; SALT_LENGTH]).secrets);
     fs::write(folder.path().join("salt"), [7; 31]).unwrap();
     let error = ConfigBundle::load(&path).unwrap_err().to_string();
-    assert!(error.contains("/salt: a salt has 32 bytes"), "{error}");
+    assert!(error.contains("/salt: the salt does not have 32 bytes"), "{error}");
 }
 
 /// What the documentation says is hashed, put together by hand.
@@ -145,7 +145,7 @@ fn rejects_archive_with_missing_or_extra_files() {
     let archive_error = |files| named(files).unwrap_err().to_string();
     assert_eq!(
         archive_error(&[("wallet.json", POLICY), ("other.json", POLICY)]),
-        "a.tar: it holds \"other.json\", which its enclave.toml does not name: leave it out"
+        "a.tar: it contains \"other.json\", which its enclave.toml does not name: remove that file"
     );
     let error = Config::from_bundle(named(&[]).unwrap())
         .unwrap()
@@ -159,10 +159,10 @@ fn rejects_archive_with_missing_or_extra_files() {
     let error = ConfigBundle::from_archive(Path::new("a.tar"), &nothing).unwrap_err().to_string();
     assert_eq!(
         error,
-        "a.tar: it holds no enclave.toml: make it with attested-recipient config-archive"
+        "a.tar: it contains no enclave.toml: create it with attested-recipient config-archive"
     );
     let error = ConfigBundle::from_archive(Path::new("a.tar"), b"").unwrap_err().to_string();
-    assert!(error.starts_with("a.tar: it is not written as it should be"), "{error}");
+    assert!(error.starts_with("a.tar: its encoding is not canonical"), "{error}");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn rejects_unnamed_archive_and_oversized_entry() {
     let archive = folder.path().join("config.bin");
     fs::write(&archive, &*ConfigBundle::load(&path).unwrap().archive().unwrap()).unwrap();
     let error = ConfigBundle::load(&archive).unwrap_err().to_string();
-    assert!(error.ends_with("config.bin: it is an archive: give it a name that ends in .tar"));
+    assert!(error.ends_with("config.bin: it is a tar archive: give it a name that ends in .tar"));
     let long = vec![b' '; MAX_FILE_LENGTH + 1];
     let toml = example();
     let files =

@@ -20,27 +20,27 @@ fn rejects_invalid_credentials() {
         error_text(&sigv4(&text), Profile::Production)
     };
     for (from, to, expected) in [
-        (SECRET, "", "line 7 column 21: a secret must be a string that is not empty"),
-        ("policies", "session_token = \"\"\npolicies", "a secret must be a string"),
+        (SECRET, "", "line 7 column 21: a secret must be a non-empty string"),
+        ("policies", "session_token = \"\"\npolicies", "a secret must be a non-empty string"),
         (
             "arn:aws:iam::123456789012:role/wallet",
             "wallet",
             "[[credential]] number 1: principal: not the ARN of a principal, such as ",
         ),
         ("wallet.json", "other.json", "other.json: No such file"),
-        ("wallet.json", "enclave.toml", "enclave.toml: it has its own place in a configuration"),
+        ("wallet.json", "enclave.toml", "enclave.toml: the name is reserved"),
         (
             "wallet.json",
             "../wallet.json",
-            "wallet.json: write a path below the configuration's folder",
+            "wallet.json: use a path below the configuration's folder",
         ),
         (
             "policies",
             "expires = \"tomorrow\"\npolicies",
-            "expected a time such as 2027-01-31T12:00:00Z, with its offset",
+            "expected a time with an offset from UTC, such as 2027-01-31T12:00:00Z",
         ),
-        ("policies", "expires = 5\npolicies", "expected a time such as 2027-01-31T12:00:00Z"),
-        ("policies", "expires = 2027-01-31\npolicies", "expected a time such as"),
+        ("policies", "expires = 5\npolicies", "expected a time with an offset from UTC"),
+        ("policies", "expires = 2027-01-31\npolicies", "expected a time with an offset"),
     ] {
         let error = changed(from, to);
         assert!(error.contains(expected), "{to}: {error}");
@@ -52,7 +52,8 @@ fn rejects_invalid_credentials() {
     let error = error_text(&region, Profile::Production);
     assert_eq!(
         error,
-        "[auth] region must be lower-case letters, digits and hyphens, such as \"eu-west-1\""
+        "[auth] region is invalid: use lower-case letters, digits and hyphens, such as \
+         \"eu-west-1\""
     );
 }
 
@@ -63,14 +64,18 @@ fn errors_contain_the_credential_number() {
     let without_id = other.replace("AKIDOTHER", "AKID OTHER");
     let without_policy = without_policy.replace("role/wallet", "role/other");
     for (second, expected) in [
-        (CREDENTIAL.to_owned(), "[[credential]] numbers 1 and 2 have the same access_key_id"),
+        (
+            CREDENTIAL.to_owned(),
+            "[[credential]] numbers 1 and 2 have the same access_key_id: remove one of them",
+        ),
         (
             [&other, CREDENTIAL].concat(),
-            "[[credential]] numbers 1 and 3 have the same access_key_id",
+            "[[credential]] numbers 1 and 3 have the same access_key_id: remove one of them",
         ),
         (
             without_id,
-            "[[credential]] number 2: access_key_id must be 1 to 128 letters, digits and underscores",
+            "[[credential]] number 2: access_key_id is invalid: use 1 to 128 letters, digits and \
+             underscores",
         ),
         (
             without_policy,
@@ -93,8 +98,9 @@ fn rejects_session_token_that_no_header_can_carry() {
     }
     for token in [" ", " a", "a ", "a\\n", "a\\tb", "a\\u0000", "\u{e9}", &"a".repeat(8193)] {
         let error = with(token).unwrap_err();
-        let expected = "enclave.toml: [[credential]] number 1: session_token must be what a header \
-                        can carry: visible ASCII, no space at either end, less than 16384 bytes";
+        let expected = "enclave.toml: [[credential]] number 1: session_token cannot be sent in a \
+                        header: use at most 8192 bytes of printable ASCII, without a space at \
+                        either end";
         assert!(error.ends_with(expected), "{token}: {error}");
     }
 }
@@ -108,8 +114,9 @@ fn credentials_of_one_principal_must_share_its_policies() {
     let error = error_text(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Profile::Production);
     assert_eq!(
         error,
-        "[[credential]] number 2: number 1 gives arn:aws:iam::123456789012:role/wallet other \
-         policies: policies belong to a principal, so list the same files"
+        "[[credential]] number 2: number 1 lists other policies for \
+         arn:aws:iam::123456789012:role/wallet: policies belong to the principal, so list the \
+         same files in both"
     );
 }
 

@@ -36,13 +36,12 @@ fn reads_address_and_parent_port_of_a_route() {
 
 #[test]
 fn each_invalid_route_has_its_own_error() {
-    let no_address = "address must be an IP address and a port, such as \"10.0.1.5:2223\" or \
-                      \"[fd00::5]:2223\": an enclave can resolve no name";
-    let no_host = "address is that of no single other host: a loopback, unspecified, broadcast, \
-                   multicast, link-local or IPv4-mapped address has no route";
-    let no_port =
-        "address has port 0, where nobody listens: write the one of the module, such as 2223";
-    let heartbeat = "parent_port 9000 is where nitro-cli waits for heartbeats: choose another";
+    let no_address = "address is invalid: use an IP address and a port, such as \"10.0.1.5:2223\" \
+                      or \"[fd00::5]:2223\", because an enclave cannot resolve names";
+    let no_host = "address is not of one remote host: use no loopback, unspecified, broadcast, \
+                   multicast, link-local or IPv4-mapped address";
+    let no_port = "address has port 0: use the port of the HSM, such as 2223";
+    let heartbeat = "parent_port 9000 is the heartbeat port of nitro-cli: choose another";
     for (address, port, expected) in [
         ("", "1", no_address),
         ("10.0.1.5", "1", no_address),
@@ -76,12 +75,12 @@ fn each_invalid_route_has_its_own_error() {
 #[test]
 fn rejects_duplicate_address_or_parent_port() {
     for (address, port, expected) in [
-        ("\"[FD00::9]:2223\"", "8101", "address is that of number 2: remove one"),
+        ("\"[FD00::9]:2223\"", "8101", "address is the same as in number 2: remove one of them"),
         (
             "\"10.0.1.5:2223\"",
             "8109",
-            "parent_port is that of number 2, so both would lead to one module: give each a port of \
-             its own",
+            "parent_port is the same as in number 2, so both routes would reach one host: use a \
+             different port for each",
         ),
     ] {
         let tables = [
@@ -118,17 +117,14 @@ fn accepts_at_most_64_routes() {
     };
     assert_eq!(routes(&tables(64)).len(), 64);
     let error = error_text(&enclave(&tables(65)), Profile::Production);
-    assert_eq!(
-        error,
-        "[[egress]] is there more than 64 times: at most that many routes are opened"
-    );
+    assert_eq!(error, "there are more than 64 [[egress]] tables: remove some");
 }
 
 #[test]
 fn rejects_egress_routes_in_development() {
     let error = error_text(&table("\"10.0.1.5:2223\"", "8101"), Profile::Development);
-    let expected = "[[egress]] is for an enclave, which has no network of its own: remove it, and \
-                    what it leads to is reached directly";
+    let expected = "[[egress]] is only for an enclave, which has no network interface: remove it, \
+                    because the simulator connects directly";
     assert_eq!(error, expected);
 }
 

@@ -91,13 +91,13 @@ fn reads_hsm_key_store() {
 
 #[test]
 fn rejects_invalid_key_store_ids_and_names() {
-    let id = "id must be cks- and 1 to 60 letters, digits or hyphens, such as \
+    let id = "id is invalid: use cks- and 1 to 60 letters, digits or hyphens, such as \
               \"cks-1234567890abcdef0\"";
     let long = "a".repeat(61);
     for wrong in ["", "cks-", "vault", "CKS-1", "cks-a b", "cks-ä", &format!("cks-{long}")] {
         assert_eq!(store_error_with(HSM, &format!("id = \"{wrong}\"")), id, "{wrong}");
     }
-    let name = "name must have 1 to 256 characters, none of them a control character";
+    let name = "name is invalid: use 1 to 256 characters, without control characters";
     for wrong in ["", "a\\nb", &"ä".repeat(257)] {
         assert_eq!(store_error_with(HSM, &format!("name = \"{wrong}\"")), name, "{wrong}");
     }
@@ -105,7 +105,7 @@ fn rejects_invalid_key_store_ids_and_names() {
         stores(&HSM.replace("vault\"\ntype", &format!("{}\"\ntype", "ä".repeat(256)))).len(),
         1
     );
-    let cluster = "cluster_id must be cluster- and 11 to 16 letters or digits, such as \
+    let cluster = "cluster_id is invalid: use cluster- and 11 to 16 letters or digits, such as \
                    \"cluster-1a23b4cdefg\"";
     for wrong in [
         "",
@@ -142,10 +142,10 @@ fn rejects_missing_or_unused_keys_per_type() {
         let unused = format!("{key} is not for type \"EXTERNAL_KEY_STORE\": remove it");
         assert_eq!(store_error_with(EXTERNAL, line), unused);
     }
-    let token = "it needs one of token_label and slot, by which its token is found, and not both";
+    let token = "set exactly one of token_label and slot, which select the token";
     assert_eq!(store_error(&without(HSM, "token_label")), token);
     assert_eq!(store_error_with(HSM, "slot = 0"), token);
-    let pin = "it needs one of pin_file and pin_env, which hold its user's PIN, and not both";
+    let pin = "set exactly one of pin_file and pin_env, which provide the user's PIN";
     assert_eq!(store_error(&without(HSM, "pin_file")), pin);
     assert_eq!(store_error_with(HSM, "pin_env = \"PIN\""), pin);
 }
@@ -167,11 +167,12 @@ fn rejects_unknown_values_without_repeating_them() {
 
 #[test]
 fn rejects_invalid_module_path_or_token_label() {
-    let relative = "module must be an absolute path, such as \"/usr/lib/softhsm/libsofthsm2.so\"";
+    let relative = "module is not an absolute path: use one such as \
+                    \"/usr/lib/softhsm/libsofthsm2.so\"";
     for wrong in ["libsofthsm2.so", "./a.so", ""] {
         assert_eq!(store_error_with(HSM, &format!("module = \"{wrong}\"")), relative);
     }
-    let label = "token_label must have 1 to 32 bytes, the last of them no space";
+    let label = "token_label is invalid: use 1 to 32 bytes, without a space at the end";
     for wrong in ["", "vault ", &"a".repeat(33), &"ä".repeat(17)] {
         assert_eq!(store_error_with(HSM, &format!("token_label = \"{wrong}\"")), label);
     }
@@ -179,8 +180,8 @@ fn rejects_invalid_module_path_or_token_label() {
 
 #[test]
 fn rejects_xks_proxy_uri_outside_the_api_model() {
-    let rule = "uri must be https://, a host name, and a path that ends in /kms/xks/v1 or another \
-                version, such as \"https://xks.example.com/kms/xks/v1\"";
+    let rule = "uri is invalid: use https://, a host name, and a path that ends in /kms/xks/v1 or \
+                another version, such as \"https://xks.example.com/kms/xks/v1\"";
     let long = "a".repeat(121);
     for wrong in [
         "",
@@ -223,7 +224,8 @@ fn rejects_key_stores_that_share_an_identifier() {
     ] {
         let (key, _) = line.split_once(' ').unwrap();
         let error = format!(
-            "[[key_store]] number 2: {key} is that of number 1: give each key store its own"
+            "[[key_store]] number 2: {key} is the same as in number 1: use a different one for \
+             each key store"
         );
         let second = second.replace(own, line);
         assert_eq!(error_text(&[HSM, &second].concat()), error);
@@ -237,7 +239,7 @@ fn rejects_key_stores_that_share_an_identifier() {
         (0..count).map(store).collect::<String>()
     };
     assert_eq!(stores(&many(100)).len(), 100);
-    assert_eq!(error_text(&many(101)), "there are more than 100 [[key_store]]: remove some");
+    assert_eq!(error_text(&many(101)), "there are more than 100 [[key_store]] tables: remove some");
 }
 
 #[test]
@@ -249,11 +251,11 @@ fn rejects_trust_anchor_outside_the_api_model() {
         folder.error_text().replace("enclave.toml: [[key_store]] number 1: ", "")
     };
     for (pem, why) in [
-        ("", "it holds no CERTIFICATE section"),
-        (&[CERTIFICATE, KEY].concat(), "it holds a private key as well"),
+        ("", "it contains no CERTIFICATE section"),
+        (&[CERTIFICATE, KEY].concat(), "it contains a private key"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "its first certificate cannot be read",
+            "its first certificate is not a valid X.509 v3 certificate",
         ),
         (&CERTIFICATE.repeat(12), "it has more than 5000 characters"),
     ] {

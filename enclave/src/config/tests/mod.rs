@@ -110,11 +110,13 @@ fn rejects_unknown_keys_and_values_with_position() {
         ("[trust\n", "line 1 column 7: "),
         (
             "[recipient]\nmax_age = 0\n",
-            "line 2 column 11: invalid value: integer `0`, expected seconds, at least 1, or \"chain\"",
+            "line 2 column 11: invalid value: integer `0`, expected a number of seconds from 1, \
+             or \"chain\"",
         ),
         (
             "[recipient]\nmax_age = \"1h\"\n",
-            "line 2 column 11: found another string, expected seconds, at least 1, or \"chain\"",
+            "line 2 column 11: found another string, expected a number of seconds from 1, or \
+             \"chain\"",
         ),
         (
             "[recipient]\nplaintext = \"maybe\"\n",
@@ -141,7 +143,7 @@ fn rejects_unknown_keys_and_values_with_position() {
 fn rejects_toml_larger_than_1_mib() {
     let text = format!("#{}", "x".repeat(MAX_FILE_LENGTH));
     let error = load(&text).unwrap_err().to_string();
-    assert!(error.ends_with("it is longer than 1048576 bytes"), "{error}");
+    assert!(error.ends_with("it is longer than 1 MiB"), "{error}");
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn rejects_anchor_file_larger_than_1_mib() {
     let config = Config::load(Some(&path)).unwrap();
     let error = config.add_anchors(&mut TrustAnchors::aws_nitro()).unwrap_err().to_string();
     let expected = format!(
-        "{}: [trust] anchors, entry 1: {}: it is longer than 1048576 bytes",
+        "{}: [trust] anchors, entry 1: {}: it is longer than 1 MiB",
         path.display(),
         zero.display()
     );
@@ -220,13 +222,13 @@ fn warnings_depend_on_profile_and_time() {
             .map(|warning| warning.to_string())
             .collect::<Vec<_>>()
     };
-    let plaintext = "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent instance \
-                     and the network can read what requests without a Recipient are answered: write \
-                     plaintext = \"attested-tls\" or \"never\" to refuse them";
-    let expired = "[[credential]] number 2: it expired at 2027-01-31T12:00:00Z, so nobody can call \
-                   with it";
-    let idle = "[[credential]] number 2: policies is empty, so arn:aws:iam::123456789012:role/idle \
-                may do nothing";
+    let plaintext = "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent \
+                     instance and the network can read the responses to requests without a \
+                     Recipient: write plaintext = \"attested-tls\" or \"never\" to deny them";
+    let expired = "[[credential]] number 2: it expired at 2027-01-31T12:00:00Z, so requests that \
+                   it signs are rejected";
+    let idle = "[[credential]] number 2: policies is empty, so every request of \
+                arn:aws:iam::123456789012:role/idle is denied";
     let (before, after) = ("2027-01-31T11:59:59Z", "2027-01-31T12:00:00Z");
     assert_eq!(texts(Profile::Production, before), [idle, plaintext]);
     assert_eq!(texts(Profile::Production, after), [expired, idle, plaintext]);

@@ -24,8 +24,8 @@ fn accepts_pin_files_of_one_line() {
         let KeyStoreKind::Hsm(hsm) = &settings.key_stores[0].kind else { panic!() };
         assert!(matches!(&hsm.pin, Pin::Known(known) if ***known == *pin), "{file:?}");
     }
-    let rule = "enclave.toml: [[key_store]] number 1: pin_file: the file that it names must hold the \
-                PIN, 1 to 1024 bytes in one line, and nothing else";
+    let rule = "enclave.toml: [[key_store]] number 1: pin_file: the file that it names must \
+                contain only the PIN: one line of 1 to 1024 bytes";
     for file in [&b""[..], b"\n", b"\r\n", b"a\nb", b"a\n\n", b"a\0b", &[b'a'; 1025]] {
         let folder = folder(HSM);
         folder.write("pin", file);
@@ -36,7 +36,7 @@ fn accepts_pin_files_of_one_line() {
     for name in ["", "A=B", "1234", "A B", "user:pass"] {
         let toml = without(HSM, "pin_file") + &format!("\npin_env = \"{name}\"\n");
         assert!(
-            store_error(&toml).starts_with("pin_env must be the name of an environment variable, ")
+            store_error(&toml).starts_with("pin_env is not the name of an environment variable: ")
         );
     }
 }
@@ -94,8 +94,8 @@ fn detects_pin_in_public_archive() {
     }
     // By its values alone nobody could tell that one of them is a secret's.
     let folder = self::folder("");
-    let listed = "key_store = [[\"cks-a\", \"a\", \"AWS_CLOUDHSM\", \"u\", \"/a\", \"a\", 0, \"pin\", \
-                  \"E\", \"c\", \"ca.crt\", 500, true]]\n";
+    let listed = "key_store = [[\"cks-a\", \"a\", \"AWS_CLOUDHSM\", \"u\", \"/a\", \"a\", 0, \
+                  \"pin\", \"E\", \"c\", \"ca.crt\", 500, true]]\n";
     folder.write("enclave.toml", listed);
     let error = folder.error_text();
     assert!(error.contains("[[key_store]] is written as a list of values"), "{error}");

@@ -65,10 +65,10 @@ fn rejects_attested_tls_with_provided_key() {
         let folder = folder(PROVIDED, Some("attested-tls"));
         let config = Config::from_bundle(folder.bundle().unwrap()).unwrap();
         let error = folder.without_folder(&config.settings(profile).unwrap_err());
-        let expected = "enclave.toml: [recipient] plaintext is \"attested-tls\", but [tls] mode is \
-                        \"provided\", whose key no document attests: write plaintext = \"never\" to \
-                        refuse requests without a Recipient, plaintext = \"always\" to answer them, or \
-                        [tls] mode = \"attested\"";
+        let expected = "enclave.toml: [recipient] plaintext is \"attested-tls\", but [tls] mode \
+                        is \"provided\", whose key no document attests: write plaintext = \
+                        \"never\" to deny requests without a Recipient, plaintext = \"always\" to \
+                        allow them, or [tls] mode = \"attested\"";
         assert_eq!(error, expected, "{profile:?}");
     }
 }
@@ -82,10 +82,7 @@ fn warns_about_readable_plaintext_in_production() {
     };
     for (tls, readers) in [
         (OFF, "[tls] mode is \"off\": the parent instance and the network can read"),
-        (
-            PROVIDED,
-            "[tls] mode is \"provided\": whoever holds the configuration, such as the parent",
-        ),
+        (PROVIDED, "[tls] mode is \"provided\": holders of the configuration, such as the parent"),
     ] {
         let texts = warnings(folder(tls, Some("always")), Production);
         let [warning] = &texts[..] else { panic!("{texts:?}") };

@@ -57,20 +57,23 @@ fn rejects_numbers_out_of_range() {
 
 #[test]
 fn rejects_idle_refresh_above_100_blocks_per_second() {
-    let expected = "[entropy] prefetch blocks every max_age_ms would keep an idle NSM busy: at most \
-                    100 a second, so make prefetch smaller or max_age_ms longer";
     for (prefetch, max_age_ms) in [(10, 100), (64, 640), (1000, 10_000)] {
         let lines = |more| format!("prefetch = {}\nmax_age_ms = {max_age_ms}", prefetch + more);
         entropy(&lines(0)).unwrap();
         let error = error_text(&format!("[entropy]\n{}\n", lines(1)), Profile::Development);
+        let expected = format!(
+            "[entropy] with prefetch = {} and max_age_ms = {max_age_ms} an idle service would \
+             request more than 100 blocks a second: decrease prefetch or increase max_age_ms",
+            prefetch + 1
+        );
         assert_eq!(error, expected);
     }
 }
 
 #[test]
 fn rejects_reseed_interval_without_interval_mode() {
-    let expected = "[entropy] reseed_requests and reseed_interval_ms need reseed = \"interval\": \
-                    without it every answer has entropy of its own";
+    let expected = "[entropy] reseed_requests and reseed_interval_ms have no effect with reseed = \
+                    \"per-request\": write reseed = \"interval\", or remove them";
     for lines in ["reseed_requests = 9", "reseed_interval_ms = 900"] {
         for mode in ["", "reseed = \"per-request\"\n"] {
             let error = error_text(&format!("[entropy]\n{mode}{lines}\n"), Profile::Development);
@@ -86,7 +89,8 @@ fn rejects_empty_clocksource_list() {
     assert_eq!(listed.platform.clocksources, ["tsc", "kvm-clock"]);
     for list in ["[]", "[\"\"]", "[\"tsc\", \"\"]"] {
         let error = error_text(&platform(list), Profile::Development);
-        let expected = "[platform] clocksources must name at least one, such as \"kvm-clock\"";
+        let expected = "[platform] clocksources is empty or contains an empty name: list at least \
+                        one, such as \"kvm-clock\"";
         assert_eq!(error, expected);
     }
 }
@@ -156,7 +160,7 @@ mod simulated {
         let error = conditions("fault = \"broken\"").unwrap_err();
         assert!(error.contains("found another string, expected one of `short`"), "{error}");
         let error = conditions("after = 3").unwrap_err();
-        assert!(error.ends_with("name the fault as well"), "{error}");
+        assert!(error.ends_with("set fault, or remove after"), "{error}");
     }
 
     #[test]
@@ -184,7 +188,7 @@ mod simulated {
     #[test]
     fn rejects_simulator_table_in_production() {
         let text = sigv4(&[CREDENTIAL, "[simulator.nsm]\nlatency_ms = 0\n"].concat());
-        let expected = "[simulator] is for enclave-simulator: remove it";
+        let expected = "[simulator] is only for enclave-simulator: remove it";
         assert_eq!(error_text(&text, Profile::Production), expected);
     }
 }

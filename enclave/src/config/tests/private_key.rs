@@ -37,7 +37,7 @@ fn private_key_is_only_in_the_full_archive() {
     assert_eq!(published.measure(&FALLBACK_SALT).unwrap().public, measure(&folder).public);
     folder.write("tls.key", "");
     assert!(!folder.bundle().unwrap().has_all_secrets().unwrap());
-    assert!(folder.error_text().contains("it holds no private key"));
+    assert!(folder.error_text().contains("it contains no unencrypted private key"));
 }
 
 #[test]
@@ -73,8 +73,9 @@ fn pcr17_is_the_digest_of_salt_secrets_and_key() {
 
 #[test]
 fn rejects_private_key_in_a_published_file() {
-    let named_twice = "enclave.toml: private_key or pin_file names a file that another key names \
-                       as well, by which it would be published: give each secret a file of its own";
+    let named_twice = "enclave.toml: private_key or pin_file names a file that another key also \
+                       names, so the secret would be published: use a separate file for each \
+                       secret";
     for (from, to) in [
         ("\"tls.crt\"", "\"tls.key\""),
         ("[\"wallet.json\"]", "[\"wallet.json\", \"tls.key\"]"),
@@ -94,8 +95,8 @@ fn rejects_private_key_in_a_published_file() {
         folder.write("tls.crt", [CERTIFICATE, key].concat());
         assert_eq!(
             folder.error_text(),
-            "certificate: tls.crt: it holds a private key as well, which would be published with it: \
-             move that to a file of its own"
+            "certificate: tls.crt: it contains a private key, which would be published with the \
+             certificates: move the key to another file"
         );
     }
 }

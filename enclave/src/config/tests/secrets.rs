@@ -32,7 +32,8 @@ fn errors_never_contain_a_misplaced_secret() {
     let error = error_text(&sigv4(&misplaced), Profile::Production);
     assert_eq!(
         error,
-        "[[credential]] number 1: access_key_id must be 1 to 128 letters, digits and underscores"
+        "[[credential]] number 1: access_key_id is invalid: use 1 to 128 letters, digits and \
+         underscores"
     );
 }
 

@@ -56,7 +56,7 @@ fn only_listen_has_no_default() {
     assert_eq!((read.listeners.admin, read.log_endpoint, read.proxy_protocol), (None, None, false));
     assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("text", "info"));
     let error = server("[server]\n", &[]).unwrap_err();
-    for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "listen under [server]"] {
+    for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "[server] listen"] {
         assert!(error.contains(way), "{error}");
     }
 }

@@ -37,13 +37,13 @@ fn attested_tls_accepts_dns_names_and_addresses() {
         attested(&format!("[{}]", names.join(",")))
     };
     assert!(matches!(many(100).tls(), TlsSettings::Attested { names } if names.len() == 100));
-    assert_eq!(many(101).error_text(), "names has more than 100 entries: list fewer");
+    assert_eq!(many(101).error_text(), "names has more than 100 entries: remove some");
 }
 
 #[test]
 fn attested_tls_rejects_invalid_names() {
-    let none = "mode \"attested\" needs names: list those by which clients reach this service, such \
-                as names = [\"localhost\"]";
+    let none = "mode \"attested\" needs names: list the names that clients connect to, such as \
+                names = [\"localhost\"]";
     assert_eq!(attested("[]").error_text(), none);
     assert_eq!(Folder::new("[tls]\nmode = \"attested\"\n").error_text(), none);
     for name in [
@@ -63,27 +63,27 @@ fn attested_tls_rejects_invalid_names() {
     ] {
         for (number, names) in [(1, format!("['{name}', 'b']")), (2, format!("['b', '{name}']"))] {
             let expected = format!(
-                "names, entry {number}: it is neither a DNS name nor an IP address: write one such as \
-                 \"localhost\" or \"10.0.0.5\", without *, a port, or a dot at its end"
+                "names, entry {number}: it is not a DNS name or an IP address: use one such as \
+                 \"localhost\" or \"10.0.0.5\", without *, a port, or a final dot"
             );
             assert_eq!(attested(&names).error_text(), expected, "{name}");
         }
     }
     for names in ["['a', 'b', 'a']", "['a', 'b', 'A']", "['::1', 'b', '0:0::1']"] {
-        let expected = "names, entry 3: entry 1 is the same name: remove one";
+        let expected = "names, entry 3: entry 1 is the same name: remove one of them";
         assert_eq!(attested(names).error_text(), expected, "{names}");
     }
 }
 
 #[test]
 fn rejects_tls_keys_of_another_mode() {
-    let no_mode = "mode is missing, so that there would be no TLS: write mode = \"attested\" beside \
-                   names, or mode = \"provided\" beside certificate and private_key";
-    let names = "names are for mode \"attested\": write that mode, or remove them";
-    let files = "certificate and private_key are for mode \"provided\": write that mode, or remove \
+    let no_mode = "mode is missing, so TLS would be off: write mode = \"attested\" with names, or \
+                   mode = \"provided\" with certificate and private_key";
+    let names = "names needs mode \"attested\": write that mode, or remove names";
+    let files = "certificate and private_key need mode \"provided\": write that mode, or remove \
                  them";
     let no_files =
-        "mode \"provided\" needs both certificate and private_key: name a PEM file for each";
+        "mode \"provided\" needs both certificate and private_key: set each to a PEM file";
     for (text, expected) in [
         ("names = [\"localhost\"]", no_mode),
         ("names = []", no_mode),
@@ -139,35 +139,44 @@ fn provided_tls_accepts_every_key_format() {
 #[test]
 fn provided_tls_rejects_mismatched_key_and_certificate() {
     let key = "private_key: the file that it names: ";
-    let no_key = "it holds no private key in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted";
-    let other = "private_key is not that of the first certificate in the file that certificate names: \
-                 the server's comes first, then its chain";
+    let no_key = "it contains no unencrypted private key in PEM: use PKCS#8, PKCS#1 or SEC1";
+    let other = "private_key does not match the first certificate in the file that certificate \
+                 names: put the server's certificate first, then its chain";
     let absent =
-        "certificate: tls.crt: it holds no CERTIFICATE section: write the certificate in PEM";
+        "certificate: tls.crt: it contains no CERTIFICATE section: write the certificate in PEM";
     let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     for (name, content, expected) in [
         ("tls.crt", "", absent),
         ("tls.crt", "CERTIFICATE", absent),
-        ("tls.crt", &cut(CERTIFICATE), "certificate: tls.crt: it is not PEM"),
-        ("tls.crt", broken, "certificate: tls.crt: its first certificate cannot be read"),
+        ("tls.crt", &cut(CERTIFICATE), "certificate: tls.crt: it is not valid PEM"),
+        (
+            "tls.crt",
+            broken,
+            "certificate: tls.crt: its first certificate is not a valid X.509 v3 certificate",
+        ),
         ("tls.crt", RSA_CERTIFICATE, other),
         ("tls.crt", &[RSA_CERTIFICATE, CERTIFICATE].concat(), other),
         ("tls.key", RSA_KEY, other),
         ("tls.key", "", &[key, no_key].concat()),
         ("tls.key", CERTIFICATE, &[key, no_key].concat()),
-        ("tls.key", &KEY.repeat(2), &[key, "it holds more than one private key"].concat()),
+        (
+            "tls.key",
+            &KEY.repeat(2),
+            &[key, "it contains more than one private key: keep only one"].concat(),
+        ),
         (
             "tls.key",
             &cut(KEY),
-            &[key, "the private key in it is not written as PEM is, or it is encrypted: write it as it is"].concat(),
+            &[key, "the private key in it is encrypted or is not valid PEM: write it unencrypted"]
+                .concat(),
         ),
         (
             "tls.key",
             include_str!("../../../../tests/suite/keys/tls/secp256k1.pkcs8.pem"),
             &[
                 key,
-                "the private key in it is of no kind that can be used: RSA of 2048 bits or more, ECDSA \
-                 over P-256 or P-384, or Ed25519",
+                "the type of the private key in it is not supported: use RSA of 2048 bits or \
+                 more, ECDSA over P-256 or P-384, or Ed25519",
             ]
             .concat(),
         ),
@@ -198,8 +207,8 @@ fn warns_30_days_before_certificate_expiry() {
             .collect();
         texts
     };
-    let expected = "[tls] certificate: clients refuse it after 2126-01-01T00:00:00Z: replace it, with the \
-                    configuration";
+    let expected = "[tls] certificate expires at 2126-01-01T00:00:00Z: deploy a configuration \
+                    with a new one";
     assert_eq!(texts("2125-12-01T23:59:59Z"), [""; 0]);
     assert_eq!(texts("2125-12-02T00:00:00Z"), [expected]);
     assert_eq!(texts("2127-01-01T00:00:00Z"), [expected]);
@@ -210,7 +219,7 @@ fn warns_30_days_before_certificate_expiry() {
 fn rejects_binary_certificate_file() {
     let folder = Folder::new(PROVIDED);
     folder.write("tls.crt", [CERTIFICATE.as_bytes(), &[0x30, 0x81, 0x87, 2, 1, 0]].concat());
-    assert_eq!(folder.error_text(), "certificate: tls.crt: it is not PEM");
+    assert_eq!(folder.error_text(), "certificate: tls.crt: it is not valid PEM");
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn private_key_is_in_pcr17_and_not_in_public_archive() {
     let output = folder.archive("other.tar", &[]);
     assert_eq!(output.status.code(), Some(2));
     let message = stderr(&output);
-    assert!(message.contains("private_key is not that of the first certificate"), "{message}");
+    assert!(message.contains("private_key does not match the first certificate"), "{message}");
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn rejects_invalid_configuration_without_writing_archive() {
             "wallet.json: No such file",
         ),
         (|folder| folder.write("wallet.json", "{}"), "wallet.json"),
-        (|folder| folder.write_toml(""), "a secret must be a string that is not empty"),
-        (|folder| folder.write("salt", "short"), "a salt has 32 bytes"),
+        (|folder| folder.write_toml(""), "a secret must be a non-empty string"),
+        (|folder| folder.write("salt", "short"), "the salt does not have 32 bytes"),
         (|folder| folder.write("enclave.toml", "[auth\n"), "enclave.toml: line 1"),
         (
             |folder| fs::remove_file(folder.path("enclave.toml")).unwrap(),
@@ -192,11 +192,11 @@ fn rejects_invalid_configuration_without_writing_archive() {
         ),
         (
             |folder| folder.write("enclave.toml", "[trust]\nanchors = [\"../r.pem\"]\n"),
-            "write a path below",
+            "use a path below",
         ),
         (
             |folder| folder.write("enclave.toml", "[trust]\nanchors = [\"/r.pem\"]\n"),
-            "write a path below",
+            "use a path below",
         ),
         (
             |folder| folder.write("enclave.toml", "[trust]\nanchors = [\"wallet.json\"]\n"),

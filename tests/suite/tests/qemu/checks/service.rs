@@ -28,7 +28,7 @@ pub(super) fn ready(guests: &Guests) {
         assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
         let console = machine.console();
         assert!(console.contains("started as the enclave's first process modules=5 parent_cid=2"));
-        assert!(console.contains("a further root is trusted"), "{console}");
+        assert!(console.contains("an additional root certificate is trusted"), "{console}");
     });
 }
 
