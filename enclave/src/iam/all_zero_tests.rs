@@ -21,9 +21,9 @@ fn rejects_statements_that_allow_debug_mode() {
             effect,
             &condition,
             &format!(
-                "line 3 column 1: {effect} with {operator} would admit a ra:{key} of all zeros, \
-                 which anyone has in debug mode or without measuring; remove the value, or refuse \
-                 it with Deny and a positive operator"
+                "line 3 column 1: {effect} with {operator} would allow a ra:{key} of all zeros, \
+                 which every enclave in debug mode has; remove the value, or reject it with Deny \
+                 and a positive operator"
             ),
         );
     }
@@ -35,9 +35,9 @@ fn rejects_zeros_in_firmware_pcrs_of_a_nitro_tpm() {
         let condition = format!("{{'StringEquals': {{'ra:NitroTPMPCR{index}':\n'<00>'}}}}");
         if index < 8 {
             let expected = format!(
-                "line 3 column 1: Allow with StringEquals would admit a ra:NitroTPMPCR{index} of \
-                 all zeros, which a NitroTPM has only if its firmware measured nothing; remove the \
-                 value, or refuse it with Deny and a positive operator"
+                "line 3 column 1: Allow with StringEquals would allow a ra:NitroTPMPCR{index} of \
+                 all zeros, which a NitroTPM has only if its firmware measured nothing; remove \
+                 the value, or reject it with Deny and a positive operator"
             );
             assert_condition_error("Allow", &condition, &expected);
             continue;

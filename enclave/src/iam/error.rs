@@ -28,10 +28,10 @@ pub enum PolicyErrorKind {
     #[error("not JSON: {0}")]
     Json(String),
     /// Deeper than any policy.
-    #[error("nested too deeply for a policy")]
+    #[error("objects and lists are nested more than 16 levels deep")]
     TooDeep,
     /// A member twice, of which JSON readers take one or the other.
-    #[error("{name:?} occurs twice in one object; put both into one, or remove one")]
+    #[error("{name:?} occurs twice in one object; merge them, or remove one")]
     Duplicate {
         /// The member.
         name: String,
@@ -47,7 +47,7 @@ pub enum PolicyErrorKind {
         found: &'static str,
     },
     /// A list or object without which nothing would be said.
-    #[error("{what} is empty; name at least one, or remove it")]
+    #[error("{what} is empty; add at least one value, or remove it")]
     Empty {
         /// The element, operator or condition key.
         what: String,
@@ -95,7 +95,7 @@ pub enum PolicyErrorKind {
         expected: &'static str,
     },
     /// Two statements of one name.
-    #[error("two statements have the Sid {sid:?}; a decision could not say which of them it was")]
+    #[error("two statements have the Sid {sid:?}; use each Sid once")]
     DuplicateSid {
         /// The name.
         sid: String,
@@ -108,8 +108,7 @@ pub enum PolicyErrorKind {
     },
     /// A policy variable.
     #[error(
-        "policy variables (${{...}}) are not supported, and {value:?} would not mean what AWS \
-         has it mean; write the value"
+        "policy variables (${{...}}) are not supported; replace the one in {value:?} by its value"
     )]
     Variable {
         /// As it is written.
@@ -125,7 +124,7 @@ pub enum PolicyErrorKind {
         name: String,
     },
     /// One condition key in two spellings.
-    #[error("{key} occurs twice under {operator}, its case does not matter; put both into one")]
+    #[error("{key} occurs twice under {operator} (the case of keys is ignored); merge them")]
     DuplicateKey {
         /// Which.
         key: ConditionKey,
@@ -154,8 +153,8 @@ pub enum PolicyErrorKind {
     },
     /// A statement by which whoever measures zero gets in.
     #[error(
-        "{effect} with {operator} would admit a {key} of all zeros, {}; remove the value, or refuse \
-         it with Deny and a positive operator",
+        "{effect} with {operator} would allow a {key} of all zeros, {}; remove the value, or \
+         reject it with Deny and a positive operator",
         zeros_reason(*key)
     )]
     AllowsAllZeros {
@@ -174,7 +173,7 @@ fn zeros_reason(key: ConditionKey) -> &'static str {
         Some((PcrFamily::NitroTpm, _)) => {
             "which a NitroTPM has only if its firmware measured nothing"
         }
-        _ => "which anyone has in debug mode or without measuring",
+        _ => "which every enclave in debug mode has",
     }
 }
 

@@ -111,12 +111,10 @@ impl Display for Explanation<'_, '_> {
         let Some(reason) = &self.not_applicable else { return out.write_str("applies") };
         out.write_str("does not apply: ")?;
         match reason {
-            NotApplicable::Action => write!(out, "it is not about {}", self.action),
-            NotApplicable::Resource => write!(
-                out,
-                "{} is asked on the resource \"*\", which its Resource or NotResource leaves out",
-                self.action
-            ),
+            NotApplicable::Action => write!(out, "its actions do not include {}", self.action),
+            NotApplicable::Resource => {
+                write!(out, "its resources do not include \"*\", the resource of {}", self.action)
+            }
             NotApplicable::Condition(condition, found) => write_condition(out, condition, *found),
         }
     }

@@ -455,9 +455,10 @@ fn explains_why_a_statement_does_not_apply() {
         explanations,
         [
             "statement \"One\" of p0 (Allow) applies",
-            "statement \"Two\" of p0 (Deny) does not apply: it is not about kms:GenerateRandom",
-            "statement \"Three\" of p0 (Deny) does not apply: kms:GenerateRandom is asked on the \
-             resource \"*\", which its Resource or NotResource leaves out",
+            "statement \"Two\" of p0 (Deny) does not apply: its actions do not include \
+             kms:GenerateRandom",
+            "statement \"Three\" of p0 (Deny) does not apply: its resources do not include \"*\", \
+             the resource of kms:GenerateRandom",
             "statement \"Four\" of p0 (Allow) does not apply: StringEquals aws:PrincipalArn \"a\" \
              or \"b\", but the request has arn:aws:iam::123456789012:role/wallet",
             "statement \"Five\" of p0 (Allow) does not apply: StringLike \

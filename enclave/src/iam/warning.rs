@@ -28,7 +28,8 @@ impl Policy {
                 move |condition| {
                     let Condition { operator, key, .. } = condition;
                     format!(
-                        "{reference}: {operator} {key}: the key is always false, for [tls] mode is \"off\""
+                        "{reference}: {operator} {key}: the key is always false, because [tls] \
+                         mode is \"off\""
                     )
                 },
             )
@@ -48,8 +49,8 @@ impl Policy {
                     false => "never matches",
                 };
                 format!(
-                    "{reference}: {operator} {key} {outcome}: no request carries the key; turn on [server] \
-                     proxy_protocol"
+                    "{reference}: {operator} {key} {outcome}: no request carries the key; set \
+                     [server] proxy_protocol = true"
                 )
             })
         })
@@ -77,7 +78,7 @@ impl Condition {
         if *key == ConditionKey::PrincipalArn
             && let Some(operand) = operands.iter().find(session)
         {
-            let reason = "conditions see an assumed role's role, arn:aws:iam::ACCOUNT:role/NAME";
+            let reason = "conditions compare the ARN of the role, arn:aws:iam::ACCOUNT:role/NAME";
             return vec![format!("{operator} {key}: {operand} matches nothing: {reason}")];
         }
         if let Some(reason) = reason(*operator, *key) {

@@ -89,7 +89,7 @@ fn warns_about_source_ip_without_client_address() {
         // Where somebody tells it, they may match.
         assert_eq!(policy.warnings().count(), 0, "{condition}");
         let found: Vec<_> = policy.warnings_without_client_addr().collect();
-        let reason = "no request carries the key; turn on [server] proxy_protocol";
+        let reason = "no request carries the key; set [server] proxy_protocol = true";
         let expected = format!("statement \"X\" of wallet.json: {expected}: {reason}");
         assert_eq!(found, [expected], "{condition}");
     }
@@ -155,7 +155,7 @@ fn warns_about_secure_transport_and_session_arns() {
         assert_eq!(policy.warnings().count(), 0, "{condition}");
         let found: Vec<_> = policy.warnings_without_tls().collect();
         let [warning] = &found[..] else { panic!("{condition}: {found:?}") };
-        let reason = "aws:SecureTransport: the key is always false, for [tls] mode is \"off\"";
+        let reason = "aws:SecureTransport: the key is always false, because [tls] mode is \"off\"";
         assert!(warning.ends_with(reason), "{warning}");
     }
     let session = "arn:aws:sts::123456789012:assumed-role/wallet/session";
@@ -163,7 +163,7 @@ fn warns_about_secure_transport_and_session_arns() {
         warnings(&under(&format!("'StringLike': {{'aws:PrincipalArn': ['a', '{session}']}}")));
     let [warning] = &found[..] else { panic!("{found:?}") };
     assert!(
-        warning.contains("matches nothing: conditions see an assumed role's role"),
+        warning.contains("matches nothing: conditions compare the ARN of the role"),
         "{warning}"
     );
 }

@@ -125,8 +125,8 @@ fn warns_about_source_ip_without_proxy_protocol() {
         stderr.read_to_string(&mut log).unwrap();
         log
     };
-    let warning = "IpAddress aws:SourceIp never matches: no request carries the key; turn on \
-        [server] proxy_protocol";
+    let warning = "IpAddress aws:SourceIp never matches: no request carries the key; set [server] \
+                   proxy_protocol = true";
     let (off, on) = (log(&[]), log(&["--proxy-protocol"]));
     assert!(off.contains(warning), "{off}");
     assert!(!on.contains("aws:SourceIp"), "{on}");

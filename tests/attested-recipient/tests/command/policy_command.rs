@@ -120,7 +120,10 @@ fn policy_check_evaluates_several_policies_for_each_action() {
     assert!(stdout.starts_with("allowed by statement 1 of stores.json\n"), "{stdout}");
     let (code, stdout, _) = check(&[]);
     assert_eq!((code, stdout.lines().count()), (1, 4), "{stdout}");
-    assert!(stdout.ends_with("does not apply: it is not about kms:GenerateRandom\n"), "{stdout}");
+    assert!(
+        stdout.ends_with("does not apply: its actions do not include kms:GenerateRandom\n"),
+        "{stdout}"
+    );
 }
 
 /// Each key of the context by a statement that only it fulfils.
@@ -178,7 +181,7 @@ fn policy_check_prints_warnings_to_stderr_and_decides() {
     assert_eq!(
         stderr,
         "attested-recipient: warning: statement 1 of p.json: NotIpAddress aws:SourceIp always \
-         matches: no request carries the key; turn on [server] proxy_protocol\n"
+         matches: no request carries the key; set [server] proxy_protocol = true\n"
     );
     let from = ["--policy", "p.json", "--context", "aws:SourceIp=192.0.2.7"];
     assert_eq!(folder.check(&from).2, "");

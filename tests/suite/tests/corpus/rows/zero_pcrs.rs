@@ -152,11 +152,12 @@ fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) 
     let whose = if is_of_nitro_tpm(key) {
         "which a NitroTPM has only if its firmware measured nothing"
     } else {
-        "which anyone has in debug mode or without measuring"
+        "which every enclave in debug mode has"
     };
     let error = format!(
-        "[[credential]] number 3: AKIDZERO.json: line 1 column {column}: {says} would admit a kms:RecipientAttestation:{key} \
-         of all zeros, {whose}; remove the value, or refuse it with Deny and a positive operator"
+        "[[credential]] number 3: AKIDZERO.json: line 1 column {column}: {says} would allow a \
+         kms:RecipientAttestation:{key} of all zeros, {whose}; remove the value, or reject it \
+         with Deny and a positive operator"
     );
     row.prevents_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)
 }
