@@ -50,19 +50,19 @@ pub struct Authority {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AuthorityError {
     /// Without a name, there is nothing to issue for.
-    #[error("there is no name to issue for")]
+    #[error("there is no name to issue a certificate for")]
     NoName,
     /// A name that a certificate cannot hold.
-    #[error("a name of an unknown kind")]
+    #[error("a name is neither a DNS name nor an IP address")]
     Name,
     /// A key cannot be made, or does not sign.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
     /// The certificate cannot be written.
-    #[error("the certificate cannot be written: {0}")]
+    #[error("cannot encode the certificate: {0}")]
     Certificate(#[from] rcgen::Error),
     /// A time that a certificate cannot hold.
-    #[error("it is {0}, which a certificate cannot hold")]
+    #[error("a certificate cannot contain the time {0}")]
     Time(UnixMillis),
 }
 

@@ -38,11 +38,11 @@ impl RenewingCertResolver {
         if !is_good(&current, now) {
             match self.authority.issue(now) {
                 Ok(issued) => {
-                    tracing::info!(not_after = %issued.not_after, "a new certificate for TLS");
+                    tracing::info!(not_after = %issued.not_after, "TLS certificate renewed");
                     *current = issued;
                 }
                 // It is tried again at the next handshake; clients judge what they get until then.
-                Err(error) => tracing::error!("no new certificate for TLS: {error}"),
+                Err(error) => tracing::error!(%error, "cannot renew the TLS certificate"),
             }
         }
         Arc::clone(&current.certified)

@@ -20,10 +20,13 @@ pub(crate) enum HandshakeError {
     #[error("the handshake failed: {0}")]
     Failed(#[source] io::Error),
     /// It elapsed too long, or no place came free.
-    #[error("the handshake was not over after {HANDSHAKE_TIMEOUT:?}")]
+    #[error("the handshake timed out after {} s", HANDSHAKE_TIMEOUT.as_secs())]
     TimedOut,
     /// Others waited.
-    #[error("the handshake was not over after {HANDSHAKE_TIMEOUT_WHEN_FULL:?}, and others waited")]
+    #[error(
+        "the handshake was evicted after {} s, because other connections waited",
+        HANDSHAKE_TIMEOUT_WHEN_FULL.as_secs()
+    )]
     Evicted,
 }
 

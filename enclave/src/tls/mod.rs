@@ -67,13 +67,13 @@ struct AttestedAuthority {
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// No authority, or no certificate of it.
-    #[error("no certificate for TLS: {0}")]
+    #[error("cannot create a TLS certificate: {0}")]
     Authority(#[from] AuthorityError),
     /// No randomness.
-    #[error("no keys for the session tickets of TLS: {0}")]
+    #[error("cannot create the keys of TLS session tickets: {0}")]
     Tickets(#[from] CryptoError),
     /// Not what rustls can serve with.
-    #[error("TLS cannot be served: {0}")]
+    #[error("cannot configure TLS: {0}")]
     Config(#[from] rustls::Error),
 }
 

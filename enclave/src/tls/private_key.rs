@@ -23,20 +23,18 @@ const SCHEMES: [SignatureScheme; 4] = [
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidPrivateKey {
     /// None, or none that can be read without a password.
-    #[error("it holds no private key in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted")]
+    #[error("it contains no unencrypted private key in PEM: use PKCS#8, PKCS#1 or SEC1")]
     Absent,
     /// Several, of which any could be meant.
-    #[error("it holds more than one private key")]
+    #[error("it contains more than one private key: keep only one")]
     Several,
     /// A section that is cut short, or not what PEM has in it.
-    #[error(
-        "the private key in it is not written as PEM is, or it is encrypted: write it as it is"
-    )]
+    #[error("the private key in it is encrypted or is not valid PEM: write it unencrypted")]
     Malformed,
     /// One that TLS has no use for.
     #[error(
-        "the private key in it is of no kind that can be used: RSA of 2048 bits or more, ECDSA over \
-         P-256 or P-384, or Ed25519"
+        "the type of the private key in it is not supported: use RSA of 2048 bits or more, ECDSA \
+         over P-256 or P-384, or Ed25519"
     )]
     Kind,
 }
