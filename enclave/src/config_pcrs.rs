@@ -1,19 +1,18 @@
-//! What this enclave was configured to do, as two registers of its module: so that whoever holds a
-//! document of it knows, though the configuration is none of the image's.
+//! The PCRs that attest the configuration, which is not part of the image.
 //!
-//! PCR16 measures the configuration without its secrets, PCR17 the secrets: see
+//! PCR16 measures the configuration without its secrets, PCR17 the secrets. For the format, see
 //! [`ConfigBundle::measure`](crate::config::ConfigBundle::measure).
 
 use attestation::crypto::Sha384;
 use attestation::{PCR_LENGTH, PcrValue};
 
-/// The register of the configuration without its secrets.
+/// Index of the PCR of the configuration without its secrets.
 pub const CONFIGURATION_PCR: u16 = 16;
 
-/// The register of the secrets, salted.
+/// Index of the PCR of the salted secrets.
 pub const SECRETS_PCR: u16 = 17;
 
-/// What both registers are extended by: a SHA-384 digest each.
+/// The SHA-384 digests that extend PCR16 and PCR17.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfigDigests {
     pub(crate) public: PcrValue,
@@ -21,18 +20,19 @@ pub struct ConfigDigests {
 }
 
 impl ConfigDigests {
-    /// What PCR16 shows then.
+    /// Returns the value of PCR16 after the extension.
     pub fn configuration_pcr(&self) -> PcrValue {
         extended_once(self.public)
     }
 
-    /// What PCR17 shows then.
+    /// Returns the value of PCR17 after the extension.
     pub fn secrets_pcr(&self) -> PcrValue {
         extended_once(self.secrets)
     }
 }
 
-/// What a register shows that was zero and was extended once: SHA-384 of 48 zero bytes and `digest`.
+/// Returns the value of a PCR that was zero and was extended once with `digest`: the SHA-384 digest of 48
+/// zero bytes and `digest`.
 pub fn extended_once(digest: PcrValue) -> PcrValue {
     let mut hash = Sha384::new();
     hash.update(&[0; PCR_LENGTH]);

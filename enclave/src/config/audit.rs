@@ -8,9 +8,9 @@ use crate::audit::UnauthenticatedLimits;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditTable {
-    /// Records a second, and twice that in a burst.
+    /// Maximum audit records per second. The burst is twice this number.
     unauthenticated_per_second: Option<BoundedU32<1, 1_000_000>>,
-    /// Percent of the queue.
+    /// Maximum share of the audit queue that these records may fill, in percent.
     unauthenticated_queue_percent: Option<BoundedU32<1, 50>>,
 }
 

@@ -24,7 +24,7 @@ impl AuthTable {
         })
     }
 
-    /// Checks the table, and whether it fits the others. Returns the mode.
+    /// Checks the table against the other tables, and returns the mode.
     pub(super) fn check(
         &self,
         profile: Profile,
@@ -71,7 +71,7 @@ impl AuthTable {
 pub(super) enum AuthMode {
     /// Callers are not authenticated.
     None,
-    /// Callers sign with a credential of this file.
+    /// Callers sign requests with a credential of the configuration.
     Sigv4,
 }
 
@@ -110,14 +110,13 @@ pub enum InvalidAuth {
          [auth], or remove it"
     )]
     UnusedCredential,
-    /// Production that answers unauthenticated callers in the clear.
+    /// Production that would return plaintext to unauthenticated callers.
     #[error(
         "[auth] mode is \"none\" accepts unauthenticated callers, which in production needs \
          require = true under [recipient]: write that, or mode = \"sigv4\""
     )]
     OpenToAll,
-    /// A credential that cannot be used. The message does not repeat its access key, which may be
-    /// a misplaced secret.
+    /// An invalid credential. The message omits its access key ID, which may be a misplaced secret.
     #[error("[[credential]] number {number}: {reason}")]
     Credential {
         /// The number of the entry, from 1.
@@ -125,7 +124,7 @@ pub enum InvalidAuth {
         /// The cause.
         reason: InvalidCredential,
     },
-    /// An access key that two credentials have.
+    /// Two credentials with the same access key ID.
     #[error("[[credential]] {0}")]
     DuplicateAccessKey(#[from] DuplicateAccessKey),
 }

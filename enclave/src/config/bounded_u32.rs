@@ -1,4 +1,4 @@
-//! Numbers within bounds, which the message of a number that is not names.
+//! Integers with bounds that are checked during deserialization.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-/// A whole number from `MIN` to `MAX`.
+/// An integer from `MIN` to `MAX`. The error for another number names both bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BoundedU32<const MIN: u32, const MAX: u32>(u32);
 

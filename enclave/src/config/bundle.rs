@@ -1,5 +1,6 @@
-//! The TOML, its salt, and every file that it names: all that a configuration is made of, held in
-//! memory, and so all that is measured. What is not here cannot be read later.
+//! The configuration bundle: the TOML file, the salt, and every file that the TOML names.
+//!
+//! The bundle is read into memory once and measured as a whole. Files outside it cannot be read later.
 
 pub(super) mod archive;
 mod error;
@@ -24,39 +25,41 @@ use self::read::copy_error;
 pub(super) use self::read::read;
 use super::secret_fields::{BundleFields, FieldCounts, SecretFileKind};
 
-/// Bytes of a configuration or policy file: far more than a person writes.
+/// Maximum length of one file of the bundle, in bytes.
 pub(super) const MAX_FILE_LENGTH: usize = 1024 * 1024;
 
-/// Where an archive says that it is one.
+/// Offset of the magic number `ustar` in a tar archive, in bytes.
 const USTAR_AT: usize = 257;
 
-/// The TOML's name in an archive, and for who looks for it in a folder.
+/// Name of the TOML file in an archive and in a configuration folder.
 pub const TOML_NAME: &str = "enclave.toml";
 
-/// The name of the file of random bytes beside it.
+/// Name of the salt file, which stands beside the TOML file.
 pub const SALT_NAME: &str = "salt";
 
-/// Bytes of the salt.
+/// Length of the salt, in bytes.
 pub const SALT_LENGTH: usize = 32;
 
-/// A configuration's files. All may be secret and are wiped. Those of nobody who wrote one are none.
+/// The files of a configuration. Their contents are wiped from memory on drop, because each may be secret.
+///
+/// The default bundle is empty.
 #[derive(Default)]
 pub struct ConfigBundle {
-    /// The TOML, as messages name it.
+    /// Path of the TOML file, for messages.
     path: PathBuf,
     toml: Zeroizing<String>,
     salt: Option<Zeroizing<Vec<u8>>>,
-    /// By name; one that cannot be read is an error only for who reads it.
+    /// Contents by file name. A read error is returned only when the file is used.
     files: BTreeMap<String, io::Result<Zeroizing<Vec<u8>>>>,
-    /// The names of those that are secret as a whole, and what they are.
+    /// Names and kinds of the files that are secret as a whole.
     secret_files: BTreeMap<String, SecretFileKind>,
 }
 
 impl ConfigBundle {
-    /// What is at `path`: an archive if its name ends so, else the TOML.
+    /// Loads the bundle at `path`: a tar archive if the name ends in `.tar`, else a TOML file.
     ///
     /// # Errors
-    /// As of [`from_toml`](Self::from_toml) and [`from_archive`](Self::from_archive).
+    /// The errors of [`from_toml`](Self::from_toml) and [`from_archive`](Self::from_archive).
     pub fn load(path: &Path) -> Result<Self, BundleError> {
         if path.extension().is_some_and(|extension| extension == "tar") {
             let bytes = read(path, MAX_ARCHIVE_LENGTH).map_err(BundleError::read(path))?;
@@ -66,10 +69,10 @@ impl ConfigBundle {
         }
     }
 
-    /// The TOML `path`, and what it names beside it.
+    /// Loads the TOML file at `path` and the files in its folder that it names.
     ///
     /// # Errors
-    /// If the TOML cannot be read or is none, or if there is a salt of another length.
+    /// If the file cannot be read or is not TOML, or if the salt does not have [`SALT_LENGTH`] bytes.
     pub fn from_toml(path: &Path) -> Result<Self, BundleError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let at = folder.join(SALT_NAME);
@@ -86,10 +89,10 @@ impl ConfigBundle {
         Self::new(path.to_owned(), toml, salt, |name| read(&folder.join(name), MAX_FILE_LENGTH))
     }
 
-    /// What is in the archive `bytes`, which came from `path` as messages name it.
+    /// Parses the archive `bytes`. Messages name it `path`.
     ///
     /// # Errors
-    /// If it is not the one archive of its files, or holds others than a configuration's.
+    /// If the archive is not canonical, or contains files that its TOML does not name.
     pub fn from_archive(path: &Path, bytes: &[u8]) -> Result<Self, BundleError> {
         let invalid_archive = |error| BundleError::Archive { path: path.to_owned(), error };
         let mut files = archive::decode(bytes).map_err(invalid_archive)?;
@@ -144,42 +147,42 @@ impl ConfigBundle {
         Ok(Self { path, toml, salt, files, secret_files })
     }
 
-    /// The TOML, as messages name it.
+    /// Returns the path of the TOML file, for messages.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the TOML says.
+    /// Returns the text of the TOML file.
     pub(super) fn toml(&self) -> &str {
         &self.toml
     }
 
-    /// The names of all files.
+    /// Returns the names of all files: the TOML, the salt (even if absent), and the named files.
     pub fn file_names(&self) -> impl Iterator<Item = &str> {
         let files = self.files.keys().map(String::as_str);
         [TOML_NAME, SALT_NAME].into_iter().chain(files)
     }
 
-    /// Whether there is a salt.
+    /// Returns whether the bundle contains a salt.
     pub fn has_salt(&self) -> bool {
         self.salt.is_some()
     }
 
-    /// How many secrets, and names of files, the TOML shows to who looks for them by their keys.
+    /// Counts the secrets and the file names that can be found in the TOML by their keys.
     pub(super) fn counts(&self) -> Result<FieldCounts, BundleError> {
         let table = parse(&self.path, &self.toml)?;
         Ok(BundleFields::find(&table).counts())
     }
 
-    /// What messages call the file that the TOML names `name`.
+    /// Returns the path of the file `name`, for messages.
     pub(super) fn path_of(&self, name: &Path) -> PathBuf {
         self.path.with_file_name(name)
     }
 
-    /// The file that the TOML names `name`.
+    /// Returns the content of the file that the TOML names `name`.
     ///
     /// # Errors
-    /// If it could not be read.
+    /// If the file could not be read, or the TOML does not name it.
     pub(super) fn file(&self, name: &Path) -> io::Result<&[u8]> {
         let found = name.to_str().and_then(|name| self.files.get(name));
         match found {

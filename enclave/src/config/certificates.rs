@@ -1,15 +1,16 @@
-//! PEM files of certificates, and private keys in PEM.
+//! Reads PEM files of certificates, and detects private keys in them.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
-/// Parses the certificates in a PEM file, which is published.
+/// Parses the certificates in a PEM file. Rejects files that could contain a private key, because the file
+/// is part of the public archive.
 pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
     if holds_private_key(pem) {
         return Err(InvalidCertificate::HoldsKey);
     }
-    // Between the sections, a binary file could hold a key in DER, which would be published.
+    // A binary file could contain a DER key between the PEM sections.
     if str::from_utf8(pem).is_err() {
         return Err(InvalidCertificate::NotPem);
     }
@@ -21,26 +22,26 @@ pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidC
     }
 }
 
-/// The end of the line that begins a private key of any kind, encrypted ones included.
+/// The end of the first line of any PEM private key, including encrypted ones.
 const KEY_LABEL: &[u8] = b"PRIVATE KEY-----";
 
-/// Returns whether `bytes` contain a private key in PEM.
+/// Returns whether `bytes` contain a PEM private key.
 pub(super) fn holds_private_key(bytes: &[u8]) -> bool {
     bytes.windows(KEY_LABEL.len()).any(|part| part == KEY_LABEL)
 }
 
-/// Returns the first line of the base64 in a private key's PEM, which identifies the key. Later lines can
-/// be parts of the public key, which its certificate has as well.
+/// Returns the first base64 line of a PEM private key, which identifies the key. Later lines may encode the
+/// public key, which the certificate also contains.
 pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
     let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.find(|line| line.ends_with(KEY_LABEL))?;
     lines.next()
 }
 
-/// The error for a file that cannot be read as certificates.
+/// The error for a file of certificates.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidCertificate {
-    /// A section without an end, or with other content than base64.
+    /// Bytes that are not text, or a section that is malformed or unterminated.
     #[error("it is not valid PEM")]
     NotPem,
     /// No certificate.

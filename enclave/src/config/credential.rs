@@ -1,4 +1,4 @@
-//! The tables `[[credential]]`, and the principals that they name.
+//! The tables `[[credential]]` and their principals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -25,7 +25,7 @@ pub(super) struct CredentialTable {
     secret_access_key: Secret,
     /// The ARN of the principal.
     principal: String,
-    /// The files of the policies.
+    /// The names of the policy files.
     pub(super) policies: Vec<PathBuf>,
     pub(super) session_token: Option<Secret>,
     pub(super) expires: Option<ExpiryTime>,
@@ -60,21 +60,21 @@ impl<'de> Deserialize<'de> for ExpiryTime {
     }
 }
 
-/// The principals of all credentials, each once. Policies and rate belong to the principal, and several
-/// credentials can share it.
+/// The principals of all credentials. Credentials with the same ARN share one principal, which holds the
+/// policies and the rate limit.
 pub(super) struct PrincipalRegistry<'a> {
     bundle: &'a ConfigBundle,
     has_tls: bool,
     requests_per_second: u32,
     entries: BTreeMap<String, PrincipalEntry>,
     pub(super) warnings: Vec<ConfigWarning>,
-    /// Warnings of policies, for a service whose requests carry no client address.
+    /// Policy warnings that apply only if requests carry no client address.
     pub(super) warnings_without_client_addr: Vec<String>,
-    /// Files of policies whose warnings were logged.
+    /// Policy files whose warnings were already logged.
     warned_files: BTreeSet<PathBuf>,
 }
 
-/// A principal, as its first credential defines it.
+/// A principal and the credential that defined it first.
 struct PrincipalEntry {
     number: usize,
     principal: Arc<Principal>,
@@ -94,7 +94,7 @@ impl<'a> PrincipalRegistry<'a> {
         }
     }
 
-    /// Returns the credential of `table`, which is entry `number`.
+    /// Builds the credential of `table`, which is entry `number`, counted from 1.
     pub(super) fn credential(
         &mut self,
         table: CredentialTable,
@@ -117,7 +117,7 @@ impl<'a> PrincipalRegistry<'a> {
         })
     }
 
-    /// Returns the principal `arn`, which all its credentials share.
+    /// Returns the principal `arn`. Creates it for its first credential.
     fn principal(
         &mut self,
         arn: String,
@@ -167,19 +167,19 @@ impl<'a> PrincipalRegistry<'a> {
 /// The error for one credential.
 #[derive(Debug, Error)]
 pub enum InvalidCredential {
-    /// An access key ID that no client sends.
+    /// An invalid access key ID.
     #[error("access_key_id is invalid: use 1 to 128 letters, digits and underscores")]
     AccessKeyId,
-    /// A session token that no client can send.
+    /// A session token that cannot be sent in a header.
     #[error(
         "session_token cannot be sent in a header: use at most 8192 bytes of printable ASCII, \
          without a space at either end"
     )]
     SessionToken,
-    /// A principal that is not an ARN of one.
+    /// An ARN that is not that of a principal.
     #[error("principal: {0}")]
     Principal(#[from] InvalidPrincipal),
-    /// Another credential gives the same principal other policies.
+    /// Two credentials of one principal with different policies.
     #[error(
         "number {other} lists other policies for {arn}: policies belong to the principal, so list \
          the same files in both"
@@ -190,7 +190,7 @@ pub enum InvalidCredential {
         /// The number of the other entry, from 1.
         other: usize,
     },
-    /// A policy's file that cannot be read.
+    /// A policy file that cannot be read.
     #[error("{}: {error}", path.display())]
     ReadPolicy {
         /// The path of the file.

@@ -1,5 +1,5 @@
-//! What is in effect, as TOML: what the file says, what flags and environment say in its place, and
-//! the defaults of all else. No secret is in it, and none was copied to make it.
+//! Prints the effective configuration as TOML: the file, overridden by flags and environment variables,
+//! with the defaults of absent keys. Secrets are replaced before the text is parsed, so they are not copied.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -21,14 +21,14 @@ use crate::http::Listeners;
 use crate::nsm::NsmSettings;
 use crate::platform::PlatformSettings;
 
-/// In place of a secret.
+/// The printed value of every secret.
 const REDACTED: &str = "(redacted)";
 
 impl Config {
-    /// Prints what is in effect, if the service could start so.
+    /// Prints the effective configuration to standard output.
     ///
     /// # Errors
-    /// If it could not, as of [`settings`](Self::settings); if nobody takes it.
+    /// The errors of [`settings`](Self::settings), and write errors.
     pub fn print(self, server: &ServerSettings, profile: Profile) -> Result<(), Box<dyn Error>> {
         let text = self.effective(server, profile)?.to_string();
         #[cfg(feature = "simulator")]
@@ -40,7 +40,7 @@ impl Config {
         Ok(())
     }
 
-    /// What is in effect.
+    /// Returns the effective configuration.
     pub(super) fn effective(
         &self,
         server: &ServerSettings,
@@ -50,7 +50,7 @@ impl Config {
         table.insert("server".to_owned(), Value::Table(server_table(server)));
         for (name, key, value) in self.defaults(profile) {
             let entry = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
-            // What stands there is a table, or the file would not have been read.
+            // The parser has checked that this value is a table.
             if let Value::Table(table) = entry {
                 table.entry(key).or_insert(value);
             }
@@ -65,7 +65,7 @@ impl Config {
         Ok(table)
     }
 
-    /// What the file says.
+    /// Returns the tables of the file, with every secret replaced by [`REDACTED`].
     fn configured_table(&self) -> Result<Table, ConfigError> {
         let Some(bundle) = &self.bundle else { return Ok(Table::new()) };
         let parsed = bundle::parse(bundle.path(), bundle.toml())?;
@@ -76,8 +76,7 @@ impl Config {
         Ok(table)
     }
 
-    /// What is in effect where the file is silent: table, key, value. What has no default, or none that
-    /// can be written, is not there.
+    /// Returns the defaults, as table, key and value. Keys whose default is no value are omitted.
     fn defaults(&self, profile: Profile) -> Vec<(&'static str, &'static str, Value)> {
         let entropy = NsmSettings::default();
         let CacheSizes { chains, leaves, documents } = self.file.verification.cache_sizes();
@@ -159,7 +158,7 @@ fn complete_simulator(table: &mut Table) {
     }
 }
 
-/// Puts something in the place of each secret, all of which are empty.
+/// Replaces the secrets, which are empty strings here, by [`REDACTED`].
 fn redact(table: &mut Table) {
     for (key, value) in table {
         match value {

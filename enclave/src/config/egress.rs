@@ -10,22 +10,22 @@ use super::bounded_u32::BoundedU32;
 use super::profile::Profile;
 use crate::egress::Route;
 
-/// Maximum number of routes. No HSM cluster has as many modules.
+/// Maximum number of routes, far above the number of modules in an HSM cluster.
 const MAX_ROUTES: usize = 64;
 
-/// The last vsock port. The number after it means any port.
+/// The highest vsock port. The number after it is `VMADDR_PORT_ANY`.
 const MAX_VSOCK_PORT: u32 = u32::MAX - 1;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EgressTable {
-    /// The IP address and port of the host.
+    /// The IP address and port of the remote host.
     address: String,
-    /// The vsock port on the parent.
+    /// The vsock port on the parent instance that forwards to the host.
     parent_port: BoundedU32<1, MAX_VSOCK_PORT>,
 }
 
-/// Returns the routes of all tables.
+/// Builds the routes of all tables.
 pub(super) fn routes(
     tables: Vec<EgressTable>,
     profile: Profile,
@@ -44,7 +44,7 @@ pub(super) fn routes(
     Ok(routes)
 }
 
-/// Returns the route of `table`, which must differ from `others`.
+/// Builds the route of `table`. Rejects an address or a port that `others` contain.
 fn route(table: &EgressTable, others: &[Route]) -> Result<Route, InvalidRoute> {
     let address: SocketAddr = table.address.parse().map_err(|_| InvalidRoute::Address)?;
     let parent_port = table.parent_port.get();
@@ -112,7 +112,7 @@ pub enum InvalidEgress {
 /// The error for one egress route.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidRoute {
-    /// Not an address and a port. Names cannot be resolved in an enclave.
+    /// Not an IP address and a port.
     #[error(
         "address is invalid: use an IP address and a port, such as \"10.0.1.5:2223\" or \
          \"[fd00::5]:2223\", because an enclave cannot resolve names"
@@ -121,22 +121,22 @@ pub enum InvalidRoute {
     /// Port 0.
     #[error("address has port 0: use the port of the HSM, such as 2223")]
     Port,
-    /// Not the address of a single other host.
+    /// Not the address of one remote host.
     #[error(
         "address is not of one remote host: use no loopback, unspecified, broadcast, multicast, \
          link-local or IPv4-mapped address"
     )]
     Host,
-    /// An address that two routes have.
+    /// Two routes with the same address.
     #[error("address is the same as in number {other}: remove one of them")]
     DuplicateAddress {
         /// The number of the other entry, from 1.
         other: usize,
     },
-    /// The heartbeat port of nitro-cli.
+    /// The port on which nitro-cli waits for the heartbeat of an enclave.
     #[error("parent_port {HEARTBEAT_PORT} is the heartbeat port of nitro-cli: choose another")]
     Heartbeat,
-    /// A parent port that two routes have.
+    /// Two routes with the same parent port.
     #[error(
         "parent_port is the same as in number {other}, so both routes would reach one host: use a \
          different port for each"

@@ -19,7 +19,7 @@ pub(super) struct EntropyTable {
     deadline_ms: Option<BoundedU32<10, 60_000>>,
     /// Maximum duration of a call of the NSM, in milliseconds.
     watchdog_ms: Option<BoundedU32<100, 120_000>>,
-    /// Number of blocks kept ready. 0 keeps none.
+    /// Number of prefetched blocks. 0 disables prefetching.
     prefetch: Option<BoundedU32<0, 1024>>,
     /// Maximum age of a block when it is used, in milliseconds.
     max_age_ms: Option<BoundedU32<100, 600_000>>,
@@ -32,10 +32,10 @@ pub(super) struct EntropyTable {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum ReseedMode {
-    /// Each answer has entropy of its own.
+    /// Every response is generated with fresh entropy.
     #[default]
     PerRequest,
-    /// Several answers share it.
+    /// DRBGs are reseeded after `reseed_requests` requests or `reseed_interval_ms`.
     Interval,
 }
 
@@ -78,11 +78,11 @@ impl EntropyTable {
     }
 }
 
-/// Maximum number of blocks that an idle service may request per second. A module gives some thousands,
-/// and the kernel's own generator needs some of them.
+/// Maximum number of blocks that an idle service may request per second. An NSM returns some thousands per
+/// second, which it shares with the kernel's random number generator.
 const MAX_IDLE_RATE: u128 = 100;
 
-/// Rejects a refresh rate above [`MAX_IDLE_RATE`]: blocks that grow too old are replaced, even when the
+/// Rejects a refresh rate above [`MAX_IDLE_RATE`]. Blocks older than `max_age` are replaced even when the
 /// service is idle.
 fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntropy> {
     let blocks = u128::try_from(prefetch).unwrap_or(u128::MAX).saturating_mul(1000);
@@ -95,7 +95,7 @@ fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntr
 /// The error for the table `[entropy]`.
 #[derive(Debug, Error)]
 pub enum InvalidEntropy {
-    /// Reseed intervals with a mode that reseeds for each answer.
+    /// Reseed intervals with a mode that reseeds for every request.
     #[error(
         "[entropy] reseed_requests and reseed_interval_ms have no effect with reseed = \
          \"per-request\": write reseed = \"interval\", or remove them"
@@ -107,7 +107,7 @@ pub enum InvalidEntropy {
          request more than {MAX_IDLE_RATE} blocks a second: decrease prefetch or increase max_age_ms"
     )]
     IdleRate {
-        /// The number of blocks kept ready.
+        /// The number of prefetched blocks.
         prefetch: usize,
         /// The maximum age of a block, in milliseconds.
         max_age_ms: u128,

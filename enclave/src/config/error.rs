@@ -31,13 +31,13 @@ pub enum ConfigError {
          configuration"
     )]
     NoFile,
-    /// A table `[server]`, or arguments in its place, that cannot be used.
+    /// An invalid table `[server]`, or invalid arguments in its place.
     #[error(transparent)]
     Server(#[from] InvalidServer),
-    /// Files that make no configuration.
+    /// A configuration bundle that cannot be loaded.
     #[error(transparent)]
     ConfigBundle(#[from] BundleError),
-    /// A file with values that are invalid.
+    /// A file with an invalid value.
     #[error("{}: {error}", path.display())]
     Invalid {
         /// The path of the file.
@@ -47,7 +47,7 @@ pub enum ConfigError {
     },
 }
 
-/// The error for invalid values, by the table that holds them.
+/// The error for an invalid value, by its table.
 #[derive(Debug, Error)]
 pub enum ValidationError {
     /// The table `[trust]`.
@@ -78,19 +78,19 @@ pub enum ValidationError {
     #[cfg(feature = "simulator")]
     #[error(transparent)]
     Simulator(#[from] InvalidSimulator),
-    /// Secrets without a salt, which could be guessed from their measurement.
+    /// Production without a salt. PCR17 would then allow guessing the secrets.
     #[error(
         "there is no file salt beside it, and without a salt its secrets could be guessed from \
          PCR17: create it with head -c 32 /dev/urandom >salt, and keep it secret"
     )]
     NoSalt,
-    /// Secrets or files without a key that names them.
+    /// A table written as an array of values, whose secrets cannot be found by their keys.
     #[error(
         "[[credential]], [trust], [tls] or [[key_store]] is written as a list of values, in which \
          secrets cannot be recognized: write each value with its key"
     )]
     TableWithoutKeys,
-    /// The system has no randomness.
+    /// The random number generator of the system failed.
     #[error(
         "cannot salt the measurement of its secrets: the random number generator of the system \
          failed"

@@ -1,4 +1,4 @@
-//! The configuration file: all of its tables.
+//! The tables of the configuration file.
 
 use serde::Deserialize;
 
@@ -48,13 +48,13 @@ pub(super) struct ConfigFile {
     pub(super) key_store: Vec<KeyStoreTable>,
     #[serde(default)]
     pub(super) egress: Vec<EgressTable>,
-    /// Present only in the simulator. The production binary does not know the table.
+    /// Exists only in the simulator. The production binary rejects the table as unknown.
     #[cfg(feature = "simulator")]
     pub(super) simulator: Option<SimulatorTable>,
 }
 
 impl ConfigFile {
-    /// Returns the number of secrets and of files that the tables name.
+    /// Counts the secrets and the file names in the deserialized tables.
     pub(super) fn counts(&self) -> FieldCounts {
         let secrets =
             |credential: &CredentialTable| 1 + usize::from(credential.session_token.is_some());

@@ -19,16 +19,16 @@ use super::certificates::{InvalidCertificate, chain};
 use super::pin::parse_pin;
 use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy};
 
-/// Stores of one service: each that is connected has threads of its own.
+/// Maximum number of key stores. Each connected HSM store has its own threads.
 const MAX_KEY_STORES: usize = 100;
 
-/// Characters of a PEM that the API shows: its model's TrustAnchorCertificateType.
+/// Maximum length of a trust anchor, in characters: TrustAnchorCertificateType of the KMS API model.
 const MAX_TRUST_ANCHOR_LENGTH: usize = 5000;
 
-/// Bytes of a token's label: PKCS#11's CK_TOKEN_INFO.
+/// Maximum length of a token label, in bytes: `CK_TOKEN_INFO` of PKCS#11.
 const MAX_LABEL_LENGTH: usize = 32;
 
-/// How long a caller waits for an HSM.
+/// Default maximum time that a request waits for an HSM.
 pub(super) const DEFAULT_HSM_DEADLINE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Deserialize)]
@@ -38,20 +38,20 @@ pub(super) struct KeyStoreTable {
     name: String,
     #[serde(rename = "type")]
     kind: KeyStoreType,
-    /// Of an external key store.
+    /// The proxy of an external key store. The keys below are of HSMs.
     uri: Option<String>,
-    /// The rest is of an HSM: its PKCS#11 module, which token, and its user's PIN.
+    /// The path of the PKCS#11 module.
     module: Option<PathBuf>,
     token_label: Option<String>,
     slot: Option<u64>,
-    /// A file, which is secret.
+    /// The name of the file with the user's PIN, which is secret.
     pub(super) pin_file: Option<PathBuf>,
-    /// An environment variable.
+    /// The environment variable with the user's PIN.
     pin_env: Option<String>,
     cluster_id: Option<String>,
-    /// A PEM file.
+    /// The name of a PEM file.
     pub(super) trust_anchor_certificate: Option<PathBuf>,
-    /// How long a caller waits for the HSM.
+    /// Maximum time that a request waits for the HSM, in milliseconds.
     deadline_ms: Option<BoundedU32<10, 60_000>>,
     connect: Option<bool>,
 }
@@ -63,7 +63,7 @@ enum KeyStoreType {
     ExternalKeyStore,
 }
 
-/// All stores, none of which is like another.
+/// Builds the settings of all stores. Rejects stores that share an identifier.
 pub(super) fn key_stores(
     tables: Vec<KeyStoreTable>,
     bundle: &ConfigBundle,
@@ -82,7 +82,7 @@ pub(super) fn key_stores(
     Ok(stores)
 }
 
-/// Whether `store` shares nothing with those before it.
+/// Rejects `store` if it has the ID, the name, the cluster or the token of one of `others`.
 fn check_unique(
     store: &KeyStoreSettings,
     others: &[KeyStoreSettings],
@@ -101,7 +101,8 @@ fn check_unique(
     Ok(())
 }
 
-/// A token's user is logged in for the whole process: a second store would not need its PIN.
+/// Returns the key whose value two HSM stores share. PKCS#11 logs a user in for the whole process, so a
+/// second store with the same token would work without its PIN.
 fn shared_hsm_key(hsm: &HsmSettings, other: &HsmSettings) -> Option<&'static str> {
     if hsm.cluster_id == other.cluster_id {
         Some("cluster_id")
@@ -227,10 +228,10 @@ impl KeyStoreTable {
 /// The error for the tables `[[key_store]]`, which count from 1.
 #[derive(Debug, Error)]
 pub enum InvalidKeyStores {
-    /// More than the limit, because each key store takes threads of its own.
+    /// Too many key stores.
     #[error("there are more than 100 [[key_store]] tables: remove some")]
     TooMany,
-    /// A key store that cannot be.
+    /// An invalid key store.
     #[error("[[key_store]] number {number}: {reason}")]
     KeyStore {
         /// The number of the entry, from 1.

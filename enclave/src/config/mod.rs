@@ -62,20 +62,20 @@ use self::simulator_table::SimulatorTable;
 pub use self::tls::InvalidTls;
 pub use self::trust::InvalidTrust;
 
-/// The configuration, and all that it is made of. What is not known is an error.
+/// A parsed configuration file, with its bundle. Unknown tables and keys are errors.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// Those of the file, if there is one.
+    /// The bundle. `None` if the process runs without a configuration file.
     bundle: Option<ConfigBundle>,
     file: ConfigFile,
 }
 
 impl Config {
-    /// Reads `path`, a TOML with its files beside it or, as `.tar`, an archive of them; without one,
-    /// everything has its default.
+    /// Loads the configuration at `path`: a TOML file with the files that it names, or a `.tar` archive of
+    /// them. Without a path, every value has its default.
     ///
     /// # Errors
-    /// If it cannot be read, or says what is not known.
+    /// If the bundle cannot be loaded, or has unknown keys or values.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         match path {
             None => Ok(Self::default()),
@@ -83,14 +83,15 @@ impl Config {
         }
     }
 
-    /// Reads these files.
+    /// Parses the configuration in `bundle`.
     ///
     /// # Errors
-    /// If they say what is not known.
+    /// If it has unknown keys or values.
     pub fn from_bundle(bundle: ConfigBundle) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(bundle.toml())
             .map_err(|error| BundleError::parse(bundle.path(), bundle.toml(), &error))?;
-        // A table can also be written as a list of its values, whose keys then say nothing.
+        // TOML accepts a table written as an array of its values. Secrets in one cannot be found by their keys,
+        // so the counts differ.
         let visible = bundle.counts()?;
         let this = Self { bundle: Some(bundle), file };
         match visible == this.file.counts() {
@@ -99,44 +100,42 @@ impl Config {
         }
     }
 
-    /// How the process is reached, and where it logs: by `arguments`, else by the file.
+    /// Returns the listeners and the logging settings: those of `arguments`, else those of the file.
     ///
     /// # Errors
-    /// If neither says where to listen, or if lines cannot be sent to where they should.
+    /// If no endpoint to listen on is set, or the log endpoint cannot receive lines.
     pub fn server(&self, arguments: &Arguments) -> Result<ServerSettings, ConfigError> {
         Ok(self.file.server.merge(arguments)?)
     }
 
-    /// Adds the configured trust anchors to the platform's own.
+    /// Adds the configured trust anchors to `anchors`.
     ///
     /// # Errors
-    /// If a file holds no trust anchor.
+    /// If a file cannot be read or contains no trust anchor.
     pub fn add_anchors<T: Trust>(&self, anchors: &mut TrustAnchors<T>) -> Result<(), ConfigError> {
-        // Without files there are no anchors.
         let Some(bundle) = &self.bundle else { return Ok(()) };
         self.file.trust.add_to(anchors, bundle).map_err(|error| self.invalid(error))
     }
 
-    /// What the simulated module is like.
+    /// Returns the latency and the fault of the simulated NSM.
     ///
     /// # Errors
-    /// If what the file says of it cannot be meant.
+    /// If the table `[simulator]` is inconsistent.
     #[cfg(feature = "simulator")]
     pub fn simulated_nsm(&self) -> Result<FaultInjection, ConfigError> {
         let conditions = self.file.simulator.as_ref().map(SimulatorTable::conditions);
         conditions.unwrap_or(Ok(FaultInjection::default())).map_err(|error| self.invalid(error))
     }
 
-    /// What the service is to do, by what the file says and by what `profile` defaults to.
+    /// Builds the settings of the service from the file and the defaults of `profile`.
     ///
     /// # Errors
-    /// If what it says cannot be meant, or must not be.
+    /// If a value is invalid, or the configuration is not allowed in `profile`.
     pub fn settings(mut self, profile: Profile) -> Result<Settings, ConfigError> {
         let file = mem::take(&mut self.file);
         let Some(bundle) = &self.bundle else {
             return match profile {
                 Profile::Production => Err(ConfigError::NoFile),
-                // What nobody has written says nothing wrong.
                 Profile::Development => settings::build(file, &ConfigBundle::default(), profile)
                     .map_err(|error| self.invalid(error)),
             };
@@ -146,7 +145,7 @@ impl Config {
         if profile == Profile::Production && !bundle.has_salt() {
             return Err(self.invalid(ValidationError::NoSalt));
         }
-        // On a laptop nobody need be able to compute it.
+        // Used only in development, where PCR17 need not be reproducible.
         let mut fallback_salt = [0; SALT_LENGTH];
         attestation::crypto::fill_random(&mut fallback_salt)
             .map_err(|_| self.invalid(ValidationError::NoRandomness))?;
@@ -154,7 +153,7 @@ impl Config {
         Ok(settings)
     }
 
-    /// Returns the error for values that cannot be meant, with the path of their file.
+    /// Returns the error for an invalid value, with the path of the TOML file.
     fn invalid(&self, error: impl Into<ValidationError>) -> ConfigError {
         let path = self.bundle.as_ref().map(|bundle| bundle.path().to_owned()).unwrap_or_default();
         ConfigError::Invalid { path, error: error.into() }

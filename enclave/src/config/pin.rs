@@ -1,9 +1,9 @@
-//! Files that hold a PIN.
+//! Parses PIN files.
 
-/// Maximum length of a PIN, in bytes. No token takes more.
+/// Maximum length of a PIN, in bytes.
 const MAX_PIN_LENGTH: usize = 1024;
 
-/// Returns the only line of a file, with or without a line ending.
+/// Returns the PIN: the only line of the file, without its line ending. `None` if the content is invalid.
 pub(super) fn parse_pin(file: &[u8]) -> Option<&[u8]> {
     let line = file.strip_suffix(b"\n").unwrap_or(file);
     let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -30,7 +30,7 @@ impl PlatformTable {
 /// The error for the table `[platform]`.
 #[derive(Debug, Error)]
 pub enum InvalidPlatform {
-    /// An empty list of clocksources.
+    /// An empty list of clocksources, or an empty name.
     #[error(
         "[platform] clocksources is empty or contains an empty name: list at least one, such as \
          \"kvm-clock\""

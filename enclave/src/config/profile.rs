@@ -1,23 +1,22 @@
-//! The environment that a service runs in.
+//! The profile, which selects the defaults of the configuration.
 
 use crate::policy::Plaintext;
 
-/// The environment that a service runs in. It selects the defaults of the configuration.
+/// A set of defaults and checks of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Production: unauthenticated callers are rejected, and answers in the clear are sent over
-    /// attested TLS only.
+    /// In an enclave: unauthenticated callers are rejected, and plaintext is returned only over attested TLS.
     Production,
-    /// Development: all callers are answered.
+    /// In the simulator: unauthenticated callers are accepted.
     Development,
 }
 
 impl Profile {
-    /// Returns the value of `[recipient] plaintext` where the file has none.
+    /// Returns the default of `[recipient] plaintext`.
     pub(super) const fn default_plaintext(self, tls_is_provided: bool) -> Plaintext {
         match self {
             Self::Development => Plaintext::Always,
-            // The parent instance holds the key of that TLS.
+            // The parent instance knows the provided key.
             Self::Production if tls_is_provided => Plaintext::Never,
             Self::Production => Plaintext::AttestedTls,
         }

@@ -20,14 +20,14 @@ pub(super) struct RecipientTable {
     max_age: Option<MaxAgeValue>,
     #[serde(default)]
     allow_debug: bool,
-    /// Sets of register values in hexadecimal, by register name.
+    /// The accepted measurements, each a set of PCR values in hexadecimal by register name.
     #[serde(default)]
     measurements: Vec<BTreeMap<String, String>>,
     plaintext: Option<PlaintextValue>,
 }
 
 impl RecipientTable {
-    /// Returns what is required of Recipients, with the defaults of `profile`.
+    /// Builds the Recipient policy, with the defaults of `profile`.
     pub(super) fn policy(
         self,
         tls: &TlsSettings,
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for MaxAgeValue {
     }
 }
 
-/// The value of `plaintext`, by its word.
+/// The value of `plaintext`.
 #[derive(Clone, Copy, Debug)]
 struct PlaintextValue(Plaintext);
 
@@ -117,14 +117,14 @@ impl<'de> Deserialize<'de> for PlaintextValue {
 /// The error for the table `[recipient]`. Entries count from 1.
 #[derive(Debug, Error)]
 pub enum InvalidRecipient {
-    /// `attested-tls` with TLS whose key no document attests.
+    /// `attested-tls` with a provided TLS key, which no document attests.
     #[error(
         "[recipient] plaintext is \"attested-tls\", but [tls] mode is \"provided\", whose key no \
          document attests: write plaintext = \"never\" to deny requests without a Recipient, \
          plaintext = \"always\" to allow them, or [tls] mode = \"attested\""
     )]
     ProvidedTlsIsNotAttested,
-    /// An entry that is not a measurement, or that must not be required.
+    /// An entry that is not a measurement, or that a debug enclave would meet.
     #[error("[recipient] measurements, entry {number}: {reason}")]
     Measurements {
         /// The number of the entry, from 1.

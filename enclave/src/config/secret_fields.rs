@@ -1,46 +1,47 @@
-//! What a configuration file names and what it hides, told from its TOML alone: also from a published
-//! one, whose secrets are empty and which nobody could start with.
+//! Finds the secrets and the file names in a configuration file by the names of their keys.
+//!
+//! Only the TOML is read, so this also works for a public archive, whose secrets are empty and whose
+//! values are therefore invalid.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Keys whose value is a secret, wherever they stand: no table has one of these names for anything
-/// else.
+/// Keys whose value is a secret, in any table. No table uses these names for other values.
 pub(super) const SECRET_KEYS: [&str; 2] = ["secret_access_key", "session_token"];
 
-/// Keys whose value is a list of files.
+/// Keys whose value is a list of file names.
 const FILE_LIST_KEYS: [&str; 2] = ["anchors", "policies"];
 
-/// Keys whose value is a file.
+/// Keys whose value is a file name.
 const FILE_KEYS: [&str; 2] = ["certificate", "trust_anchor_certificate"];
 
-/// Keys whose value is a file that is a secret.
+/// Keys whose value is the name of a secret file.
 const SECRET_FILE_KEYS: [(&str, SecretFileKind); 2] =
     [("private_key", SecretFileKind::PrivateKey), ("pin_file", SecretFileKind::Pin)];
 
-/// What a file is that is secret as a whole.
+/// The kind of a file that is secret as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SecretFileKind {
-    /// That of TLS, in PEM.
+    /// The private key of TLS, in PEM.
     PrivateKey,
-    /// That of a token's user.
+    /// The PIN of the user of a PKCS#11 token.
     Pin,
 }
 
-/// What a file holds beside its words, in the order in which they stand there.
+/// The fields of a configuration file that name files or contain secrets.
 #[derive(Default)]
 pub(super) struct BundleFields<'a> {
-    /// The files that it names, but for those that are secret.
+    /// Names of the files that are not secret.
     pub(super) files: Vec<&'a str>,
-    /// The files that it names and that are secret.
+    /// Names and kinds of the secret files.
     pub(super) secret_files: Vec<(&'a str, SecretFileKind)>,
-    /// Where each secret stands, with its quotes, and the secret.
+    /// The secrets, each with the byte range of its TOML string (quotes included), in the order of the text.
     pub(super) secrets: Vec<(Range<usize>, &'a str)>,
 }
 
-/// How much there is of each.
+/// The number of fields of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FieldCounts {
     pub(super) secrets: usize,
@@ -52,7 +53,7 @@ impl<'a> BundleFields<'a> {
     pub(super) fn find(table: &'a DeTable<'_>) -> Self {
         let mut contents = Self::default();
         contents.add_table(table);
-        // Tables are kept by the names of their keys.
+        // Iteration follows the order of the keys, not of the text.
         contents.secrets.sort_by_key(|(place, _)| place.start);
         contents
     }
@@ -97,7 +98,7 @@ fn secret_file_kind(key: &str) -> Option<SecretFileKind> {
     SECRET_FILE_KEYS.iter().find(|(known, _)| *known == key).map(|(_, secret)| *secret)
 }
 
-/// `text` with `""` for each secret.
+/// Returns `text` with `""` in place of each secret.
 pub(super) fn without_secrets(text: &str, secrets: &[(Range<usize>, &str)]) -> String {
     let mut public = String::with_capacity(text.len());
     let mut rest = 0;
@@ -162,7 +163,7 @@ mod tests {
         assert_eq!(contents.secret_files, [("b.key", key), ("a.key", key)]);
         assert_eq!(contents.files, ["r.pem", "a.crt"]);
         assert_eq!(contents.counts(), FieldCounts { secrets: 0, files: 2, secret_files: 2 });
-        // Their names are no secrets.
+        // The names of secret files are not secret.
         assert_eq!(public(text).0, text);
         let text = "[[key_store]]\npin_file = 'pin'\ntrust_anchor_certificate = 'ca.crt'\n";
         let table = DeTable::parse(text).unwrap();

@@ -15,18 +15,18 @@ use super::arguments::Arguments;
 use crate::http::Listeners;
 use crate::log_forwarder;
 
-/// The listeners of the process, and its logs.
+/// The listeners and the logging settings of the process.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     /// The endpoints that the service listens on.
     pub listeners: Listeners,
-    /// Whether connections of clients begin with a PROXY header.
+    /// Whether client connections start with a PROXY protocol v2 header.
     pub proxy_protocol: bool,
     /// The endpoint of log lines and audit records, instead of stderr and stdout.
     pub log_endpoint: Option<Endpoint>,
     /// The format of the log on stderr.
     pub log_format: Format,
-    /// The level of the log.
+    /// The minimum level of log lines.
     pub log_level: Level,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct ServerTable {
 }
 
 impl ServerTable {
-    /// Returns the effective values: those of `arguments`, else of the table, else the defaults.
+    /// Returns the effective settings: the values of `arguments`, else of the table, else the defaults.
     pub(super) fn merge(&self, arguments: &Arguments) -> Result<ServerSettings, InvalidServer> {
         let listen =
             argument_or_table(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
@@ -68,11 +68,11 @@ fn argument_or_table<T: Clone>(argument: &Option<T>, text: &Option<FromText<T>>)
     argument.clone().or_else(|| text.as_ref().map(|text| text.0.clone()))
 }
 
-/// A value that is written as text.
+/// A value that is parsed from a TOML string by `FromStr`.
 #[derive(Clone, Debug)]
 struct FromText<T>(T);
 
-/// The description of a type in messages.
+/// A type with a description of its syntax for messages.
 trait ParsedText: FromStr {
     const EXPECTED: &'static str;
 }
@@ -120,7 +120,7 @@ pub enum InvalidServer {
          [server] listen, such as \"vsock:4294967295:5000\""
     )]
     NoListen,
-    /// An endpoint that log lines cannot be sent to.
+    /// A log endpoint that cannot receive lines.
     #[error("log_endpoint: {0}")]
     LogTo(&'static str),
 }

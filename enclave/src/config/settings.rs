@@ -1,4 +1,4 @@
-//! The settings of the service: the values of all tables, checked together.
+//! The settings of the service, built from all tables.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -36,11 +36,11 @@ pub struct Settings {
     pub(crate) throttle: Throttle,
     /// Limits on the audit records of unauthenticated callers.
     pub(crate) unauthenticated_limits: UnauthenticatedLimits,
-    /// The region, for the audit trail.
+    /// The region, for audit records.
     pub(crate) region: Option<Arc<str>>,
     /// Sizes of the caches of verified documents.
     pub(crate) cache_sizes: CacheSizes,
-    /// Number of threads that verify documents.
+    /// Number of threads of the crypto pool.
     pub(crate) verification_threads: NonZeroUsize,
     pub(crate) entropy: EntropySettings,
     pub(crate) platform: PlatformSettings,
@@ -50,10 +50,10 @@ pub struct Settings {
     pub(crate) peer_policy: PeerPolicy,
     /// The egress routes.
     egress: Vec<Route>,
-    /// The measurement of the configuration, if there is one.
+    /// The measurement of the configuration bundle. `None` without a bundle.
     pub(crate) measurement: Option<ConfigDigests>,
     pub(super) warnings: Vec<ConfigWarning>,
-    /// Warnings of policies, for a service whose requests carry no client address.
+    /// Policy warnings that apply only if requests carry no client address.
     warnings_without_client_addr: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ impl Settings {
         &self.egress
     }
 
-    /// Logs the settings in effect, and the warnings that apply at `now`.
+    /// Logs the effective settings, and the warnings that apply at `now`.
     pub(crate) fn announce(&self, now: UnixMillis) {
         match &self.authenticator {
             Authenticator::None => {

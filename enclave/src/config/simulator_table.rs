@@ -1,4 +1,4 @@
-//! The table `[simulator]`, which only the simulator knows.
+//! The table `[simulator]`, which only the simulator accepts.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ struct SimulatedNsmTable {
     #[serde(default)]
     latency_ms: Latency,
     fault: Option<FaultName>,
-    /// The number of calls after start-up before the fault begins.
+    /// Number of calls after start-up before the fault begins.
     after: Option<BoundedU32<0, { u32::MAX }>>,
 }
 
@@ -53,7 +53,7 @@ impl SimulatorTable {
         }
     }
 
-    /// Returns the conditions of the simulated module.
+    /// Returns the latency and the fault of the simulated NSM.
     pub(super) fn conditions(&self) -> Result<FaultInjection, InvalidSimulator> {
         let nsm = &self.nsm;
         let calls = nsm.after.map(BoundedU32::get);
@@ -86,8 +86,8 @@ impl From<FaultName> for Fault {
     }
 }
 
-/// A latency of at most half a second, in milliseconds or fractions of one. A document that takes more
-/// than a second cannot set the clock.
+/// A latency from 0 to 500 ms, written in milliseconds with an optional fraction. The clock cannot be set
+/// from an attestation document that takes longer than one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Latency(Duration);
 
@@ -123,10 +123,10 @@ impl<'de> Deserialize<'de> for Latency {
 /// The error for the table `[simulator]`.
 #[derive(Debug, Error)]
 pub enum InvalidSimulator {
-    /// The begin of a fault without the fault.
+    /// `after` without `fault`.
     #[error("[simulator.nsm] after has no effect without fault: set fault, or remove after")]
     AfterWithoutFault,
-    /// A simulated module in production.
+    /// The table in production.
     #[error("[simulator] is only for enclave-simulator: remove it")]
     InProduction,
 }

@@ -8,16 +8,16 @@ use crate::throttle::Throttle;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ThrottleTable {
-    /// Requests per second of one principal. 0 is no limit.
+    /// Maximum requests per second of each principal. 0 disables the limit.
     #[serde(default)]
     pub(super) requests_per_second_per_principal: u32,
-    /// Requests per second of all principals together. 0 is no limit.
+    /// Maximum requests per second of all principals together. 0 disables the limit.
     #[serde(default)]
     requests_per_second_total: u32,
 }
 
 impl ThrottleTable {
-    /// Returns the limits that belong to no principal.
+    /// Builds the limit for unauthenticated callers and the total limit.
     pub(super) fn throttle(&self) -> Throttle {
         Throttle {
             anyone: Rate::per_second(self.requests_per_second_per_principal),

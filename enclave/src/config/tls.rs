@@ -14,34 +14,34 @@ use super::bundle::ConfigBundle;
 use super::certificates::{InvalidCertificate, chain};
 use crate::tls::{InvalidPrivateKey, TlsSettings, private_key_from_pem};
 
-/// Maximum number of names in a certificate. Each handshake carries them all.
+/// Maximum number of names in a certificate. Every handshake sends all of them.
 const MAX_NAMES: usize = 100;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsTable {
     mode: Option<TlsMode>,
-    /// The names that certificates are for.
+    /// The DNS names and IP addresses of the certificates.
     names: Option<Vec<String>>,
-    /// A PEM file with the server's certificate, then its chain.
+    /// The name of a PEM file with the server's certificate, then its chain.
     pub(super) certificate: Option<PathBuf>,
-    /// A PEM file, which is secret.
+    /// The name of a PEM file with the private key, which is secret.
     pub(super) private_key: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum TlsMode {
-    /// No TLS ends in the enclave.
+    /// The enclave does not terminate TLS.
     Off,
-    /// Keys are generated in the enclave.
+    /// The enclave generates its keys.
     Attested,
-    /// Keys come with the configuration.
+    /// The configuration contains the key.
     Provided,
 }
 
 impl TlsTable {
-    /// Returns whether the keys come with the configuration.
+    /// Returns whether the configuration contains the key.
     pub(super) fn is_provided(&self) -> bool {
         self.mode == Some(TlsMode::Provided)
     }
@@ -83,7 +83,7 @@ fn server_names(texts: Vec<String>) -> Result<Vec<ServerName<'static>>, InvalidT
     }
     let mut names = Vec::with_capacity(texts.len());
     for (text, number) in texts.into_iter().zip(1..) {
-        // A name with a dot at its end is a DNS name, but certificates do not contain it.
+        // A name with a trailing dot is a valid DNS name, but certificates never contain one.
         let name = match text.ends_with('.') {
             true => None,
             false => ServerName::try_from(text).ok(),
@@ -120,11 +120,10 @@ fn certified_key(
     }
 }
 
-/// The error for the table `[tls]`. Messages do not repeat the value of `private_key`, which may be the
-/// key itself.
+/// The error for the table `[tls]`. Messages omit the value of `private_key`, which may be the misplaced key.
 #[derive(Debug, Error)]
 pub enum InvalidTls {
-    /// Keys without a mode.
+    /// Other keys of the table without `mode`.
     #[error(
         "mode is missing, so TLS would be off: write mode = \"attested\" with names, or mode = \
          \"provided\" with certificate and private_key"
@@ -136,7 +135,7 @@ pub enum InvalidTls {
     /// Files with a mode that does not use them.
     #[error("certificate and private_key need mode \"provided\": write that mode, or remove them")]
     UnusedFiles,
-    /// No name to make certificates for.
+    /// Attested TLS without names.
     #[error(
         "mode \"attested\" needs names: list the names that clients connect to, such as names = \
          [\"localhost\"]"
@@ -145,7 +144,7 @@ pub enum InvalidTls {
     /// Too many names.
     #[error("names has more than {MAX_NAMES} entries: remove some")]
     TooManyNames,
-    /// A name that no certificate can have.
+    /// A name that no certificate can contain.
     #[error(
         "names, entry {number}: it is not a DNS name or an IP address: use one such as \
          \"localhost\" or \"10.0.0.5\", without *, a port, or a final dot"
@@ -154,7 +153,7 @@ pub enum InvalidTls {
         /// The number of the entry, from 1.
         number: usize,
     },
-    /// A name that two entries have.
+    /// Two entries with the same name.
     #[error("names, entry {number}: entry {other} is the same name: remove one of them")]
     DuplicateName {
         /// The number of the entry, from 1.
@@ -162,10 +161,10 @@ pub enum InvalidTls {
         /// The number of the other entry, from 1.
         other: usize,
     },
-    /// One of the two files alone, or neither.
+    /// Provided TLS without one of the two files, or both.
     #[error("mode \"provided\" needs both certificate and private_key: set each to a PEM file")]
     NoFiles,
-    /// A file of certificates that cannot be read.
+    /// A certificate file that cannot be read.
     #[error("certificate: {}: {error}", path.display())]
     ReadCertificate {
         /// The path of the file.
@@ -173,7 +172,7 @@ pub enum InvalidTls {
         /// The cause.
         error: io::Error,
     },
-    /// A file of certificates that cannot be served.
+    /// A certificate file with invalid content.
     #[error("certificate: {}: {reason}", path.display())]
     Certificate {
         /// The path of the file.
@@ -181,13 +180,13 @@ pub enum InvalidTls {
         /// The cause.
         reason: InvalidCertificate,
     },
-    /// A key's file that cannot be read.
+    /// A private key file that cannot be read.
     #[error("private_key: the file that it names: {0}")]
     ReadPrivateKey(io::Error),
-    /// A key's file that holds no usable key.
+    /// A private key file without a supported key.
     #[error("private_key: the file that it names: {0}")]
     PrivateKey(#[from] InvalidPrivateKey),
-    /// The key of another certificate.
+    /// A private key that does not belong to the certificate.
     #[error(
         "private_key does not match the first certificate in the file that certificate names: put \
          the server's certificate first, then its chain"

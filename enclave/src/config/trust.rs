@@ -12,7 +12,7 @@ use super::bundle::ConfigBundle;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TrustTable {
-    /// PEM files of further trusted roots, such as the root of another partition.
+    /// The names of PEM files with additional root certificates, such as those of another AWS partition.
     #[serde(default)]
     pub(super) anchors: Vec<PathBuf>,
 }
@@ -29,7 +29,7 @@ impl TrustTable {
     }
 }
 
-/// Adds the anchors in the file `name`, which is entry `number`.
+/// Adds the anchors in the file `name`, which is entry `number`, counted from 1.
 fn add_anchors_of<T: Trust>(
     number: usize,
     bundle: &ConfigBundle,
@@ -45,7 +45,7 @@ fn add_anchors_of<T: Trust>(
         Ok(fingerprints) => {
             for sha256 in fingerprints {
                 let sha256 = const_hex::encode(sha256);
-                // The holder of its key can have any answer sealed to a key of its own.
+                // The holder of the root key can forge documents, and so receive responses encrypted to any key.
                 let path = path.display();
                 tracing::warn!(%path, sha256, "an additional root certificate is trusted");
             }
@@ -58,7 +58,7 @@ fn add_anchors_of<T: Trust>(
 /// The error for the table `[trust]`. Entries count from 1.
 #[derive(Debug, Error)]
 pub enum InvalidTrust {
-    /// A file of anchors that cannot be read.
+    /// An anchor file that cannot be read.
     #[error("[trust] anchors, entry {number}: {}: {error}", path.display())]
     Read {
         /// The number of the entry, from 1.
@@ -68,7 +68,7 @@ pub enum InvalidTrust {
         /// The cause.
         error: io::Error,
     },
-    /// A file that holds no anchor.
+    /// An anchor file without a valid anchor.
     #[error("[trust] anchors, entry {number}: {}: {error}", path.display())]
     Anchors {
         /// The number of the entry, from 1.

@@ -1,4 +1,4 @@
-//! The table `[verification]`: who verifies documents, and what is remembered of them.
+//! The table `[verification]`: threads and caches for the verification of documents.
 
 use std::num::NonZeroUsize;
 
@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::bounded_u32::BoundedU32;
 use crate::crypto_pool;
 
-/// At the most some 200 MB each.
+/// A number of cache entries. The maximum takes about 200 MB of memory.
 type Entries = BoundedU32<0, 1_000_000>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerificationTable {
-    /// Threads.
+    /// Number of threads of the crypto pool.
     threads: Option<BoundedU32<1, 256>>,
     cached_chains: Option<Entries>,
     cached_leaves: Option<Entries>,

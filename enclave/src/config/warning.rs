@@ -1,4 +1,4 @@
-//! What a configuration can mean, and whoever wrote it may not have meant.
+//! Warnings about valid configurations that are probably mistakes.
 
 use std::fmt;
 
@@ -9,44 +9,45 @@ use crate::key_store::{KeyStoreKind, KeyStoreSettings, Pin};
 use crate::policy::{Plaintext, RecipientPolicy};
 use crate::tls::TlsSettings;
 
-/// Seconds before a certificate ends from which that is said: nothing here replaces it.
+/// Time before the expiry of a provided certificate at which the warning starts, in seconds. The service
+/// does not renew such a certificate.
 const CERTIFICATE_EXPIRY_NOTICE: u64 = 30 * 24 * 60 * 60;
 
-/// Something to be said at start; credentials count from 1.
+/// A warning that is logged at start-up. Entries count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigWarning {
     /// A principal without policies.
     NoPolicies {
-        /// Its first credential.
+        /// The number of its first credential.
         number: usize,
-        /// Whom.
+        /// The ARN of the principal.
         arn: String,
     },
-    /// A credential that expires; no warning until it has.
+    /// A credential with an expiry time. The warning applies once it has expired.
     CredentialExpires {
-        /// Which.
+        /// The number of the credential.
         number: usize,
-        /// When.
+        /// The expiry time.
         at: UnixMillis,
     },
-    /// A server's certificate that ends; no warning until it soon does.
+    /// A provided certificate. The warning applies from [`CERTIFICATE_EXPIRY_NOTICE`] before its expiry.
     CertificateExpires {
-        /// When.
+        /// The expiry time.
         at: UnixMillis,
     },
-    /// A PIN that an enclave can have from its image alone.
+    /// A PIN in an environment variable, which in an enclave is part of the image.
     PinFromEnvironment {
-        /// Which key store's.
+        /// The number of the key store.
         number: usize,
     },
-    /// Answers in the clear, from an enclave.
+    /// Plaintext responses of an enclave without TLS.
     PlaintextWithoutTls,
-    /// The same, over TLS whose key others may have.
+    /// Plaintext responses of an enclave over TLS with a provided key.
     PlaintextWithProvidedKey,
 }
 
 impl ConfigWarning {
-    /// What there is of these settings.
+    /// Returns the warning about a provided certificate.
     pub(super) fn for_tls(settings: &TlsSettings) -> Option<Self> {
         match settings {
             TlsSettings::Off | TlsSettings::Attested { .. } => None,
@@ -57,7 +58,7 @@ impl ConfigWarning {
         }
     }
 
-    /// What there is of these key stores in an enclave.
+    /// Returns the warnings about key stores in production.
     pub(super) fn for_key_stores(stores: &[KeyStoreSettings]) -> impl Iterator<Item = Self> {
         let has_variable = |store: &KeyStoreSettings| match &store.kind {
             KeyStoreKind::Hsm(hsm) => matches!(hsm.pin, Pin::Environment(_)),
@@ -69,7 +70,7 @@ impl ConfigWarning {
             .map(|(_, number)| Self::PinFromEnvironment { number })
     }
 
-    /// What there is of these in an enclave.
+    /// Returns the warning about plaintext responses in production.
     pub(super) fn for_plaintext(recipient: &RecipientPolicy, tls: &TlsSettings) -> Option<Self> {
         match (tls, recipient.plaintext) {
             _ if recipient.require => None,
@@ -80,14 +81,14 @@ impl ConfigWarning {
         }
     }
 
-    /// Says so, if it is one at `now`.
+    /// Logs the warning if it applies at `now`.
     pub(super) fn log_if_due(&self, now: UnixMillis) {
         if self.applies_at(now) {
             tracing::warn!("{self}");
         }
     }
 
-    /// Whether it is one at `now`.
+    /// Returns whether the warning applies at `now`.
     pub(super) fn applies_at(&self, now: UnixMillis) -> bool {
         match self {
             Self::NoPolicies { .. }

@@ -1,6 +1,7 @@
-//! Files by name as one tar archive (POSIX ustar), in the one way in which the same files are always
-//! written: in the order of their names' bytes, each of mode 0600, of nobody, made in 1970. So
-//! anything that reads tar can look into one, and its bytes can be measured.
+//! The canonical tar archive (POSIX ustar) of a configuration bundle.
+//!
+//! Equal files always have equal archives, so the bytes of an archive can be measured. Entries are sorted
+//! by the bytes of their names and have mode 0600, user and group 0, and modification time 0.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -10,43 +11,43 @@ use tar::{EntryType, Header};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Bytes of an archive: a few files of the greatest length, and far more than people write.
+/// Maximum length of an archive, in bytes: room for a few files of the maximum length.
 pub const MAX_ARCHIVE_LENGTH: usize = 8 * 1024 * 1024;
 
-/// What tar writes is a multiple of this.
+/// Length of a tar block, in bytes.
 const BLOCK_LENGTH: usize = 512;
 
-/// Bytes of a name: what a ustar header holds.
+/// Maximum length of a file name, in bytes: the name field of a ustar header.
 const MAX_NAME_LENGTH: usize = 100;
 
-/// Files in the order of their names.
+/// Contents of files by name, in the order of an archive.
 pub(in crate::config) type ArchiveFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
 
-/// Why bytes are not such an archive.
+/// The error for bytes that are not the archive of a configuration bundle.
 #[derive(Debug, Error)]
 pub enum ArchiveError {
-    /// No archive, or one that is cut short.
+    /// Not a tar archive, or a truncated one.
     #[error("it is not a tar archive: {0}")]
     Tar(#[from] io::Error),
-    /// A name that is none for a file here.
+    /// An entry with an invalid file name.
     #[error(
         "{0:?} in it is not a valid file name: {NAME_RULE}, or create it with attested-recipient \
          config-archive"
     )]
     Name(String),
-    /// A file that would be too long in a folder.
+    /// An entry longer than the limit for files in a folder.
     #[error("{0:?} in it is longer than 1 MiB")]
     TooLong(String),
-    /// One that is not called so.
+    /// A tar archive whose file name does not end in `.tar`.
     #[error("it is a tar archive: give it a name that ends in .tar")]
     Extension,
-    /// Without what every configuration has.
+    /// An archive without the TOML file.
     #[error("it contains no enclave.toml: create it with attested-recipient config-archive")]
     NoToml,
-    /// A file that none has.
+    /// An entry that the TOML file does not name.
     #[error("it contains {0:?}, which its enclave.toml does not name: remove that file")]
     Unnamed(String),
-    /// Another spelling of what it holds.
+    /// An encoding other than the canonical one.
     #[error(
         "its encoding is not canonical, so its measurement would differ from that of its files: \
          create it with attested-recipient config-archive"
@@ -54,11 +55,11 @@ pub enum ArchiveError {
     NotCanonical,
 }
 
-/// What the name of a file must be.
+/// The rule for file names, for messages.
 pub(in crate::config) const NAME_RULE: &str =
     "use a path below the configuration's folder, of at most 100 bytes, without . and ..";
 
-/// Whether `name` is a path below the folder, in the one way of writing it.
+/// Returns whether `name` is a normalized relative path without control characters.
 pub(in crate::config) fn is_name(name: &str) -> bool {
     let mut parts = Vec::new();
     for part in Path::new(name).components() {
@@ -73,7 +74,7 @@ pub(in crate::config) fn is_name(name: &str) -> bool {
         && !name.contains(char::is_control)
 }
 
-/// The archive of these files. It may hold secrets, and is never reallocated.
+/// Encodes `files` as an archive. The buffer is never reallocated, so no copies of secrets remain.
 pub(in crate::config) fn encode(files: &ArchiveFiles<'_>) -> io::Result<Zeroizing<Vec<u8>>> {
     let padded = |length: usize| length.next_multiple_of(BLOCK_LENGTH);
     let length: usize = files.values().map(|bytes| BLOCK_LENGTH + padded(bytes.len())).sum();
@@ -98,13 +99,13 @@ pub(in crate::config) fn encode(files: &ArchiveFiles<'_>) -> io::Result<Zeroizin
     Ok(archive)
 }
 
-/// The files in `archive`, if it is what [`encode`] makes of them.
+/// Returns the files in `archive`, if [`encode`] returns the same bytes for them.
 pub(in crate::config) fn decode(
     archive: &[u8],
 ) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>, ArchiveError> {
     let mut files = BTreeMap::new();
-    // Each header for itself: what others would have files be, such as sparse ones, which end nowhere
-    // near the end of the archive, is refused.
+    // Raw entries: GNU extensions are rejected, such as a sparse file that claims more bytes than the
+    // archive has.
     for entry in tar::Archive::new(archive).entries()?.raw(true) {
         let mut entry = entry?;
         if entry.header().entry_type() != EntryType::Regular {
@@ -114,7 +115,7 @@ pub(in crate::config) fn decode(
         if !is_name(&name) {
             return Err(ArchiveError::Name(name));
         }
-        // What it claims to be long may be anything.
+        // The claimed size is not trusted for the allocation.
         let length = usize::try_from(entry.size()).unwrap_or(usize::MAX).min(archive.len());
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
         entry.read_to_end(&mut bytes)?;
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn decodes_an_encoded_archive() {
         let archive = example();
-        // A header each, what they hold, and the two blocks at the end.
+        // Three headers, one and two blocks of content, and two final blocks.
         assert_eq!(archive.len(), 512 * (3 + 1 + 2 + 2));
         let files = decode(&archive).unwrap();
         let lengths: Vec<_> = files.iter().map(|(name, bytes)| (&**name, bytes.len())).collect();
@@ -158,7 +159,7 @@ mod tests {
         }
         let longer = [&good[..], &[0; 512]].concat();
         assert!(matches!(decode(&longer), Err(ArchiveError::NotCanonical)));
-        // Within each header, each byte; the first file's one byte may be anything.
+        // Every byte of the headers of `b/c.json` and `enclave.toml`, but not their content.
         for at in (0..512).chain(1536 + 512..1536 + 1024) {
             for flip in [0x01, 0x20, 0x80] {
                 let mut other = good.clone();
@@ -208,7 +209,7 @@ mod tests {
         }
     }
 
-    /// A header alone that stands for as many zeros as a number can say.
+    /// The entry is one header that claims the largest size that the format can express.
     #[test]
     fn rejects_sparse_file_without_allocating_it() {
         let mut header = Header::new_gnu();

@@ -1,4 +1,4 @@
-//! The errors of a configuration's files.
+//! The errors of a configuration bundle.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::archive::ArchiveError;
 
-/// The error for files that make no configuration.
+/// The error for a configuration bundle that cannot be loaded.
 #[derive(Debug, Error)]
 pub enum BundleError {
     /// A file that cannot be read.
@@ -29,7 +29,7 @@ pub enum BundleError {
         /// The message of the TOML parser.
         message: String,
     },
-    /// An archive that is not one of a configuration.
+    /// An archive that is not one of a configuration bundle.
     #[error("{}: {error}", path.display())]
     Archive {
         /// The path of the file.
@@ -46,7 +46,7 @@ pub enum BundleError {
         /// The path of the file.
         path: PathBuf,
     },
-    /// A secret file that PCR16 would measure, and a published configuration would show.
+    /// A secret file that another key also names, so that the public archive would contain it.
     #[error(
         "{}: private_key or pin_file names a file that another key also names, so the secret \
          would be published: use a separate file for each secret",
@@ -56,7 +56,7 @@ pub enum BundleError {
         /// The path of the TOML.
         path: PathBuf,
     },
-    /// A private key's file that cannot be read. Its name may be the misplaced key.
+    /// A private key file that cannot be read. The message omits its name, which may be the misplaced key.
     #[error("{}: [tls] private_key: the file that it names: {error}", path.display())]
     ReadPrivateKey {
         /// The path of the TOML.
@@ -64,7 +64,7 @@ pub enum BundleError {
         /// The cause.
         error: io::Error,
     },
-    /// A PIN's file that cannot be read. Its name may be the misplaced PIN.
+    /// A PIN file that cannot be read. The message omits its name, which may be the misplaced PIN.
     #[error("{}: [[key_store]] pin_file: the file that it names: {error}", path.display())]
     ReadPin {
         /// The path of the TOML.
@@ -75,8 +75,8 @@ pub enum BundleError {
 }
 
 impl BundleError {
-    /// Returns the error for the TOML `text` at `path`, with the place of what is wrong. The reader's own
-    /// text would quote the line, which may hold a secret.
+    /// Returns the error for the TOML `text` at `path`, with its position. The parser's own display quotes
+    /// the line, which may contain a secret.
     pub(in crate::config) fn parse(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         Self::Parse {
             path: path.to_owned(),
@@ -92,8 +92,8 @@ impl BundleError {
     }
 }
 
-/// Returns a message of the TOML parser without the string that it is about. Of an unexpected string, the
-/// parser says `invalid type: string "...", expected a boolean` and the like.
+/// Returns a message of the TOML parser without the string value that it repeats, as in
+/// `invalid type: string "...", expected a boolean`.
 fn without_string(message: &str) -> String {
     let found = [
         ("invalid type: string \"", "a string"),
@@ -101,7 +101,7 @@ fn without_string(message: &str) -> String {
         ("unknown variant `", "another string"),
     ];
     let found = found.into_iter().find(|(start, _)| message.starts_with(start));
-    // The expectation comes last, and is this program's own text. The string may be anything.
+    // The expectation is the last part of the message and contains only text of this program.
     match (found, message.rsplit_once(", expected ")) {
         (Some((_, found)), Some((_, expected))) => format!("found {found}, expected {expected}"),
         (Some((_, found)), None) => format!("found {found} that is not expected"),
@@ -109,7 +109,7 @@ fn without_string(message: &str) -> String {
     }
 }
 
-/// A place in a file.
+/// A position in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The line, from 1.
@@ -119,7 +119,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Returns the place of the byte `offset` in `text`, or the beginning if it is not known.
+    /// Returns the position of the byte `offset` in `text`, or the beginning if the offset is unknown.
     fn from_offset(text: &str, offset: Option<usize>) -> Self {
         let before = text.get(..offset.unwrap_or_default()).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

@@ -1,4 +1,4 @@
-//! In which forms a configuration leaves this process: whole, published, or measured.
+//! The full and the public archive of a configuration bundle.
 
 use std::io;
 
@@ -11,21 +11,22 @@ use super::read::copy_error;
 use super::{ConfigBundle, SALT_NAME, TOML_NAME, parse};
 
 impl ConfigBundle {
-    /// All of it, as what an enclave takes from its parent: secrets included.
+    /// Returns the full archive, secrets included. Enclaves fetch it from the parent instance.
     ///
     /// # Errors
-    /// If a file could not be read, or all are too long together.
+    /// If a file could not be read, or the archive exceeds [`MAX_ARCHIVE_LENGTH`].
     pub fn archive(&self) -> Result<Zeroizing<Vec<u8>>, BundleError> {
         let mut files = self.files_with_toml(self.toml.as_bytes())?;
         files.extend(self.salt.iter().map(|salt| (SALT_NAME, salt.as_slice())));
         self.encode(&files)
     }
 
-    /// All of it without its secrets and their salt, files that are secret being empty: what an
-    /// operator may publish, and what PCR16 measures.
+    /// Returns the public archive, which PCR16 measures and an operator may publish.
+    ///
+    /// It contains no salt. The values of secrets in the TOML and the contents of secret files are empty.
     ///
     /// # Errors
-    /// As of [`archive`](Self::archive).
+    /// The errors of [`archive`](Self::archive).
     pub fn public_archive(&self) -> Result<Zeroizing<Vec<u8>>, BundleError> {
         let table = parse(&self.path, &self.toml)?;
         let public = without_secrets(&self.toml, &BundleFields::find(&table).secrets);
@@ -34,7 +35,7 @@ impl ConfigBundle {
         self.encode(&files)
     }
 
-    /// The files with this TOML.
+    /// Returns the named files, and `toml` as the TOML file.
     fn files_with_toml<'a>(&'a self, toml: &'a [u8]) -> Result<ArchiveFiles<'a>, BundleError> {
         let mut files = ArchiveFiles::from([(TOML_NAME, toml)]);
         for (name, bytes) in &self.files {
@@ -46,10 +47,10 @@ impl ConfigBundle {
         Ok(files)
     }
 
-    /// Of the file `name`, which could not be read.
+    /// Returns the error for the file `name`, which could not be read.
     pub(super) fn read_error(&self, name: &str, error: io::Error) -> BundleError {
         let path = self.path.clone();
-        // The name of one that is secret may be its content, misplaced.
+        // A misplaced secret may stand in place of the name of a secret file, so the name is not repeated.
         match self.secret_files.get(name) {
             Some(SecretFileKind::PrivateKey) => BundleError::ReadPrivateKey { path, error },
             Some(SecretFileKind::Pin) => BundleError::ReadPin { path, error },

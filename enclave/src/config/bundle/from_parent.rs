@@ -1,5 +1,7 @@
-//! The configuration from the parent instance, which an image may leave to it: an archive, from the
-//! beginning of a connection to its end. Whatever it is, it is measured.
+//! Fetches the configuration bundle from the parent instance.
+//!
+//! The parent sends the archive and closes the connection. The enclave does not trust the parent's choice:
+//! PCR16 and PCR17 measure the bundle.
 
 use std::io;
 use std::path::Path;
@@ -13,17 +15,17 @@ use zeroize::Zeroizing;
 use super::archive::MAX_ARCHIVE_LENGTH;
 use super::{BundleError, ConfigBundle};
 
-/// How long after an attempt that failed the next one is made: the parent may not be ready.
+/// Pause after a failed attempt. The parent may not be ready yet.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long the archive may take.
+/// Maximum duration of one transfer.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ConfigBundle {
-    /// Those that `endpoint` on the parent gives. As long as there is nobody, it is tried again.
+    /// Fetches the archive from `endpoint` on the parent. Retries until a transfer completes.
     ///
     /// # Errors
-    /// If what it gives is no configuration's archive.
+    /// If the archive is not one of a configuration bundle.
     pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, BundleError> {
         let mut last_error = String::new();
         loop {
@@ -34,7 +36,7 @@ impl ConfigBundle {
                 },
                 Err(error) => error.source,
             };
-            // Each reason once, so that the last line is what is wrong.
+            // Logs an error only when it differs from the previous one.
             let error = error.to_string();
             if last_error != error {
                 tracing::warn!(error, %endpoint, "cannot fetch the configuration, retrying");
@@ -54,7 +56,8 @@ async fn fetch(stream: Stream) -> io::Result<Zeroizing<Vec<u8>>> {
     })
 }
 
-/// All that comes, without leaving copies: as much as an archive may have, and one byte to tell.
+/// Reads to the end of `stream`. The buffer has room for the longest archive and one byte more to detect
+/// a longer one, so it is never reallocated and no copies of secrets remain.
 async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut archive = Zeroizing::new(Vec::with_capacity(MAX_ARCHIVE_LENGTH + 1));
     let limit = u64::try_from(MAX_ARCHIVE_LENGTH).unwrap_or(u64::MAX).saturating_add(1);
@@ -62,7 +65,7 @@ async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec
     while stream.read_buf(&mut *archive).await? > 0 {}
     match archive.len() {
         0 => Err(io::Error::other("the parent sent nothing: see the log of parent-proxy")),
-        // Whoever gave it has gone; an archive ends in two empty blocks.
+        // A tar archive ends with two zero blocks. Without them the transfer was interrupted.
         1..=MAX_ARCHIVE_LENGTH if !archive.ends_with(&[0; 1024]) => {
             Err(io::Error::other("it is incomplete, or is not an archive"))
         }
@@ -99,7 +102,7 @@ mod tests {
         assert_eq!(error, "it is longer than 8 MiB");
     }
 
-    /// As long as the parent has nothing whole to give, it is asked again.
+    /// The parent first sends nothing, then a truncated archive, then the complete one.
     #[tokio::test(start_paused = true)]
     async fn retries_until_the_archive_is_complete() {
         let folder = tempfile::tempdir().unwrap();

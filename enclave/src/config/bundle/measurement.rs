@@ -1,4 +1,4 @@
-//! The format of what PCR16 and PCR17 measure.
+//! The measurement of a configuration bundle: the digests that extend PCR16 and PCR17.
 
 use std::path::Path;
 
@@ -10,13 +10,19 @@ use super::{ConfigBundle, SALT_LENGTH, parse};
 use crate::config_pcrs::ConfigDigests;
 
 impl ConfigBundle {
-    /// What PCR16 and PCR17 measure: the SHA-384 of the [public archive](Self::public_archive), and
-    /// that of the salt, each secret in the order of the TOML, and each file that is secret in the
-    /// order of their names, its length in bytes before it as eight bytes, the most significant first.
-    /// Without a salt of its own it is salted with `fallback_salt`.
+    /// Measures the bundle.
+    ///
+    /// PCR16 is extended with the SHA-384 digest of the [public archive](Self::public_archive).
+    /// PCR17 is extended with the SHA-384 digest of the concatenation of
+    ///
+    /// 1. the salt (32 bytes), or `fallback_salt` if the bundle has none,
+    /// 2. each secret in the TOML, in the order of the text,
+    /// 3. the content of each secret file, in the order of the file names.
+    ///
+    /// Each item of 2 and 3 is preceded by its length in bytes, as 8 bytes in big-endian order.
     ///
     /// # Errors
-    /// As of [`archive`](Self::archive).
+    /// The errors of [`archive`](Self::archive).
     pub fn measure(&self, fallback_salt: &[u8; SALT_LENGTH]) -> Result<ConfigDigests, BundleError> {
         let public = Sha384::digest(&self.public_archive()?);
         let mut secrets = Sha384::new();

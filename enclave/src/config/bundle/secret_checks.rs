@@ -9,10 +9,10 @@ use super::error::BundleError;
 use super::{ConfigBundle, parse};
 
 impl ConfigBundle {
-    /// Whether no secret was left empty, as all are in what was published.
+    /// Returns whether no secret is empty. In a public archive all are.
     ///
     /// # Errors
-    /// If the TOML is none.
+    /// If the TOML cannot be parsed.
     pub fn has_all_secrets(&self) -> Result<bool, BundleError> {
         let table = parse(&self.path, &self.toml)?;
         let is_there =
@@ -21,11 +21,11 @@ impl ConfigBundle {
             && self.secret_files.keys().all(is_there))
     }
 
-    /// Whether a secret stands in `public` all the same, such as in a remark, or any private key in
-    /// PEM. What is so short that anything may hold it does not count.
+    /// Returns whether `public` contains a secret of this bundle, such as in a comment, or any private key
+    /// in PEM. Secrets shorter than 8 bytes are not searched for, because they occur by chance.
     ///
     /// # Errors
-    /// If the TOML is none.
+    /// If the TOML cannot be parsed.
     pub fn secrets_occur_in(&self, public: &[u8]) -> Result<bool, BundleError> {
         let table = parse(&self.path, &self.toml)?;
         let is_in = |secret: &[u8]| {
@@ -35,7 +35,7 @@ impl ConfigBundle {
             let Ok(file) = self.file(Path::new(name)) else { return false };
             match kind {
                 SecretFileKind::PrivateKey => first_line_of_key(file).is_some_and(is_in),
-                // CloudHSM's is a user's name and password: the latter alone is as good.
+                // The PIN of CloudHSM is `USER:PASSWORD`. The password alone is a secret too.
                 SecretFileKind::Pin => parse_pin(file).is_some_and(|pin| {
                     let password = pin.splitn(2, |byte| *byte == b':').last();
                     is_in(pin) || password.is_some_and(is_in)

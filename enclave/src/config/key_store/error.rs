@@ -7,20 +7,20 @@ use thiserror::Error;
 
 use super::super::certificates::InvalidCertificate;
 
-/// The error for one key store. Messages do not repeat the names of secret files and of variables that
-/// hold secrets: a name may be the secret itself.
+/// The error for one key store. Messages omit the values of `pin_file` and `pin_env`, which may be the
+/// misplaced PIN.
 #[derive(Debug, Error)]
 pub enum InvalidKeyStore {
-    /// Not an ID of a custom key store.
+    /// An invalid ID of a custom key store.
     #[error(
         "id is invalid: use cks- and 1 to 60 letters, digits or hyphens, such as \
          \"cks-1234567890abcdef0\""
     )]
     Id,
-    /// Not a name of a custom key store.
+    /// An invalid name of a custom key store.
     #[error("name is invalid: use 1 to 256 characters, without control characters")]
     Name,
-    /// A value that another store has.
+    /// A value that another store also has.
     #[error("{key} is the same as in number {other}: use a different one for each key store")]
     Duplicate {
         /// The name of the key.
@@ -28,7 +28,7 @@ pub enum InvalidKeyStore {
         /// The number of the other entry, from 1.
         other: usize,
     },
-    /// A key of the other kind of store.
+    /// A key that this type of store does not have.
     #[error("{key} is not for type \"{kind}\": remove it")]
     Unused {
         /// The name of the key.
@@ -36,7 +36,7 @@ pub enum InvalidKeyStore {
         /// The type of the key store.
         kind: &'static str,
     },
-    /// A key that this kind of store needs.
+    /// A missing key that this type of store requires.
     #[error("type \"{kind}\" needs {key}")]
     Missing {
         /// The name of the key.
@@ -44,45 +44,45 @@ pub enum InvalidKeyStore {
         /// The type of the key store.
         kind: &'static str,
     },
-    /// A proxy that the API cannot show.
+    /// A proxy URI outside the KMS API model.
     #[error(
         "uri is invalid: use https://, a host name, and a path that ends in /kms/xks/v1 or \
          another version, such as \"https://xks.example.com/kms/xks/v1\""
     )]
     Uri,
-    /// A module without an absolute path.
+    /// A relative path of a module.
     #[error("module is not an absolute path: use one such as \"/usr/lib/softhsm/libsofthsm2.so\"")]
     RelativeModule,
-    /// No token, or two.
+    /// Neither a token label nor a slot, or both.
     #[error("set exactly one of token_label and slot, which select the token")]
     TokenChoice,
-    /// Not a label of a token.
+    /// An invalid token label.
     #[error("token_label is invalid: use 1 to 32 bytes, without a space at the end")]
     TokenLabel,
-    /// No PIN, or two.
+    /// Neither a PIN file nor a PIN variable, or both.
     #[error("set exactly one of pin_file and pin_env, which provide the user's PIN")]
     PinChoice,
-    /// A PIN's file that cannot be read.
+    /// A PIN file that cannot be read.
     #[error("pin_file: the file that it names: {0}")]
     ReadPin(io::Error),
-    /// A PIN's file that holds no PIN.
+    /// A PIN file with other content than one PIN.
     #[error(
         "pin_file: the file that it names must contain only the PIN: one line of 1 to 1024 bytes"
     )]
     Pin,
-    /// Not a name of a variable.
+    /// An invalid name of an environment variable.
     #[error(
         "pin_env is not the name of an environment variable: use letters, digits and underscores, \
          such as \"HSM_PIN\""
     )]
     PinVariable,
-    /// Not an ID of a cluster.
+    /// An invalid ID of a CloudHSM cluster.
     #[error(
         "cluster_id is invalid: use cluster- and 11 to 16 letters or digits, such as \
          \"cluster-1a23b4cdefg\""
     )]
     ClusterId,
-    /// A file that cannot be read.
+    /// A trust anchor file that cannot be read.
     #[error("trust_anchor_certificate: {}: {error}", path.display())]
     ReadTrustAnchor {
         /// The path of the file.
@@ -90,7 +90,7 @@ pub enum InvalidKeyStore {
         /// The cause.
         error: io::Error,
     },
-    /// A file that holds no certificate.
+    /// A trust anchor file without a valid certificate.
     #[error("trust_anchor_certificate: {}: {reason}", path.display())]
     TrustAnchor {
         /// The path of the file.
@@ -98,7 +98,7 @@ pub enum InvalidKeyStore {
         /// The cause.
         reason: InvalidCertificate,
     },
-    /// A file that the API cannot show.
+    /// A trust anchor longer than the KMS API allows.
     #[error(
         "trust_anchor_certificate: {}: it has more than 5000 characters, the maximum of the KMS \
          API: remove all but the certificate",

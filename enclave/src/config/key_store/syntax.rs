@@ -1,29 +1,30 @@
-//! The forms of what a `[[key_store]]` names.
+//! The syntax of the identifiers in a `[[key_store]]`.
 
 use crate::key_store::XksProxy;
 
-/// Returns whether `id` is a custom key store ID. AWS's own have 17 hexadecimal digits after `cks-`.
+/// Returns whether `id` is a custom key store ID. IDs of AWS have 17 hexadecimal digits after `cks-`.
 pub(super) fn is_id(id: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     id.strip_prefix("cks-")
         .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_known))
 }
 
-/// Returns whether `name` is a name of a POSIX variable. A PIN in its place would be published.
+/// Returns whether `name` is the name of a POSIX environment variable. Most misplaced PINs are not, which
+/// matters because the name is published.
 pub(super) fn is_variable(name: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(is_known) && name.starts_with(|first: char| !first.is_ascii_digit())
 }
 
-/// Returns whether `id` is of the API model's CloudHsmClusterIdType, or has the additional digits of AWS's
-/// own examples.
+/// Returns whether `id` is a CloudHsmClusterIdType of the KMS API model, or has up to 16 digits, as in the
+/// examples of AWS.
 pub(super) fn is_cluster_id(id: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric();
     id.strip_prefix("cluster-")
         .is_some_and(|rest| (11..=16).contains(&rest.len()) && rest.bytes().all(is_known))
 }
 
-/// Parses `uri` by the API model's XksProxyUriEndpointType and XksProxyUriPathType.
+/// Parses `uri` by XksProxyUriEndpointType and XksProxyUriPathType of the KMS API model.
 pub(super) fn proxy(uri: &str) -> Option<XksProxy> {
     let host = uri.strip_prefix("https://")?;
     let host_length = host.find('/')?;
@@ -35,7 +36,7 @@ pub(super) fn proxy(uri: &str) -> Option<XksProxy> {
         && host.bytes().take(host_length).all(is_host)
         && path.len() <= 128
         && before.bytes().all(is_path)
-        // Not an empty segment.
+        // The prefix must not be an empty path segment.
         && before != "/"
         && (1..=2).contains(&version.len())
         && version.bytes().all(|byte| byte.is_ascii_digit());

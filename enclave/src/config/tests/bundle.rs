@@ -5,7 +5,7 @@ use crate::config_pcrs::{ConfigDigests, extended_once};
 
 const FALLBACK_SALT: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
 
-/// A folder of a configuration, and its TOML.
+/// Returns a folder with a configuration, and the path of its TOML file.
 fn folder(toml: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
@@ -24,7 +24,7 @@ fn example() -> String {
     sigv4(&[CREDENTIAL, "session_token = \"AQoDYXdz\"\n"].concat())
 }
 
-/// Which of the two registers another configuration changes.
+/// Returns whether a change of the configuration changes PCR16 and PCR17.
 fn changes(from: &str, to: &str) -> (bool, bool) {
     let changed = example().replace(from, to);
     assert_ne!(changed, example(), "{from}");
@@ -45,10 +45,10 @@ fn measures_public_bytes_and_secrets_separately() {
     }
     assert_eq!(changes(SECRET, "another"), (false, true));
     assert_eq!(changes("AQoDYXdz", "AQoDYXdy"), (false, true));
-    // However it is written.
+    // The spelling of a TOML string does not matter.
     assert_eq!(changes("\"AQoDYXdz\"", "'AQoDYXdz'"), (false, false));
     assert_eq!(changes("session_token = \"AQoDYXdz\"\n", ""), (true, true));
-    // Nothing passes from one secret to the next.
+    // Moving a byte from one secret to the next changes the measurement.
     let moved = example().replace(SECRET, &[SECRET, "A"].concat()).replace("AQoDYXdz", "QoDYXdz");
     assert_ne!(measure(&moved).secrets, measure(&example()).secrets);
 }
@@ -85,7 +85,7 @@ fn measures_salt_with_the_secrets() {
     assert!(error.contains("/salt: the salt does not have 32 bytes"), "{error}");
 }
 
-/// What the documentation says is hashed, put together by hand.
+/// Computes both registers by the documented format.
 #[test]
 fn pcr16_and_pcr17_match_the_documented_format() {
     let (_folder, path) = folder(&example());

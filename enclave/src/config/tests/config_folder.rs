@@ -1,4 +1,4 @@
-//! A configuration with a certificate and its key.
+//! A configuration folder with a certificate and its key.
 
 use super::*;
 use crate::tls::TlsSettings;
@@ -12,7 +12,7 @@ pub(super) const RSA_KEY: &str = include_str!("../../../../tests/suite/keys/tls/
 pub(super) const PROVIDED: &str =
     "[tls]\nmode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
 
-/// A folder with a certificate and its key, beside what other tests have.
+/// A folder with a configuration, a policy, a salt, a certificate and its key.
 pub(super) struct Folder(pub(super) tempfile::TempDir);
 
 impl Folder {
@@ -42,7 +42,7 @@ impl Folder {
         self.settings().unwrap().tls
     }
 
-    /// Why it is refused, without the folder's name.
+    /// Returns the error of the settings, without the path of the folder.
     pub(super) fn error_text(&self) -> String {
         self.without_folder(&self.settings().unwrap_err())
     }

@@ -1,4 +1,4 @@
-//! `[[credential]]`.
+//! The tables `[[credential]]`.
 
 use attestation::time::UnixMillis;
 

@@ -1,4 +1,4 @@
-//! What is in effect, as it is printed.
+//! The printed effective configuration.
 
 use toml::{Table, Value};
 
@@ -16,7 +16,7 @@ fn lookup<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
     table.get(name)?.get(key)
 }
 
-/// What is printed says in full what the file said: to read it again changes nothing.
+/// Loads the printed configuration again.
 #[test]
 fn printed_configuration_reloads_to_the_same_settings() {
     let intervals = "[entropy]\nreseed = \"interval\"\nreseed_requests = 7\n";
@@ -44,7 +44,7 @@ fn printed_configuration_reloads_to_the_same_settings() {
         let shown = |text: &str| {
             fs::write(&path, text).unwrap();
             let mut settings = Config::load(Some(&path)).unwrap().settings(profile).unwrap();
-            // It is that of another text.
+            // The measurement depends on the text.
             settings.measurement = None;
             format!("{settings:?}")
         };

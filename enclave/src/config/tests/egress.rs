@@ -7,7 +7,7 @@ fn table(address: &str, parent_port: &str) -> String {
     format!("[[egress]]\naddress = {address}\nparent_port = {parent_port}\n")
 }
 
-/// A whole file in production, beside the tables.
+/// Returns a valid production configuration with these tables.
 fn enclave(tables: &str) -> String {
     sigv4(&[CREDENTIAL, tables].concat())
 }

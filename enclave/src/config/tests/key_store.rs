@@ -40,7 +40,7 @@ fn error_text(toml: &str) -> String {
     folder(toml).error_text().replace("enclave.toml: ", "")
 }
 
-/// What is said of the one store, with `line` in the place of the line that begins as it does.
+/// Returns the error for `store`, with `line` in place of the line with the same key.
 pub(super) fn store_error_with(store: &str, line: &str) -> String {
     let (key, _) = line.split_once(" =").unwrap();
     let mut lines: Vec<_> =

@@ -44,7 +44,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
     Config::load(Some(&path))
 }
 
-/// What comes of `text` beside a file `wallet.json`.
+/// Builds the settings of `text`, in a folder with a salt and the policy `wallet.json`.
 fn settings(text: &str, profile: Profile) -> Result<Settings, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
@@ -54,7 +54,7 @@ fn settings(text: &str, profile: Profile) -> Result<Settings, ConfigError> {
     Config::load(Some(&path))?.settings(profile)
 }
 
-/// Why, behind the name of the file, which comes first; files are named without their folder.
+/// Returns the error for `text`, without the paths of the TOML file and the folder.
 fn error_text(text: &str, profile: Profile) -> String {
     let error = settings(text, profile).unwrap_err().to_string();
     let (folder, _) = error.split_once("enclave.toml:").unwrap();

@@ -1,4 +1,4 @@
-//! What becomes of a token's PIN.
+//! The PIN of a token.
 
 use attestation::crypto::Sha384;
 
@@ -63,7 +63,7 @@ fn pin_is_measured_in_pcr17_and_never_published() {
     assert_eq!(listed.keys().collect::<Vec<_>>(), ["ca.crt", "enclave.toml", "pin", "wallet.json"]);
     assert!(listed["pin"].is_empty() && !listed["ca.crt"].is_empty());
     assert!(!bundle.secrets_occur_in(&public).unwrap() && bundle.has_all_secrets().unwrap());
-    // What the documentation says is hashed, put together by hand.
+    // The documented format of PCR17.
     let mut secrets = "7".repeat(32).into_bytes();
     for secret in [SECRET, PIN] {
         secrets.extend(u64::try_from(secret.len()).unwrap().to_be_bytes());
@@ -85,14 +85,14 @@ fn detects_pin_in_public_archive() {
     let folder = folder(&[&format!("# {PIN}\n"), HSM].concat());
     let bundle = folder.bundle().unwrap();
     assert!(bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
-    // The password alone is as good.
+    // The password without the user name is also detected.
     let half = self::folder(&["# 0pen-sesame\n", HSM].concat()).bundle().unwrap();
     assert!(half.secrets_occur_in(&half.public_archive().unwrap()).unwrap());
     for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
         let error = Folder::new(&[HSM, line].concat()).bundle().unwrap_err().to_string();
         assert!(error.contains("private_key or pin_file names a file that another key"), "{error}");
     }
-    // By its values alone nobody could tell that one of them is a secret's.
+    // In a list of values, the name of the PIN file cannot be recognized.
     let folder = self::folder("");
     let listed = "key_store = [[\"cks-a\", \"a\", \"AWS_CLOUDHSM\", \"u\", \"/a\", \"a\", 0, \
                   \"pin\", \"E\", \"c\", \"ca.crt\", 500, true]]\n";

@@ -1,4 +1,4 @@
-//! `[recipient] plaintext`: what each value means under each mode of TLS, and the word for it.
+//! `[recipient] plaintext` in each mode of TLS.
 
 use super::config_folder::{Folder, PROVIDED};
 use super::*;
@@ -17,7 +17,7 @@ fn settings_of(folder: &Folder, profile: Profile) -> Settings {
     Config::from_bundle(folder.bundle().unwrap()).unwrap().settings(profile).unwrap()
 }
 
-/// The word that `--print-config` prints.
+/// Returns the value that `--print-config` prints.
 fn printed(folder: &Folder, profile: Profile) -> String {
     let listen = Some("127.0.0.1:1".parse().unwrap());
     let config = Config::from_bundle(folder.bundle().unwrap()).unwrap();
@@ -53,7 +53,7 @@ fn each_plaintext_value_takes_effect_and_is_printed() {
         assert!(policy.contains(&format!("plaintext: {expected:?},")), "{context}: {policy}");
         let word = printed(&folder, profile);
         assert_eq!(word, expected.as_str(), "{context}");
-        // What is printed means what was read.
+        // The printed value has the same meaning.
         let again = settings_of(&self::folder(tls, Some(&word)), profile);
         assert_eq!(format!("{:?}", again.policy), policy, "{context}");
     }

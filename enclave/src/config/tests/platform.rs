@@ -37,7 +37,7 @@ fn rejects_numbers_out_of_range() {
         ("reseed_requests", 1, 65_536),
         ("reseed_interval_ms", 100, 600_000),
     ] {
-        // Few enough blocks, for long enough, with each of the two at its bounds.
+        // The other value is chosen so that the idle rate stays within its limit.
         let other = if key == "max_age_ms" { "prefetch = 1\n" } else { "max_age_ms = 600000\n" };
         let interval = format!("{interval}{other}");
         for number in [least, most] {

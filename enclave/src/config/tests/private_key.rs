@@ -1,4 +1,4 @@
-//! What becomes of a private key.
+//! The private key of provided TLS.
 
 use attestation::crypto::Sha384;
 
@@ -31,7 +31,7 @@ fn private_key_is_only_in_the_full_archive() {
     assert!(bundle.secrets_occur_in(&bundle.archive().unwrap()).unwrap());
     assert!(bundle.has_all_secrets().unwrap());
 
-    // The published one is a configuration that nobody can start with.
+    // A public archive has the same PCR16, but no service starts with it.
     let published =
         ConfigBundle::from_archive(Path::new("p.tar"), &bundle.public_archive().unwrap()).unwrap();
     assert_eq!(published.measure(&FALLBACK_SALT).unwrap().public, measure(&folder).public);
@@ -59,7 +59,7 @@ fn private_key_is_in_pcr17_and_certificate_in_pcr16() {
     assert_eq!(measure(&folder).secrets, both.secrets);
 }
 
-/// What the documentation says is hashed, put together by hand.
+/// Computes PCR17 by the documented format.
 #[test]
 fn pcr17_is_the_digest_of_salt_secrets_and_key() {
     let folder = Folder::new(PROVIDED);
@@ -86,7 +86,7 @@ fn rejects_private_key_in_a_published_file() {
         let changed = toml.replacen(from, to, 1);
         assert_ne!(changed, toml, "{from}");
         folder.write("enclave.toml", changed);
-        // Before anything is made of it, be it a measurement or an archive.
+        // Rejected on loading, before it can be measured or archived.
         assert_eq!(folder.without_folder(&folder.bundle().unwrap_err()), named_twice);
     }
     let encrypted = KEY.replace("PRIVATE", "ENCRYPTED PRIVATE");
@@ -119,7 +119,7 @@ fn detects_private_key_in_public_archive() {
         assert!(!is_found(certificate));
         assert!(is_found(key));
         assert!(is_found(&key.replace('\n', "\r\n")));
-        // Another's, too.
+        // Private keys of others are also detected.
         assert!(is_found(include_str!("../../../../tests/suite/keys/tls/ed25519.pkcs8.pem")));
         let lines = key.lines().filter(|line| !line.starts_with('-'));
         assert!(is_found(&lines.map(|line| format!("# {line}\n")).collect::<String>()));
@@ -155,7 +155,7 @@ fn settings_debug_never_contains_the_private_key() {
     folder.write("tls.key", RSA_KEY);
     let shown = format!("{:?}", folder.settings().unwrap());
     assert!(shown.contains("Provided(CertifiedKey"), "{shown}");
-    // Past the modulus, which is public, are the exponents and primes; each as any Debug shows it.
+    // The private exponent and the primes follow the modulus, which is public. Checks both formats of Debug.
     for part in der[300..].chunks_exact(8) {
         assert!(!shown.contains(&const_hex::encode(part)), "{shown}");
         let list = format!("{part:?}");

@@ -1,4 +1,4 @@
-//! What no text shows.
+//! Secrets in errors and debug output.
 
 use super::*;
 
@@ -7,19 +7,19 @@ fn errors_never_contain_a_misplaced_secret() {
     let credential =
         |line: &str| sigv4(&format!("[[credential]]\naccess_key_id = \"A\"\n{line}\n"));
     for line in [
-        // Not a string: what serde says of its own accord would repeat it.
+        // Not a string: the default message of serde would repeat the value.
         "secret_access_key = 7319441377",
         "secret_access_key = 7319441377.5",
         "secret_access_key = [\"7319441377\"]",
         "secret_access_key = { a = \"7319441377\" }",
         "secret_access_key = 1977-05-27T07:32:00Z # 7319441377",
         "session_token = 7319441377",
-        // Not TOML: what the parser prints of its own accord shows the line.
+        // Not TOML: the default message of the parser quotes the line.
         "secret_access_key = \"7319441377",
         "secret_access_key = 7319441377x",
         "secret_access_key = '7319441377\"",
         "secret_access_key \"7319441377\"",
-        // In the wrong place.
+        // A secret in place of another value.
         "secret_acess_key = \"7319441377\"",
     ] {
         let error = load(&credential(line)).unwrap_err();
@@ -39,7 +39,7 @@ fn errors_never_contain_a_misplaced_secret() {
 
 #[test]
 fn errors_never_contain_a_string_value() {
-    // It cannot be taken for the reader's own words either.
+    // A secret that looks like part of a parser message is also removed.
     for secret in ["7319441377/a", "7319, expected 73194", "73194`, expected `73194"] {
         for (from, to) in [
             ("mode = \"sigv4\"", "mode = SECRET"),

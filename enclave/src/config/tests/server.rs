@@ -1,4 +1,4 @@
-//! The table `[server]`, and flags in its place.
+//! The table `[server]` and the flags that override it.
 
 use clap::Parser;
 use transport::Endpoint;
@@ -9,7 +9,7 @@ const TABLE: &str = "[server]\nlisten = \"vsock:4294967295:5000\"\nadmin_listen 
                      proxy_protocol = true\nlog_endpoint = \"vsock:3:5003\"\nlog_format = \"json\"\n\
                      log_level = \"debug\"\n";
 
-/// What is in effect with these flags, each of which has one word.
+/// Returns the effective settings of `text` with these flags.
 fn server(text: &str, flags: &[&str]) -> Result<ServerSettings, String> {
     let arguments = [&["enclave"], flags].concat();
     let arguments = EnclaveArguments::try_parse_from(arguments).map_err(|e| e.to_string())?;

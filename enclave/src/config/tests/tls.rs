@@ -10,7 +10,7 @@ fn attested(names: &str) -> Folder {
     Folder::new(&format!("[tls]\nmode = \"attested\"\nnames = {names}\n"))
 }
 
-/// All but the last of its lines.
+/// Returns the PEM without its last line.
 fn cut(pem: &str) -> String {
     let (cut, _) = pem.split_once("-----END").unwrap();
     cut.to_owned()
@@ -214,7 +214,7 @@ fn warns_30_days_before_certificate_expiry() {
     assert_eq!(texts("2127-01-01T00:00:00Z"), [expected]);
 }
 
-/// Such as a key in DER, which would be published with it.
+/// A binary file may contain a DER key, which would be published.
 #[test]
 fn rejects_binary_certificate_file() {
     let folder = Folder::new(PROVIDED);
