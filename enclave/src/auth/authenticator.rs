@@ -1,4 +1,4 @@
-//! The ways to authenticate callers.
+//! The authentication methods.
 
 use attestation::time::UnixMillis;
 use hyper::http::request::Parts;
@@ -10,17 +10,17 @@ use super::sigv4::SigV4;
 /// An authentication method.
 #[derive(Debug)]
 pub enum Authenticator {
-    /// No authentication: all callers are accepted.
+    /// No authentication. All callers are accepted.
     None,
-    /// A signature with a known credential.
+    /// AWS Signature Version 4 with a configured credential.
     SigV4(SigV4),
 }
 
 impl Authenticator {
-    /// Authenticates the caller of a request, over its bytes as received.
+    /// Authenticates the caller of a request, over the received bytes.
     ///
     /// # Errors
-    /// If the method needs a signature, and the request has no valid one.
+    /// If the method requires a signature, and the request has no valid one.
     pub fn authenticate(
         &self,
         head: &Parts,
@@ -33,7 +33,7 @@ impl Authenticator {
         }
     }
 
-    /// Returns the access key id that a request claims, for the log: see
+    /// Returns the access key ID that a request claims, for the log: see
     /// [`SigV4::claimed_access_key_id`].
     pub(crate) fn claimed_access_key_id(&self, head: &Parts) -> Option<String> {
         match self {

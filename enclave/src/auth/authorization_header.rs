@@ -1,4 +1,4 @@
-//! The Authorization header of Signature Version 4, read strictly.
+//! A strict parser of the Authorization header of AWS Signature Version 4.
 
 use attestation::crypto::SHA_256_LENGTH;
 use hyper::http::HeaderValue;
@@ -8,12 +8,13 @@ use super::parameter::Parameter;
 
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// Real clients send a tenth of it.
+/// Maximum length of the header, in bytes. Real clients send about a tenth of it.
 const MAX_LENGTH: usize = 4096;
-/// IAM's own bound; it asks for 16 at least, which examples such as AKIDEXAMPLE do not have.
+/// Maximum length of an access key ID, in bytes, as in IAM. The minimum of IAM, 16, is not enforced, because
+/// examples such as AKIDEXAMPLE are shorter.
 pub(super) const MAX_ACCESS_KEY_ID_LENGTH: usize = 128;
 
-/// `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`, each of the right form.
+/// A parsed header: `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`.
 pub(super) struct AuthorizationHeader<'a> {
     pub(super) access_key_id: &'a str,
     pub(super) scope: Scope<'a>,
@@ -21,7 +22,7 @@ pub(super) struct AuthorizationHeader<'a> {
     pub(super) signature: [u8; SHA_256_LENGTH],
 }
 
-/// What the key was derived for, as the request says: any text that holds no slash.
+/// The credential scope that the request claims. Each part is any text without a slash.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub(super) date: &'a str,
@@ -48,7 +49,7 @@ impl<'a> AuthorizationHeader<'a> {
     }
 }
 
-/// The values of Credential, SignedHeaders and Signature, which may come in any order.
+/// Returns the values of Credential, SignedHeaders and Signature, which may have any order.
 fn split_parameters(text: &str) -> Result<(&str, &str, &str), IncompleteSignature> {
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
     let text = text.trim_ascii();
@@ -90,19 +91,19 @@ fn parse_credential(text: &str) -> Result<(&str, Scope<'_>), IncompleteSignature
     Ok((access_key_id, scope))
 }
 
-/// Whether a request can name an access key so: 1 to 128 letters, digits or underscores.
+/// Returns whether `text` is a valid access key ID: 1 to 128 letters, digits or underscores.
 pub fn is_access_key_id(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (1..=MAX_ACCESS_KEY_ID_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
-/// Returns the access key id in a value of Authorization, whatever its form: the text of `Credential`
-/// before the four elements of the scope, or all of it if there are fewer.
+/// Returns the access key ID in an Authorization header that may be malformed: the text of `Credential`
+/// before the four elements of the scope, or the whole text if there are fewer.
 pub(super) fn claimed_access_key_id(value: &HeaderValue) -> Option<String> {
     let text =
         String::from_utf8_lossy(value.as_bytes().get(..MAX_LENGTH).unwrap_or(value.as_bytes()));
     let (_, credential) = text.split_once("Credential=")?;
-    // Up to the next parameter, and not to the next comma: a secret, misplaced, may hold one.
+    // Up to the next parameter, not to the next comma, because a misplaced secret may contain a comma.
     let ends =
         ["SignedHeaders=", "Signature="].into_iter().filter_map(|name| credential.find(name));
     let credential = credential.get(..ends.min().unwrap_or(credential.len()))?;
@@ -113,7 +114,7 @@ pub(super) fn claimed_access_key_id(value: &HeaderValue) -> Option<String> {
 fn parse_signature(text: &str) -> Result<[u8; SHA_256_LENGTH], IncompleteSignature> {
     let mut signature = [0; SHA_256_LENGTH];
     let upper_case = text.bytes().any(|byte| byte.is_ascii_uppercase());
-    // The length first: the decoder would also take a prefix 0x.
+    // The length is checked first, because the decoder accepts the prefix `0x`.
     if upper_case
         || text.len() != 2 * SHA_256_LENGTH
         || const_hex::decode_to_slice(text, &mut signature).is_err()
@@ -123,7 +124,7 @@ fn parse_signature(text: &str) -> Result<[u8; SHA_256_LENGTH], IncompleteSignatu
     Ok(signature)
 }
 
-/// The names of the signed headers: in lower case, ascending, none twice.
+/// The names of the signed headers, in lower case, sorted, without duplicates.
 pub(super) struct SignedHeaders<'a>(&'a str);
 
 impl<'a> SignedHeaders<'a> {
@@ -144,13 +145,13 @@ impl<'a> SignedHeaders<'a> {
         self.names().any(|signed| signed == name)
     }
 
-    /// As the canonical request repeats them.
+    /// Returns the list as received, which the canonical request repeats.
     pub(super) fn as_str(&self) -> &'a str {
         self.0
     }
 }
 
-/// RFC 9110, section 5.6.2, without upper case.
+/// Returns whether `name` is a token (RFC 9110, section 5.6.2) without upper-case letters.
 fn is_lower_case_token(name: &str) -> bool {
     let is_allowed = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)

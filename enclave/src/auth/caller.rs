@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crate::principal::Principal;
 
-/// The caller of a request. Only an [`Authenticator`](super::Authenticator) makes one.
+/// The caller of a request. Only an [`Authenticator`](super::Authenticator) creates it.
 #[derive(Clone, Debug)]
 pub struct Caller(pub(super) Option<AuthenticatedCaller>);
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthenticatedCaller {
-    /// The access key that signed.
+    /// The ID of the access key that signed the request.
     pub(super) access_key_id: Arc<str>,
     /// The principal of the access key.
     pub(super) principal: Arc<Principal>,
@@ -36,7 +36,7 @@ impl Caller {
         self.0.as_ref().map(|caller| &*caller.principal)
     }
 
-    /// Returns the access key that signed. `None` without authentication.
+    /// Returns the ID of the access key that signed the request. `None` without authentication.
     pub fn access_key_id(&self) -> Option<&str> {
         self.0.as_ref().map(|caller| &*caller.access_key_id)
     }

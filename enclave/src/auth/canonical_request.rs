@@ -1,4 +1,4 @@
-//! The canonical request, hashed as it is written: it is never in memory as a whole.
+//! The hash of the canonical request, computed without building the request in memory.
 
 use attestation::crypto::{SHA_256_LENGTH, Sha256};
 use hyper::http::HeaderValue;
@@ -6,7 +6,7 @@ use hyper::http::request::Parts;
 
 use super::authorization_header::SignedHeaders;
 
-/// The SHA-256 of the canonical request; `None` if a signed header was not received.
+/// Returns the SHA-256 digest of the canonical request, or `None` if a signed header is missing.
 ///
 /// "Create a canonical request", in "Create a signed AWS API request" of the IAM User Guide.
 pub(super) fn hash(
@@ -15,8 +15,7 @@ pub(super) fn hash(
     body: &[u8],
 ) -> Option<[u8; SHA_256_LENGTH]> {
     let mut hash = Sha256::new();
-    // The path as it is: encoding it once more would change what a client can have meant. The empty
-    // line is the query.
+    // The path is hashed as received. Clients have already encoded it. The empty line is the query.
     for part in [head.method.as_str(), "\n", head.uri.path(), "\n\n"] {
         hash.update(part.as_bytes());
     }
@@ -35,13 +34,13 @@ pub(super) fn hash(
     hash.update(b"\n");
     hash.update(signed_headers.as_str().as_bytes());
     hash.update(b"\n");
-    // What was received, whatever X-Amz-Content-Sha256 says it is.
+    // The digest of the received body. X-Amz-Content-Sha256 is not trusted.
     let digest = Sha256::digest(body);
     hash.update(const_hex::Buffer::<SHA_256_LENGTH>::new().format(&digest).as_bytes());
     Some(hash.finish())
 }
 
-/// "Trimall": no space at the ends, one in place of several.
+/// Hashes a header value as "Trimall" defines: trimmed, with one space in place of several.
 fn write_value(hash: &mut Sha256, value: &HeaderValue) {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     let words = value.as_bytes().split(is_space).filter(|word| !word.is_empty());

@@ -1,4 +1,4 @@
-//! Credentials, and the keys that are derived from their secrets.
+//! Credentials and the signing keys that are derived from their secrets.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,27 +13,27 @@ use crate::principal::Principal;
 pub(super) const SERVICE: &str = "kms";
 pub(super) const TERMINATOR: &str = "aws4_request";
 
-/// What proves a principal.
+/// A credential of a principal.
 #[derive(Debug)]
 pub struct Credential {
-    /// Its name: see [`is_access_key_id`](super::is_access_key_id), or no request can name it.
+    /// The access key ID. Must satisfy [`is_access_key_id`](super::is_access_key_id).
     pub access_key_id: Arc<str>,
-    /// What it signs with.
+    /// The secret that requests are signed with.
     pub secret_access_key: Secret,
-    /// What requests carry in X-Amz-Security-Token; without one, they must not have that header.
+    /// The required value of X-Amz-Security-Token. `None` rejects requests with that header.
     pub session_token: Option<Secret>,
-    /// When it is no longer valid.
+    /// The time from which the credential is invalid.
     pub expires: Option<UnixMillis>,
-    /// Whom it proves.
+    /// The principal that the credential belongs to.
     pub principal: Arc<Principal>,
 }
 
-/// The key that signs on one day, in one region, for KMS; wiped when dropped.
+/// A signing key for one day, one region and KMS. Wiped on drop.
 pub(super) struct SigningKey(Zeroizing<[u8; SHA_256_LENGTH]>);
 
 impl SigningKey {
-    /// "Derive a signing key", in "Create a signed AWS API request" of the IAM User Guide. Each key
-    /// on the way is wiped.
+    /// Derives the key: "Derive a signing key", in "Create a signed AWS API request" of the IAM User Guide.
+    /// Intermediate keys are wiped.
     pub(super) fn derive(secret: &Secret, date: &str, region: &str, service: &str) -> Self {
         let key = Zeroizing::new(["AWS4", secret.expose()].concat());
         let key = hmac_sha256(key.as_bytes(), date);
@@ -64,16 +64,17 @@ fn hmac_sha256(key: &[u8], message: &str) -> Zeroizing<[u8; SHA_256_LENGTH]> {
     hmac.finish()
 }
 
-/// One credential's keys of the last two days that were asked for: around midnight, both are.
+/// A cache of the two most recently derived signing keys of one credential. Around midnight, requests of two
+/// days arrive.
 #[derive(Debug, Default)]
 pub(super) struct SigningKeyCache(RwLock<[Option<DatedKey>; 2]>);
 
-/// With the day since 1970.
+/// A key and its day, counted from 1970-01-01.
 type DatedKey = (u64, Arc<SigningKey>);
 
 impl SigningKeyCache {
-    /// The key of the credential whose `secret` it is, always the same one, for the day of
-    /// `signed_at`, which `date` writes as YYYYMMDD.
+    /// Returns the signing key for the day of `signed_at`, which `date` is as YYYYMMDD. `secret` and `region`
+    /// must be the same in every call.
     pub(super) fn key(
         &self,
         secret: &Secret,
@@ -82,12 +83,12 @@ impl SigningKeyCache {
         region: &str,
     ) -> Arc<SigningKey> {
         let day = signed_at.as_secs() / SECONDS_PER_DAY;
-        // Whoever panicked left whole keys behind: there is no state between two of them.
+        // A poisoned lock is usable, because every write replaces whole keys.
         let cached = find(&self.0.read().unwrap_or_else(PoisonError::into_inner), day);
         cached.unwrap_or_else(|| {
             let key = Arc::new(SigningKey::derive(secret, date, region, SERVICE));
             let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            // Another request may have been as quick.
+            // Another request may have inserted the key meanwhile.
             find(&keys, day).unwrap_or_else(|| {
                 let [newer, older] = &mut *keys;
                 *older = newer.replace((day, Arc::clone(&key)));

@@ -1,5 +1,4 @@
-//! Why a request proves no caller. What is displayed is what the caller is told: the texts are
-//! those of AWS KMS where they are known.
+//! Authentication errors. Their texts are sent to the caller and are those of AWS KMS where these are known.
 
 use std::fmt;
 
@@ -9,58 +8,57 @@ use thiserror::Error;
 
 use super::parameter::Parameter;
 
-/// Why a request proves no caller.
+/// The error for a request that is not authenticated.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AuthenticationError {
     /// No Authorization header.
     #[error("Missing Authentication Token")]
     MissingAuthenticationToken,
-    /// A signature that lacks a part, or has one of the wrong form.
+    /// A signature that lacks a part or has a malformed part.
     #[error(transparent)]
     IncompleteSignature(#[from] IncompleteSignature),
-    /// A signature that is wrong, or for another place or time.
+    /// A signature that does not verify, or whose scope or time is wrong.
     #[error(transparent)]
     InvalidSignature(#[from] InvalidSignature),
-    /// No such access key.
+    /// An unknown access key.
     #[error("The security token included in the request is invalid.")]
     UnknownAccessKey,
-    /// A session token that is not the access key's, or one where it has none, or none where it has
-    /// one. The caller is told the same as of an unknown access key.
+    /// A wrong, unexpected or missing session token. The text is that of an unknown access key.
     #[error("The security token included in the request is invalid.")]
     SessionTokenMismatch,
-    /// A right signature by a credential whose time is over.
+    /// A valid signature by an expired credential.
     #[error("The security token included in the request is expired")]
     ExpiredToken,
 }
 
-/// Why there is no signature to verify.
+/// The error for a malformed or incomplete signature.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum IncompleteSignature {
-    /// A query, even an empty one.
+    /// A query string, even an empty one.
     #[error(
         "A request must have no query string: the signature belongs in the Authorization header, \
          presigned queries are not accepted."
     )]
     QueryString,
-    /// Authorization headers, several.
+    /// Several Authorization headers.
     #[error("Exactly one Authorization header is needed.")]
     MultipleAuthorizationHeaders,
-    /// An Authorization header that is too long to be one, or holds more than printable ASCII.
+    /// An Authorization header that is too long, or contains other bytes than printable ASCII.
     #[error("The Authorization header must be at most 4096 characters of printable ASCII.")]
     HeaderText,
     /// Another algorithm.
     #[error("The algorithm in the Authorization header must be 'AWS4-HMAC-SHA256'.")]
     Algorithm,
-    /// Something that is none of the three parameters.
+    /// An unknown parameter, or text that is not a parameter.
     #[error(
         "Authorization header must have the parameters 'Credential', 'SignedHeaders' and \
          'Signature', separated by commas, and nothing else."
     )]
     UnknownParameter,
-    /// A parameter twice.
+    /// A repeated parameter.
     #[error("Authorization header must have the parameter '{0}' only once.")]
     DuplicateParameter(Parameter),
-    /// Parameters that are not there.
+    /// Missing parameters.
     #[error("{}", missing_parameters(*.credential, *.signature, *.signed_headers))]
     MissingParameters {
         /// Whether Credential is missing.
@@ -70,28 +68,28 @@ pub enum IncompleteSignature {
         /// Whether SignedHeaders is missing.
         signed_headers: bool,
     },
-    /// A credential that is not an access key and a scope.
+    /// A Credential that is not an access key ID and a scope.
     #[error(
         "Credential must have exactly 5 slash-delimited elements, \
          as in 'ACCESSKEYID/YYYYMMDD/region/kms/aws4_request'."
     )]
     Credential,
-    /// An access key id that nobody can have.
+    /// A malformed access key ID.
     #[error("The access key ID in Credential must be 1 to 128 letters, digits or underscores.")]
     AccessKeyId,
-    /// A list of signed headers that is not one.
+    /// A malformed list of signed headers.
     #[error(
         "SignedHeaders must be header names in lower case, each once, in ascending order, \
          separated by semicolons."
     )]
     SignedHeaders,
-    /// A signature that is no HMAC-SHA-256.
+    /// A Signature that is not a hexadecimal HMAC-SHA-256.
     #[error("Signature must be 64 lower-case hexadecimal digits.")]
     Signature,
-    /// A header more than once.
+    /// A repeated header.
     #[error("The header '{name}' must be sent only once.")]
     DuplicateHeader {
-        /// Which.
+        /// The header's name.
         name: &'static str,
     },
     /// Neither X-Amz-Date nor Date.
@@ -99,19 +97,19 @@ pub enum IncompleteSignature {
         "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
     )]
     MissingDate,
-    /// A header that must be signed and is not. The text repeats 128 characters of its name.
+    /// An unsigned header that must be signed. The text repeats at most 128 characters of its name.
     #[error("'{:.128}' must be a 'SignedHeader' in the AWS Authorization.", .name.as_str())]
     HeaderNotSigned {
         /// The header's name.
         name: HeaderName,
     },
-    /// An X-Amz-Date of another form.
+    /// A malformed X-Amz-Date.
     #[error(
         "Date must be in ISO-8601 'basic format': \
          X-Amz-Date must be a date and time like '20240820T230143Z'."
     )]
     DateFormat,
-    /// A Date of another form, where there is no X-Amz-Date.
+    /// A malformed Date without an X-Amz-Date.
     #[error(
         "Without X-Amz-Date, Date must be a date and time like 'Tue, 20 Aug 2024 23:01:43 GMT' or \
          '20240820T230143Z'."
@@ -119,7 +117,7 @@ pub enum IncompleteSignature {
     HttpDateFormat,
 }
 
-/// As AWS concatenates them, each with its space at the end.
+/// Concatenates the sentences as AWS does, each with a space at its end.
 fn missing_parameters(credential: bool, signature: bool, signed_headers: bool) -> String {
     let missing = [
         (credential, Parameter::Credential),
@@ -131,10 +129,10 @@ fn missing_parameters(credential: bool, signature: bool, signed_headers: bool) -
     missing.into_iter().filter(|(missing, _)| *missing).map(sentence).collect()
 }
 
-/// Why a signature is refused that has all its parts.
+/// The error for a well-formed signature that is rejected.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidSignature {
-    /// Signed for a day that is not X-Amz-Date's.
+    /// A scope with another day than that of the signing time.
     #[error(
         "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from \
          HTTP: '{scope}' != '{:.8}', from '{}'.",
@@ -142,21 +140,21 @@ pub enum InvalidSignature {
         .signed_at.basic_iso8601()
     )]
     ScopeDate {
-        /// The day in the scope.
+        /// The date in the scope.
         scope: ScopeDate,
-        /// X-Amz-Date.
+        /// The signing time.
         signed_at: UnixMillis,
     },
-    /// Signed for another region.
+    /// A scope with another region.
     #[error("Credential should be scoped to a valid region. ")]
     ScopeRegion,
-    /// Signed for another service.
+    /// A scope with another service.
     #[error("Credential should be scoped to correct service: 'kms'. ")]
     ScopeService,
-    /// Signed with another end of the scope.
+    /// A scope with another terminator.
     #[error("Credential should be scoped with a valid terminator: 'aws4_request'. ")]
     ScopeTerminator,
-    /// Signed too long ago.
+    /// A signing time too far in the past.
     #[error(
         "Signature expired: {} is now earlier than {} ({} - 5 min.)",
         .signed_at.basic_iso8601(),
@@ -164,14 +162,14 @@ pub enum InvalidSignature {
         .now.basic_iso8601()
     )]
     Expired {
-        /// X-Amz-Date.
+        /// The signing time.
         signed_at: UnixMillis,
-        /// The earliest that would do.
+        /// The earliest accepted signing time.
         earliest: UnixMillis,
-        /// In whole seconds.
+        /// The current time, in whole seconds.
         now: UnixMillis,
     },
-    /// Signed too far ahead.
+    /// A signing time too far in the future.
     #[error(
         "Signature not yet current: {} is still later than {} ({} + 5 min.)",
         .signed_at.basic_iso8601(),
@@ -179,14 +177,14 @@ pub enum InvalidSignature {
         .now.basic_iso8601()
     )]
     NotYetCurrent {
-        /// X-Amz-Date.
+        /// The signing time.
         signed_at: UnixMillis,
-        /// The latest that would do.
+        /// The latest accepted signing time.
         latest: UnixMillis,
-        /// In whole seconds.
+        /// The current time, in whole seconds.
         now: UnixMillis,
     },
-    /// Signed with another secret, or something else than what was received.
+    /// A signature by another secret, or over another request.
     #[error(
         "The request signature we calculated does not match the signature you provided. Check \
          your AWS Secret Access Key and signing method. Consult the service documentation for \
@@ -195,7 +193,7 @@ pub enum InvalidSignature {
     Mismatch,
 }
 
-/// The date of a scope; what is not eight digits is not repeated.
+/// The date of a scope. A date that is not eight digits is not repeated in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopeDate {
     /// Eight digits, as a number.

@@ -1,4 +1,4 @@
-//! The headers that a signature must come with or cover.
+//! Checks of the headers that a signature requires or must cover.
 
 use std::borrow::Cow;
 
@@ -15,30 +15,30 @@ const X_AMZ_CONTENT_SHA256: &str = "x-amz-content-sha256";
 pub(super) const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
 const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 
-/// Prefix of the headers of AWS, each of which must be signed if it is sent.
+/// Prefix of the headers that must be signed if they are sent.
 const AWS_PREFIX: &str = "x-amz-";
 
-/// Headers that must not be repeated: another reader of the request could take the other value.
+/// Headers that must not be repeated, because another parser could use the other value.
 const SENT_ONCE: [&str; 6] =
     ["host", "x-amz-date", TARGET_HEADER, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
 
 /// The signing time: X-Amz-Date, or Date where there is no X-Amz-Date.
 pub(super) struct SigningTime<'a> {
     pub(super) time: UnixMillis,
-    /// The time as YYYYMMDDTHHMMSSZ, which the string to sign needs, whatever form the Date header has.
+    /// The time as YYYYMMDDTHHMMSSZ, as in the string to sign.
     pub(super) text: Cow<'a, str>,
 }
 
 impl<'a> SigningTime<'a> {
-    /// Parses X-Amz-Date, which has one form.
+    /// Parses X-Amz-Date.
     fn parse(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
         let text = value.to_str().map_err(|_| IncompleteSignature::DateFormat)?;
         let time = UnixMillis::from_basic_iso8601(text).ok_or(IncompleteSignature::DateFormat)?;
         Ok(Self { time, text: Cow::Borrowed(text) })
     }
 
-    /// Parses Date: an HTTP date, or the form of X-Amz-Date, which AWS's documentation asks for
-    /// ("Handling dates in Signature Version 4"). AWS's test suite signs HTTP dates.
+    /// Parses Date: an HTTP date, or the format of X-Amz-Date, which the AWS documentation requires ("Handling
+    /// dates in Signature Version 4"). The AWS test suite signs HTTP dates.
     fn parse_http(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
         let text = value.to_str().map_err(|_| IncompleteSignature::HttpDateFormat)?;
         if let Some(time) = UnixMillis::from_basic_iso8601(text) {
@@ -48,7 +48,7 @@ impl<'a> SigningTime<'a> {
         Ok(Self { time, text: Cow::Owned(time.basic_iso8601().to_string()) })
     }
 
-    /// Returns YYYYMMDD, as the scope has it.
+    /// Returns the day as YYYYMMDD, as in the scope.
     pub(super) fn day(&self) -> &str {
         self.text.split('T').next().unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl<'a> SigningTime<'a> {
 
 /// Returns the only Authorization header of a request without a query.
 pub(super) fn authorization_header(head: &Parts) -> Result<&HeaderValue, AuthenticationError> {
-    // First, so that a client that sends a presigned query learns why it is rejected.
+    // Checked first, so that the error for a presigned query names the query.
     if head.uri.query().is_some() {
         return Err(IncompleteSignature::QueryString.into());
     }
@@ -68,8 +68,8 @@ pub(super) fn authorization_header(head: &Parts) -> Result<&HeaderValue, Authent
     }
 }
 
-/// Checks that the headers that matter are there once, and that host, the date and all headers of
-/// AWS are signed. Returns the signing time.
+/// Rejects repeated headers, and requires that host, the date and all `x-amz-` headers are signed. Returns
+/// the signing time.
 pub(super) fn check_headers<'a>(
     head: &'a Parts,
     signed: &SignedHeaders<'_>,

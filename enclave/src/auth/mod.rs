@@ -1,34 +1,34 @@
-//! Who calls: AWS Signature Version 4, verified over the request as received.
+//! Authentication of callers by AWS Signature Version 4, over the received request.
 //!
-//! What [`SigV4`] establishes, in this order, before it makes a [`Caller`]:
+//! [`SigV4`] checks in this order, before it returns a caller:
 //!
-//! 1. The signature is in the one Authorization header; the request has no query.
-//! 2. That header has every parameter once, each of the right form.
-//! 3. Host, the date and every X-Amz-* header that was sent are signed, and no header that matters
-//!    came twice.
-//! 4. The scope is the date of the signing time, our region, kms.
-//! 5. The signing time, which is X-Amz-Date or, where there is none, Date, is within five minutes of
-//!    now.
-//! 6. The access key is known, and the session token is its own.
-//! 7. The signature is right.
-//! 8. The credential has not expired; only who holds it learns that it has.
+//! 1. The request has exactly one Authorization header and no query string.
+//! 2. The header has every parameter once, each well-formed.
+//! 3. Host, the date and every X-Amz-* header that was sent are signed. No security-relevant header is
+//!    repeated.
+//! 4. The scope is the date of the signing time, the configured region, and kms.
+//! 5. The signing time (X-Amz-Date, or else Date) is within five minutes of now.
+//! 6. The access key is known, and the session token matches its credential.
+//! 7. The signature verifies.
+//! 8. The credential has not expired. Only the holder of its secret can learn that it has.
 //!
-//! Content-Type is covered only where the client lists it. The AWS SDKs for JavaScript v2, PHP before
-//! 3.385.3 and Android, AsyncAws and aws4fetch leave it unsigned, and KMS accepts them. It opens no
-//! hole: a body has one meaning here, that of awsJson1_1, whatever its media type says. Another media
-//! type, or a second Content-Type, is refused after authentication and selects nothing. So a change on
-//! the way does no more than dropping the request would. What selects (method, path, X-Amz-Target) and
-//! what is selected (the body) is always signed.
+//! Content-Type need not be signed. The AWS SDKs for JavaScript v2, PHP before 3.385.3 and Android, AsyncAws
+//! and aws4fetch leave it unsigned, and KMS accepts their requests. This is safe: the service parses every body
+//! as awsJson1_1. Another media type, or a second Content-Type, is rejected after authentication. An attacker
+//! who changes the header achieves no more than by dropping the request. The method, the path, X-Amz-Target
+//! and the body are always signed.
 //!
-//! Nothing here does I/O or reads a clock, and no error repeats a secret, a signature or a token.
-//! Real IAM secrets cannot be verified outside AWS: credentials are the service's own.
+//! This module does no I/O and reads no clock. No error repeats a secret, a signature or a token. IAM secrets
+//! cannot be verified outside AWS, so the configuration defines the credentials.
 //!
-//! Why not the crate `scratchstack-aws-signature` (0.11.4): it brings 58 crates, 35 of them new
-//! here, among them a second `sha2` and `hmac`, `chrono`, `regex` and `tower`. Its window is fixed at
-//! 15 minutes. It is async and asks a tower service for the key of each request; secrets and keys
-//! are `Copy` and never wiped; the canonical request is built in memory. It accepts presigned
-//! queries, takes the first of two headers and the last of two parameters, has the errors of STS
-//! and not of KMS, repeats the credential in them, and traces the signature it expected.
+//! Why not the crate `scratchstack-aws-signature` (0.11.4):
+//!
+//! - It adds 58 crates, 35 of them new to this workspace, including a second `sha2` and `hmac`, `chrono`,
+//!   `regex` and `tower`.
+//! - Its window is fixed at 15 minutes. It is async and requests the key of each request from a tower service.
+//! - Secrets and keys are `Copy` and never wiped. The canonical request is built in memory.
+//! - It accepts presigned queries, the first of two headers and the last of two parameters.
+//! - Its errors are those of STS, not of KMS, and repeat the credential. It traces the expected signature.
 
 mod authenticator;
 mod authorization_header;

@@ -1,4 +1,4 @@
-//! Text that is never shown.
+//! Secret text, which is never printed.
 
 use std::fmt;
 
@@ -6,26 +6,27 @@ use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAcce
 use transport::limits::MAX_HEADER_LENGTH;
 use zeroize::Zeroizing;
 
-/// A secret access key or a session token: never shown, wiped when dropped.
+/// A secret access key or a session token. Never printed, and wiped on drop.
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// This text.
+    /// Creates a secret from its text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// Whether a request can carry it in a header, as it is: the spaces around a value are none of
-    /// it, and what is not visible ASCII is sent in more than one way.
+    /// Returns whether the secret can be sent unchanged as a header value: at most 8192 bytes of printable
+    /// ASCII without spaces at the ends. Parsers trim such spaces, and clients encode other characters
+    /// differently.
     pub fn is_valid_header_value(&self) -> bool {
         let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-        // The bound is that of all headers together.
+        // Half of the limit for all headers together.
         self.0.len() <= MAX_HEADER_LENGTH / 2
             && self.0.trim_ascii().len() == self.0.len()
             && self.0.bytes().all(is_visible)
     }
 
-    /// The text, to compute with.
+    /// Returns the secret text.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -38,8 +39,7 @@ impl fmt::Debug for Secret {
 }
 
 impl<'de> Deserialize<'de> for Secret {
-    /// From a string that is not empty. What else is found is not repeated: it may be the secret,
-    /// with its quotes forgotten.
+    /// Deserializes a non-empty string. Errors do not repeat the value, which may be the secret without quotes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_string(SecretVisitor)
     }
@@ -49,7 +49,7 @@ const EXPECTED: &str = "a secret must be a non-empty string";
 
 struct SecretVisitor;
 
-/// serde's own answers to what is not expected repeat the value.
+/// Implements visitor methods that reject a value without repeating it. The default methods repeat it.
 macro_rules! reject {
     ($($visit:ident($($value:ty)?);)*) => {
         $(fn $visit<E: Error>(self $(, _: $value)?) -> Result<Secret, E> {
@@ -73,8 +73,8 @@ impl<'de> Visitor<'de> for SecretVisitor {
         if text.is_empty() { Err(E::custom(EXPECTED)) } else { Ok(Secret::new(text)) }
     }
 
-    // Every other method of the trait; those of narrower numbers, and of borrowed or owned bytes,
-    // come down to these.
+    // All other methods of the trait. The defaults for narrower integers and for borrowed or owned bytes call
+    // these.
     reject! {
         visit_bool(bool);
         visit_i64(i64);

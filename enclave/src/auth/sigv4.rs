@@ -1,4 +1,4 @@
-//! The verification: see the module's head for what it establishes, in which order.
+//! The verification of signatures. The documentation of the parent module lists its checks in order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::error::{AuthenticationError, InvalidSignature, ScopeDate};
 use super::headers::{SigningTime, X_AMZ_SECURITY_TOKEN, authorization_header, check_headers};
 use super::secret::Secret;
 
-/// Maximum distance of the signing time from now, in seconds. The texts of the errors repeat it.
+/// Maximum distance of the signing time from now, in seconds. The error texts contain it as "5 min.".
 const WINDOW_SECS: u64 = 300;
 
-/// Verifies signatures of requests to KMS in one region by known credentials.
+/// A verifier of signatures by the configured credentials, for KMS in one region.
 #[derive(Debug)]
 pub struct SigV4 {
     region: String,
@@ -35,21 +35,22 @@ struct CredentialEntry {
     signing_keys: SigningKeyCache,
 }
 
-/// Two credentials with one access key id.
+/// The error for two credentials with the same access key ID. The message does not repeat the ID, which may be
+/// a misplaced secret.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("numbers {first} and {second} have the same access_key_id: remove one of them")]
 pub struct DuplicateAccessKey {
-    /// Counted from 1, and so is the other. Not the id: it may be the secret, misplaced.
+    /// The number of the first credential, counted from 1.
     pub first: usize,
-    /// The other.
+    /// The number of the second credential, counted from 1.
     pub second: usize,
 }
 
 impl SigV4 {
-    /// For requests to `region`, such as `eu-west-1`, by these credentials.
+    /// Creates a verifier for requests to `region`, such as `eu-west-1`, by these credentials.
     ///
     /// # Errors
-    /// If two have the same access key id.
+    /// If two credentials have the same access key ID.
     pub fn new(
         region: impl Into<String>,
         credentials: Vec<Credential>,
@@ -69,20 +70,20 @@ impl SigV4 {
         Ok(Self { region: region.into(), credentials: entries })
     }
 
-    /// The region that requests are signed for.
+    /// Returns the region that requests must be signed for.
     pub(crate) fn region(&self) -> &str {
         &self.region
     }
 
-    /// How many credentials are known.
+    /// Returns the number of credentials.
     pub(crate) fn number_of_credentials(&self) -> usize {
         self.credentials.len()
     }
 
-    /// Finds out who signed a request as it was received, at `now`.
+    /// Verifies the signature of a request at `now`, and returns the caller.
     ///
     /// # Errors
-    /// If nobody did, in a way that is accepted; the error says what the caller is to be told.
+    /// If a check fails. The error text is sent to the caller.
     pub(super) fn authenticate(
         &self,
         head: &Parts,
@@ -99,12 +100,11 @@ impl SigV4 {
         entry.credential.check_expiry(now) // 8
     }
 
-    /// Returns the access key id that a request claims, for the log, by which an operator finds a client
-    /// that still has an old secret: at most 128 characters of it, which need not have an id's form.
+    /// Returns at most 128 characters of the access key ID that a request claims, which may be malformed. The
+    /// log contains it, so that an operator can find a client with an outdated secret.
     ///
-    /// An access key id is no secret. But a client that mixes up its two settings sends its secret in
-    /// this place. A secret or session token of this configuration is therefore not repeated. One that
-    /// the configuration does not hold opens nothing here.
+    /// An access key ID is not secret, but a client with swapped settings sends its secret here. Configured
+    /// secrets and session tokens are therefore not returned. Other secrets give no access to this service.
     pub(super) fn claimed_access_key_id(&self, head: &Parts) -> Option<String> {
         let claimed = claimed_access_key_id(head.headers.get(AUTHORIZATION)?)?;
         if self.has_secret(&claimed) {
@@ -149,7 +149,7 @@ impl SigV4 {
         Ok(())
     }
 
-    /// The credential of that name, if the request carries its session token.
+    /// Returns the credential of the access key, if the request contains its session token.
     fn find_credential(
         &self,
         head: &Parts,
@@ -168,8 +168,8 @@ impl SigV4 {
         if matches { Ok(entry) } else { Err(AuthenticationError::SessionTokenMismatch) }
     }
 
-    /// "Create a string to sign" and "Calculate the signature", in "Create a signed AWS API
-    /// request" of the IAM User Guide. The scope is known to be our own.
+    /// Verifies the signature: "Create a string to sign" and "Calculate the signature", in "Create a signed AWS
+    /// API request" of the IAM User Guide. The scope must already be checked.
     fn check_signature(
         &self,
         entry: &CredentialEntry,
@@ -200,7 +200,7 @@ impl SigV4 {
         ] {
             hmac.update(part.as_bytes());
         }
-        // In constant time.
+        // `verify` compares in constant time.
         if hmac.verify(&authorization.signature) { Ok(()) } else { Err(InvalidSignature::Mismatch) }
     }
 
@@ -211,7 +211,7 @@ impl SigV4 {
 }
 
 impl Credential {
-    /// Whom it proves, now that it has signed.
+    /// Returns the caller after its signature was verified, unless the credential has expired.
     fn check_expiry(&self, now: UnixMillis) -> Result<AuthenticatedCaller, AuthenticationError> {
         if self.expires.is_some_and(|expires| expires <= now) {
             return Err(AuthenticationError::ExpiredToken);
@@ -223,7 +223,7 @@ impl Credential {
     }
 }
 
-/// Five minutes either way, to the second.
+/// Rejects signing times more than [`WINDOW_SECS`] before or after `now`, in whole seconds.
 fn check_window(signed_at: UnixMillis, now: UnixMillis) -> Result<(), InvalidSignature> {
     let now = UnixMillis::from_secs(now.as_secs());
     let (earliest, latest) = (now.minus_secs(WINDOW_SECS), now.plus_secs(WINDOW_SECS));

@@ -1,4 +1,4 @@
-//! Requests that real clients sent.
+//! Captured requests of real clients.
 
 use super::*;
 
@@ -34,12 +34,12 @@ fn parse(bytes: &[u8]) -> Request {
     request
 }
 
-/// At its own time.
+/// Authenticates the request at its signing time.
 fn authenticate(request: &Request) -> Result<String, AuthenticationError> {
     request.at(&verifier(request), moment(&request.value("x-amz-date")))
 }
 
-/// Expects the session token that the request carries.
+/// Returns a verifier whose credential has a session token if the request contains one.
 fn verifier(request: &Request) -> SigV4 {
     let has_token = request.head().headers.contains_key("x-amz-security-token");
     let session_token = has_token.then(|| Secret::new("tok123".to_owned()));

@@ -1,4 +1,4 @@
-//! The access key id that a request claims, as the log has it.
+//! The access key ID that the log contains for an unauthenticated request.
 
 use super::headers::{SIGNATURE, parameters, scoped};
 use super::*;

@@ -1,4 +1,4 @@
-//! Rules of the signing time where it is not in X-Amz-Date.
+//! Signing times in the Date header.
 
 use super::*;
 
@@ -12,10 +12,10 @@ fn rejects_request_without_date() {
     assert_eq!(error.to_string(), text);
 }
 
-/// `SignedHeaders` where Date has the signing time.
+/// `SignedHeaders` of a request with a Date header instead of X-Amz-Date.
 const SIGNED_WITH_DATE: &str = "content-type;date;host;x-amz-target";
 
-/// A request dated by Date alone, signed at [`DATE`].
+/// Returns a request with `date` as its Date header, without X-Amz-Date, signed at [`DATE`].
 fn dated(date: &str) -> Request {
     let timestamp = Some(DATE);
     let signer = Signer { timestamp, ..Signer::for_headers(SIGNED_WITH_DATE) };
@@ -27,7 +27,7 @@ fn accepts_date_header_without_x_amz_date() {
     for date in [
         "Mon, 23 Nov 2026 18:19:00 GMT",
         "Mon, 23 Nov 2026 18:19:00 +0000",
-        // As botocore writes it where a request has a Date already.
+        // The format of botocore for requests that already have a Date header.
         "Mon, 23 Nov 2026 18:19:00 -0000",
         DATE,
     ] {
@@ -82,7 +82,7 @@ fn rejects_malformed_date_header() {
     }
 }
 
-/// `get-vanilla` of AWS's first test suite for signatures, whose requests have a Date alone.
+/// `get-vanilla` of the first AWS test suite for signatures, whose requests have no X-Amz-Date.
 #[test]
 fn matches_get_vanilla_of_the_aws_test_suite() {
     let authorization = "AWS4-HMAC-SHA256 \
@@ -98,7 +98,7 @@ fn matches_get_vanilla_of_the_aws_test_suite() {
         ..Signer::for_headers("date;host")
     };
     assert_eq!(signer.authorization(&request), authorization);
-    // The suite's service is none of ours, and this is as far as it gets.
+    // The suite signs for another service, so the scope is rejected.
     let sigv4 = SigV4::new("us-east-1", vec![credential()]).unwrap();
     let result =
         request.with("authorization", authorization).at(&sigv4, moment("20110909T233600Z"));

@@ -1,11 +1,11 @@
-//! Rules of the Authorization header and of the headers it signs.
+//! The Authorization header and the signed headers.
 
 use super::*;
 
 pub(super) const SIGNATURE: &str =
     "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9";
 
-/// A request with this Authorization header.
+/// Authenticates a request with this Authorization header.
 fn with_authorization(value: impl AsRef<[u8]>) -> Result<String, AuthenticationError> {
     Request::new().with("authorization", value).authenticate()
 }
@@ -223,7 +223,7 @@ fn rejects_unsigned_x_amz_headers() {
         signed.sort_unstable();
         let result = request.signed_by(&Signer::for_headers(&signed.join(";"))).authenticate();
         match name {
-            // Signed, but no token of this credential.
+            // The header is signed, but the credential has no session token.
             "x-amz-security-token" => {
                 assert_eq!(result, Err(AuthenticationError::SessionTokenMismatch));
             }
@@ -234,7 +234,7 @@ fn rejects_unsigned_x_amz_headers() {
 
 #[test]
 fn accepts_other_headers_unsigned() {
-    // The SDKs leave x-amzn-trace-id unsigned, which load balancers add.
+    // Load balancers add x-amzn-trace-id, which SDKs do not sign.
     for name in ["x-amzn-trace-id", "x-am", "x-amz", "xx-amz-meta", "date", "amz-sdk-request"] {
         assert_eq!(Request::new().with(name, "a").signed().authenticate(), accepted(), "{name}");
     }
@@ -254,7 +254,7 @@ fn accepts_unsigned_content_type() {
     let signer = Signer::for_headers("host;x-amz-date;x-amz-target");
     let request = Request::new().signed_by(&signer);
     assert_eq!(request.authenticate(), accepted());
-    // The operation looks at it later.
+    // The media type is checked after authentication.
     assert_eq!(request.clone().set("content-type", "text/plain").authenticate(), accepted());
     assert_eq!(request.without("content-type").authenticate(), accepted());
 }
@@ -297,7 +297,7 @@ fn joins_repeated_signed_headers_in_order() {
     assert_eq!(request.authenticate(), accepted());
     let swapped = request.clone().without("x-twice").with("x-twice", "a").with("x-twice", "b");
     assert_eq!(swapped.authenticate(), mismatch());
-    // As AWS has it, which makes the two one: a list.
+    // AWS joins repeated headers with a comma.
     assert_eq!(request.set("x-twice", "b,a").authenticate(), accepted());
 }
 

@@ -1,4 +1,4 @@
-//! What is accepted, and with which error everything else is refused.
+//! Accepted requests, and the error for each rejected one.
 
 mod captured_requests;
 mod claimed_access_key_id;
@@ -40,7 +40,7 @@ fn moment(basic_iso8601: &str) -> UnixMillis {
     UnixMillis::from_basic_iso8601(basic_iso8601).unwrap()
 }
 
-/// A request, to be changed before and after it is signed.
+/// A request that tests change before or after signing.
 #[derive(Clone)]
 struct Request {
     method: &'static str,
@@ -62,7 +62,7 @@ impl Request {
         Self { method: "POST", uri: "/".to_owned(), headers: Vec::new(), body }.with_all(&headers)
     }
 
-    /// One header more.
+    /// Adds a header.
     fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.to_owned(), value.as_ref().to_vec()));
         self
@@ -77,7 +77,7 @@ impl Request {
         self
     }
 
-    /// The header with another value.
+    /// Replaces the value of a header.
     fn set(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.without(name).with(name, value)
     }
@@ -104,7 +104,7 @@ impl Request {
         request.body(()).unwrap().into_parts().0
     }
 
-    /// What becomes of it when it arrives as soon as it is signed: the principal's ARN, or why not.
+    /// Authenticates the request at `now`, and returns the ARN of the principal.
     fn at(&self, sigv4: &SigV4, now: UnixMillis) -> Result<String, AuthenticationError> {
         let caller = sigv4.authenticate(&self.head(), &self.body, now)?;
         assert_eq!(&*caller.access_key_id, ACCESS_KEY_ID);
@@ -116,16 +116,16 @@ impl Request {
     }
 }
 
-/// Signs as AWS's documentation says, with the whole canonical request in memory.
+/// A signer that follows the AWS documentation and builds the canonical request in memory.
 #[derive(Clone)]
 struct Signer {
     secret: &'static str,
-    /// After the access key id.
+    /// The text after the access key ID in Credential.
     scope: String,
     signed_headers: String,
-    /// In place of the body's.
+    /// A replacement for the digest of the body.
     body_hash: Option<&'static str>,
-    /// Second line of the string to sign, in place of X-Amz-Date.
+    /// A replacement for X-Amz-Date in the string to sign.
     timestamp: Option<&'static str>,
 }
 
@@ -185,7 +185,7 @@ impl Signer {
     }
 }
 
-/// Ours, on the day of an X-Amz-Date.
+/// Returns the expected scope for the day of an X-Amz-Date.
 fn scope_of(date: &str) -> String {
     format!("{}/{REGION}/kms/aws4_request", date.split('T').next().unwrap())
 }

@@ -1,9 +1,9 @@
-//! Rules of date, scope, credentials and signature.
+//! Signing time, scope, credential and signature.
 
 use super::super::credential::SigningKey;
 use super::*;
 
-/// Signed at this time, result at that.
+/// Authenticates a request that was signed at `date`, at `now`.
 fn signed_at(date: &str, now: UnixMillis) -> Result<String, AuthenticationError> {
     let signer = Signer::for_scope(&scope_of(date));
     let request = Request::new().set("x-amz-date", date).signed_by(&signer);
