@@ -1,4 +1,4 @@
-//! Registers of zeros: which statements may name them.
+//! Statements that name registers of zeros.
 
 use super::error_tests::{assert_condition_error, expand};
 use super::{Policy, PolicyErrorKind};
@@ -71,7 +71,7 @@ fn rejects_patterns_that_match_debug_mode() {
         }
         statement("Deny", "StringLike", pattern).unwrap();
     }
-    // That it is there, of whatever value; and what zeros do not match.
+    // Patterns of any value, and patterns that zeros do not match.
     for pattern in ["*", "?*", "a0*", "0*1", "0"] {
         statement("Allow", "StringLike", pattern).unwrap();
     }

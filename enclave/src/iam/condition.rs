@@ -1,4 +1,4 @@
-//! One condition: an operator, a key, and the values that it may have.
+//! One condition: an operator, a key, and the values to compare with.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -9,7 +9,7 @@ use super::error::PolicyErrorKind;
 use super::operand::Operand;
 use super::operator::{Comparison, Operator};
 
-/// An operator, a key, and values of which one is enough; under a negated operator, none must be.
+/// A condition. One value must match, or none under a negated operator.
 #[derive(Debug)]
 pub(super) struct Condition {
     pub(super) operator: Operator,
@@ -18,7 +18,7 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    /// Without values; it takes at least one to say something.
+    /// Creates a condition without values. The caller adds at least one.
     pub(super) fn new(operator: Operator, key: ConditionKey) -> Self {
         Self { operator, key, operands: Vec::new() }
     }
@@ -46,7 +46,8 @@ impl Condition {
         self.key
     }
 
-    /// What the request carries under the key, if that does not meet the condition.
+    /// Checks the condition. If it does not hold, returns the value of the key in the request, or `None` if the
+    /// request has no such key.
     ///
     /// > If the key that you specify in a policy condition is not present in the request context,
     /// > the values do not match and the condition is false. If the policy condition requires that
@@ -72,7 +73,7 @@ impl Condition {
 }
 
 impl Display for Condition {
-    /// Such as `StringEquals aws:PrincipalArn "a" or "b"`.
+    /// Writes, for example, `StringEquals aws:PrincipalArn "a" or "b"`.
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         write!(out, "{} {}", self.operator, self.key)?;
         for (number, operand) in self.operands.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Condition keys, and the values that requests have under them.
+//! Condition keys, and their values in requests.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::context::Context;
 /// A condition key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionKey {
-    /// `kms:RecipientAttestation:ImageSha384`: PCR0 of an enclave, under AWS's first name for it.
+    /// `kms:RecipientAttestation:ImageSha384`: another name of PCR0 of an enclave.
     ImageSha384,
     /// `kms:RecipientAttestation:PCR<n>`, or `NitroTPMPCR<n>`.
     Pcr(PcrFamily, u8),
@@ -25,18 +25,18 @@ pub enum ConditionKey {
     PrincipalArn,
 }
 
-/// What a request carries under a key.
+/// The value of a key in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContextValue<'a> {
-    /// A register.
+    /// The value of a register.
     Measurement(&'a PcrValue),
-    /// An address, IPv4 as such and not mapped into IPv6.
+    /// An address. IPv4-mapped IPv6 addresses are converted to IPv4.
     Address(IpAddr),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
-    /// Whole seconds, as AWS gives it.
+    /// A time in whole seconds, as in AWS.
     Time(UnixMillis),
-    /// Anything else.
+    /// Other text.
     Text(&'a str),
 }
 
@@ -46,16 +46,16 @@ const NITRO_TPM_PCR: &str = "NitroTPMPCR";
 const IMAGE_SHA384: &str = "ImageSha384";
 
 impl ConditionKey {
-    /// Those that are not registers.
+    /// The keys that are not registers.
     const OTHERS: [Self; 4] =
         [Self::SourceIp, Self::SecureTransport, Self::CurrentTime, Self::PrincipalArn];
 
-    /// What [`parse`](Self::parse) takes, to tell a person.
+    /// The keys that [`parse`](Self::parse) accepts, for messages.
     pub const KNOWN: &'static str = "kms:RecipientAttestation:ImageSha384, \
         kms:RecipientAttestation:PCR<0 to 31>, kms:RecipientAttestation:NitroTPMPCR<0 to 31>, \
         aws:SourceIp, aws:SecureTransport, aws:CurrentTime, aws:PrincipalArn";
 
-    /// From its name, whose case does not matter.
+    /// Parses the name of a key, ignoring case.
     pub fn parse(name: &str) -> Option<Self> {
         let Some(register) = strip_prefix(name, RECIPIENT) else {
             return Self::OTHERS.into_iter().find(|key| key.to_string().eq_ignore_ascii_case(name));
@@ -67,13 +67,13 @@ impl ConditionKey {
             Some(index) => (PcrFamily::NitroTpm, index),
             None => (PcrFamily::NitroEnclave, strip_prefix(register, ENCLAVE_PCR)?),
         };
-        // In its one spelling: no sign, no leading zero.
+        // Rejects a sign and leading zeros.
         let known: u8 = index.parse().ok()?;
         (usize::from(known) < MAX_PCRS && known.to_string() == index)
             .then_some(Self::Pcr(family, known))
     }
 
-    /// The register it names.
+    /// Returns the register that the key names, if any.
     pub const fn register(self) -> Option<(PcrFamily, u8)> {
         match self {
             Self::ImageSha384 => Some((PcrFamily::NitroEnclave, 0)),
@@ -82,16 +82,15 @@ impl ConditionKey {
         }
     }
 
-    /// Whether a value of all zeros in this register says that nobody has measured: then whoever
-    /// asks for it admits what nobody knows, and surely did not mean to.
+    /// Returns whether a value of all zeros in this register means that nothing was measured. A policy that
+    /// allows such a value would allow unknown code.
     ///
     /// Every enclave in debug mode has zeros:
     /// <https://docs.aws.amazon.com/enclaves/latest/user/set-up-attestation.html>.
     ///
-    /// A TPM's registers 0 to 7 are the firmware's, which extends each of them before it boots
-    /// anything, if only by a separator. Those from 8 on are whoever's boots after it, and zeros
-    /// until they are extended: AWS itself asks for zeros in register 12, the kernel's command
-    /// line, of instances that boot without Secure Boot.
+    /// The firmware extends PCRs 0 to 7 of a TPM before it boots anything, at least with a separator. The PCRs
+    /// from 8 on belong to the operating system and stay zero until it extends them. AWS documents policies that
+    /// require zeros in PCR12, the kernel command line, for instances without Secure Boot.
     ///
     /// <https://trustedcomputinggroup.org/resource/pc-client-specific-platform-firmware-profile-specification/>,
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/prepare-attestation-service.html>
@@ -104,7 +103,7 @@ impl ConditionKey {
         }
     }
 
-    /// What the request carries under it.
+    /// Returns the value of the key in the request.
     pub(super) fn value<'a>(self, context: &Context<'a>) -> Option<ContextValue<'a>> {
         match self {
             Self::ImageSha384 => Self::Pcr(PcrFamily::NitroEnclave, 0).value(context),
@@ -142,10 +141,10 @@ impl Display for ConditionKey {
 }
 
 impl ContextValue<'_> {
-    /// Gives `with` the text that String operators compare; measurements as lower-case hexadecimal.
+    /// Calls `with` with the text that String operators compare. Measurements are lower-case hexadecimal.
     pub(super) fn with_text<R>(self, with: impl FnOnce(&str) -> R) -> R {
         match self {
-            // On the stack: this is what nearly every request asks.
+            // On the stack, because nearly every request compares a measurement.
             Self::Measurement(value) => with(const_hex::Buffer::<PCR_LENGTH>::new().format(value)),
             Self::Bool(value) => with(if value { "true" } else { "false" }),
             Self::Text(text) => with(text),

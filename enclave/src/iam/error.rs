@@ -1,4 +1,4 @@
-//! Why a policy is refused at start.
+//! The errors for policies that are rejected at start-up.
 
 use attestation::PcrFamily;
 use thiserror::Error;
@@ -7,75 +7,75 @@ use super::condition_key::ConditionKey;
 use super::effect::Effect;
 use super::operator::{Operator, UnknownOperator};
 
-/// What is wrong with a policy, and where.
+/// An error in a policy, with its position.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{policy}: line {line} column {column}: {kind}")]
 pub struct PolicyError {
-    /// The policy's name, as it was given.
+    /// The name that was passed to the parser, such as a file name.
     pub policy: String,
-    /// From 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// From 1, in characters: where what is wrong begins.
+    /// The character in the line where the error begins, counted from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The kind of the error.
     pub kind: Box<PolicyErrorKind>,
 }
 
-/// What is wrong with a policy.
+/// The kind of an error in a policy.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PolicyErrorKind {
-    /// Not JSON.
+    /// Malformed JSON.
     #[error("not JSON: {0}")]
     Json(String),
-    /// Deeper than any policy.
+    /// Nesting deeper than in any policy.
     #[error("objects and lists are nested more than 16 levels deep")]
     TooDeep,
-    /// A member twice, of which JSON readers take one or the other.
+    /// A repeated member. JSON parsers differ in which of the two they use.
     #[error("{name:?} occurs twice in one object; merge them, or remove one")]
     Duplicate {
-        /// The member.
+        /// The name of the member.
         name: String,
     },
-    /// A value of another type.
+    /// A value of the wrong type.
     #[error("{what} is {found}; write {expected}")]
     Type {
         /// The element or condition key.
         what: String,
-        /// What belongs there.
+        /// The expected value.
         expected: &'static str,
-        /// What is there.
+        /// The type of the value.
         found: &'static str,
     },
-    /// A list or object without which nothing would be said.
+    /// An empty list or object that must have at least one value.
     #[error("{what} is empty; add at least one value, or remove it")]
     Empty {
         /// The element, operator or condition key.
         what: String,
     },
-    /// An element that is not of the language.
+    /// An unknown element.
     #[error("unknown element {name:?}; known are {known}")]
     UnknownElement {
-        /// As it is written.
+        /// The text in the policy.
         name: String,
-        /// Those that may stand there.
+        /// The elements that are allowed there.
         known: &'static str,
     },
-    /// Principal or NotPrincipal.
+    /// A Principal or NotPrincipal element.
     #[error(
         "identity-based policies have no {name}; remove it, and attach the policy to the principal"
     )]
     Principal {
-        /// Which.
+        /// The name of the element.
         name: String,
     },
-    /// An element that must be there.
+    /// A missing element.
     #[error("{object} has no {element}; add {advice}")]
     Missing {
-        /// Where.
+        /// The object that lacks the element.
         object: &'static str,
-        /// What.
+        /// The name of the element.
         element: &'static str,
-        /// What to write.
+        /// The text to add.
         advice: &'static str,
     },
     /// An element and its negation.
@@ -84,74 +84,74 @@ pub enum PolicyErrorKind {
         /// The element.
         element: &'static str,
     },
-    /// Another value than the element can have.
+    /// A value that the element cannot have.
     #[error("{element} is {found:?}; write {expected}")]
     InvalidValue {
         /// The element.
         element: &'static str,
-        /// As it is written.
+        /// The text in the policy.
         found: String,
-        /// What belongs there.
+        /// The expected value.
         expected: &'static str,
     },
-    /// Two statements of one name.
+    /// Two statements with the same Sid.
     #[error("two statements have the Sid {sid:?}; use each Sid once")]
     DuplicateSid {
-        /// The name.
+        /// The Sid.
         sid: String,
     },
-    /// An action of no service.
+    /// An action without a service prefix.
     #[error("{action:?} is not an action; write service:Name, such as kms:GenerateRandom, or *")]
     Action {
-        /// As it is written.
+        /// The text in the policy.
         action: String,
     },
-    /// A policy variable.
+    /// A policy variable, which is not supported.
     #[error(
         "policy variables (${{...}}) are not supported; replace the one in {value:?} by its value"
     )]
     Variable {
-        /// As it is written.
+        /// The text in the policy.
         value: String,
     },
-    /// An operator that is not of the language.
+    /// An unknown condition operator.
     #[error(transparent)]
     UnknownOperator(#[from] UnknownOperator),
-    /// A condition key that requests here never carry.
+    /// A condition key that requests to this service never have.
     #[error("unknown condition key {name:?}; known are {known}", known = ConditionKey::KNOWN)]
     UnknownKey {
-        /// As it is written.
+        /// The text in the policy.
         name: String,
     },
-    /// One condition key in two spellings.
+    /// The same condition key in two spellings.
     #[error("{key} occurs twice under {operator} (the case of keys is ignored); merge them")]
     DuplicateKey {
-        /// Which.
+        /// The condition key.
         key: ConditionKey,
-        /// Under which.
+        /// The condition operator.
         operator: Operator,
     },
     /// A value that the operator cannot compare.
     #[error("{value:?} under {operator} is not {expected}")]
     Operand {
-        /// As it is written.
+        /// The text in the policy.
         value: String,
-        /// Under which.
+        /// The condition operator.
         operator: Operator,
-        /// What belongs there.
+        /// The expected value.
         expected: &'static str,
     },
-    /// A value that no register has, which could only make the condition never hold, or always.
+    /// A value that no register can have, so that the condition would never hold, or always.
     #[error("{value:?} under {operator} is not a measurement: {digits}")]
     Measurement {
-        /// As it is written.
+        /// The text in the policy.
         value: String,
-        /// Under which.
+        /// The condition operator.
         operator: Operator,
-        /// How measurements are written under this operator.
+        /// The digits of a measurement under this operator.
         digits: &'static str,
     },
-    /// A statement by which whoever measures zero gets in.
+    /// A statement that allows a measurement of all zeros.
     #[error(
         "{effect} with {operator} would allow a {key} of all zeros, {}; remove the value, or \
          reject it with Deny and a positive operator",
@@ -167,7 +167,7 @@ pub enum PolicyErrorKind {
     },
 }
 
-/// Who measures zeros where nobody should.
+/// Returns the reason why zeros in this register must not be allowed.
 fn zeros_reason(key: ConditionKey) -> &'static str {
     match key.register() {
         Some((PcrFamily::NitroTpm, _)) => {
@@ -177,7 +177,7 @@ fn zeros_reason(key: ConditionKey) -> &'static str {
     }
 }
 
-/// A fault and where it is, in bytes.
+/// An error with its byte offset in the policy.
 #[derive(Debug)]
 pub(super) struct LocatedError {
     pub(super) offset: usize,

@@ -1,8 +1,8 @@
-//! The exact words and places of what is refused at start.
+//! The exact texts and positions of policy errors.
 
 use super::Policy;
 
-/// `<a0>` stands for 48 bytes of it in hexadecimal, `ra:` for the prefix of the keys.
+/// Expands the shorthand of the tests: `<a0>` is 48 times this byte in hexadecimal, `ra:` the key prefix.
 pub(super) fn expand(json: &str) -> String {
     let mut text = json.replace('\'', "\"").replace("ra:", "kms:RecipientAttestation:");
     for byte in ["00", "a0", "A0"] {
@@ -64,7 +64,7 @@ fn rejects_malformed_json() {
     }
 }
 
-/// In quadratic time these would not end while somebody waits.
+/// A quadratic algorithm would take minutes for these policies.
 #[test]
 fn parses_large_policies_in_linear_time() {
     let members: Vec<_> = (0..95_000).map(|number| format!("'m{number}': 1")).collect();
@@ -115,7 +115,7 @@ fn rejects_malformed_policies() {
     }
 }
 
-/// Each row is a policy's statement from its second line on.
+/// Each row is a statement, which begins on the second line of the policy.
 #[test]
 fn rejects_malformed_statements() {
     for (statement, expected) in [
@@ -216,10 +216,10 @@ const OPERATORS: &str = "known are StringEquals, StringNotEquals, StringEqualsIg
 const KEYS: &str = "known are ra:ImageSha384, ra:PCR<0 to 31>, ra:NitroTPMPCR<0 to 31>, \
                     aws:SourceIp, aws:SecureTransport, aws:CurrentTime, aws:PrincipalArn";
 
-/// Each row is a condition, which begins in column 1 of the second line.
+/// Asserts the error for a condition, which begins in column 1 of the second line.
 pub(super) fn assert_condition_error(effect: &str, condition: &str, expected: &str) {
     assert_error(
-        // The effect comes last: what is wrong is told where it stands nevertheless.
+        // The effect is the last member, so the parser must look ahead and still report the right position.
         &format!(
             "{{'Statement': {{'Action': '*', 'Resource': '*', 'Condition':\n{condition}, \
              'Effect': '{effect}'}}}}"
@@ -383,7 +383,7 @@ fn accepts_every_element_of_the_language() {
     }
 }
 
-/// Nothing makes the reader panic, and no place is outside the policy.
+/// Parses every truncation and many single-byte changes of a policy.
 #[test]
 fn error_position_is_inside_the_policy() {
     let policy = expand(

@@ -1,4 +1,4 @@
-//! What policies decide about a request, and why.
+//! The evaluation of policies for a request, and its explanation.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -9,41 +9,42 @@ use super::context::{Context, action_name};
 use super::effect::Effect;
 use super::statement::{NotApplicable, Statement};
 
-/// What policies decide.
+/// The decision of policies about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'p> {
-    /// Explicitly denied: the first statement that denies.
+    /// Explicitly denied, by the first statement that denies.
     Denied(StatementRef<'p>),
-    /// Allowed: the first statement that allows, where none denies.
+    /// Allowed, by the first statement that allows.
     Allowed(StatementRef<'p>),
     /// Implicitly denied: no statement allows.
     NotAllowed,
 }
 
-/// A statement and its policy.
+/// A reference to a statement of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatementRef<'p> {
-    /// The policy's name.
+    /// The name of the policy.
     pub policy: &'p str,
-    /// The statement's name, if it has one.
+    /// The Sid of the statement, if it has one.
     pub sid: Option<&'p str>,
-    /// Its place in the policy, from 1.
+    /// The number of the statement in the policy, counted from 1.
     pub number: usize,
 }
 
-/// Why a statement applies to a request or does not.
+/// An explanation of whether a statement applies to a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Explanation<'p, 'c> {
-    /// Which.
+    /// The statement.
     pub statement: StatementRef<'p>,
-    /// What it does if it applies.
+    /// The effect of the statement if it applies.
     pub effect: Effect,
     not_applicable: Option<NotApplicable<'p, 'c>>,
     action: &'static str,
 }
 
-/// Explicit deny, then allow, then implicit deny. Nothing is allocated but where a String operator
-/// asks for a time or an address.
+/// Evaluates the policies: explicit deny, then allow, then implicit deny.
+///
+/// Allocates only where a String operator compares a time or an address.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 pub fn evaluate<'p>(
@@ -64,7 +65,7 @@ pub fn evaluate<'p>(
     decision
 }
 
-/// Every statement, and why it applies or does not.
+/// Explains for every statement whether it applies.
 pub fn explain<'p, 'c>(
     policies: impl IntoIterator<Item = &'p Policy>,
     context: &Context<'c>,
@@ -89,14 +90,14 @@ pub(super) fn statements<'p>(
 }
 
 impl Explanation<'_, '_> {
-    /// Whether it applies.
+    /// Returns whether the statement applies.
     pub fn applies(&self) -> bool {
         self.not_applicable.is_none()
     }
 }
 
 impl Display for StatementRef<'_> {
-    /// Such as `statement "OneImage" of wallet.json`, or `statement 2 of wallet.json`.
+    /// Writes, for example, `statement "OneImage" of wallet.json`, or `statement 2 of wallet.json`.
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self.sid {
             Some(sid) => write!(out, "statement \"{sid}\" of {}", self.policy),

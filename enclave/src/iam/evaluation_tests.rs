@@ -1,4 +1,4 @@
-//! The meaning of the language, one row a rule.
+//! The semantics of the policy language, one row per rule.
 
 use std::net::IpAddr;
 
@@ -8,8 +8,8 @@ use kms_api::Operation;
 
 use super::{Context, Decision, Measurements, Policy, StatementRef, evaluate, explain};
 
-/// Registers 0 to 8 of either platform: PCR<n> is 48 times the byte `a<n>`. Both platforms measure
-/// the same, so that to take one for the other is seen.
+/// Registers 0 to 8 of one platform. PCR<n> is 48 times the byte `a<n>` on both platforms, so that a test
+/// detects if one is used for the other.
 #[derive(Debug)]
 struct Registers(PcrFamily, [PcrValue; 9]);
 
@@ -31,11 +31,11 @@ enum Caller {
     NitroTpm,
     /// An enclave in debug mode.
     Debug,
-    /// A request of which nothing is known but the time.
+    /// A request whose only known attribute is the time.
     Nowhere,
     /// Over IPv6, without TLS.
     V6,
-    /// Over IPv4 as a socket for both sees it.
+    /// Over IPv4, with the address mapped into IPv6 as on a dual-stack socket.
     MappedV4,
 }
 
@@ -65,7 +65,7 @@ fn with_context<R>(from: Caller, with: impl FnOnce(&Context<'_>) -> R) -> R {
     })
 }
 
-/// `<a0>` stands for 48 bytes of it in hexadecimal, `pcr` for the prefix of the keys.
+/// Expands the shorthand of the tests: `<a0>` is 48 times this byte in hexadecimal, `ra:` the key prefix.
 fn expand(json: &str) -> String {
     let mut parts = json.replace("'", "\"").replace("ra:", "kms:RecipientAttestation:");
     while let Some((head, (byte, tail))) =
@@ -86,7 +86,7 @@ fn by(policy: &'static str, sid: &'static str, number: usize) -> StatementRef<'s
     StatementRef { policy, sid: Some(sid).filter(|sid| !sid.is_empty()), number }
 }
 
-/// Evaluates, and sees that the explanation agrees.
+/// Asserts the decision, and that the explanation agrees with it.
 fn assert_decides(statements: &[&str], from: Caller, expected: Decision<'_>) {
     let policies: Vec<Policy> =
         statements.iter().enumerate().map(|(number, json)| policy(number, json)).collect();
@@ -104,8 +104,8 @@ fn assert_decides(statements: &[&str], from: Caller, expected: Decision<'_>) {
     });
 }
 
-/// Under Allow and under Deny: what holds allows by statement A, or denies by statement D what
-/// another policy allows by its second statement; what does not hold leaves that.
+/// Asserts whether a condition holds, under Allow (statement A) and under Deny (statement D, beside a second
+/// policy that allows).
 fn assert_condition(condition: &str, from: Caller, holds: bool) {
     let statement = |sid: &str, effect: &str| {
         format!(
@@ -132,7 +132,7 @@ const OTHER: &str =
 fn evaluates_conditions_as_aws_does() {
     use Caller::*;
     let rows = [
-        // Text: exact, and only as exact as the operator says.
+        // Text.
         ("'StringEquals': {'ra:PCR0': '<a0>'}", Enclave, true),
         ("'StringEquals': {'ra:PCR0': '<a1>'}", Enclave, false),
         ("'StringEquals': {'ra:PCR8': '<a8>'}", Enclave, true),
@@ -166,10 +166,10 @@ fn evaluates_conditions_as_aws_does() {
         ("'StringEquals': {'aws:SecureTransport': true}", Plain, true),
         ("'StringEquals': {'aws:SourceIp': '203.0.113.7'}", MappedV4, true),
         ("'StringLike': {'aws:CurrentTime': '2026-02-03T10:12:02Z'}", Plain, true),
-        // The case of keys does not matter.
+        // The case of keys is ignored.
         ("'StringEquals': {'KMS:recipientattestation:pcr0': '<a0>'}", Enclave, true),
         ("'Bool': {'AWS:SECURETRANSPORT': 'true'}", Plain, true),
-        // Neither platform is taken for the other.
+        // The platforms are not interchangeable.
         ("'StringEquals': {'ra:PCR4': '<a4>'}", NitroTpm, false),
         ("'StringEquals': {'ra:ImageSha384': '<a0>'}", NitroTpm, false),
         ("'StringEquals': {'ra:NitroTPMPCR4': '<a4>'}", NitroTpm, true),
@@ -177,7 +177,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'StringNotEquals': {'ra:PCR4': '<a4>'}", NitroTpm, true),
         ("'Null': {'ra:PCR4': 'true'}", NitroTpm, true),
         ("'Null': {'ra:NitroTPMPCR4': 'true'}", Enclave, true),
-        // A key that the request does not carry: a register that is not there, and no Recipient.
+        // Absent keys: a missing register, and no Recipient.
         ("'StringEquals': {'ra:PCR0': '<a0>'}", Plain, false),
         ("'StringEquals': {'ra:PCR16': '<a0>'}", Enclave, false),
         ("'StringLike': {'ra:PCR0': '*'}", Plain, false),
@@ -194,7 +194,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'Bool': {'aws:SecureTransport': 'false'}", Nowhere, false),
         ("'IpAddress': {'aws:SourceIp': '0.0.0.0/0'}", Nowhere, false),
         ("'NotIpAddress': {'aws:SourceIp': '0.0.0.0/0'}", Nowhere, true),
-        // IfExists: true if it does not, as the operator has it if it does.
+        // IfExists: true for an absent key, else as without it.
         ("'StringEqualsIfExists': {'ra:PCR0': '<a0>'}", Plain, true),
         ("'StringEqualsIfExists': {'ra:PCR0': '<a0>'}", Enclave, true),
         ("'StringEqualsIfExists': {'ra:PCR0': '<a1>'}", Enclave, false),
@@ -209,7 +209,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'NotIpAddressIfExists': {'aws:SourceIp': '203.0.113.0/24'}", Plain, false),
         ("'NumericEqualsIfExists': {'aws:SourceIp': 1}", Nowhere, true),
         ("'DateLessThanIfExists': {'aws:SourceIp': '2020-01-01'}", Nowhere, true),
-        // Null: true asks that the key be absent.
+        // Null: true requires an absent key.
         ("'Null': {'ra:PCR0': 'true'}", Plain, true),
         ("'Null': {'ra:PCR0': 'true'}", Enclave, false),
         ("'Null': {'ra:PCR0': 'false'}", Enclave, true),
@@ -220,7 +220,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'Bool': {'aws:SecureTransport': 'true'}", Plain, true),
         ("'Bool': {'aws:SecureTransport': true}", V6, false),
         ("'Bool': {'aws:SecureTransport': 'False'}", V6, true),
-        // Date: whole seconds; the three forms, and the epoch's seconds.
+        // Date: whole seconds, in three formats or as seconds since the epoch.
         ("'DateEquals': {'aws:CurrentTime': '2026-02-03T10:12:02Z'}", Plain, true),
         ("'DateEquals': {'aws:CurrentTime': '2026-02-03T11:12:02+01:00'}", Plain, true),
         ("'DateEquals': {'aws:CurrentTime': 1770113522}", Plain, true),
@@ -246,7 +246,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'IpAddress': {'aws:SourceIp': '0.0.0.0/0'}", V6, false),
         ("'NotIpAddress': {'aws:SourceIp': '2001:db8::/32'}", V6, false),
         ("'NotIpAddress': {'aws:SourceIp': '203.0.113.0/24'}", V6, true),
-        // A value of another type than the operator's.
+        // A key of another type than the operator's.
         ("'NumericEquals': {'aws:PrincipalArn': 1}", Plain, false),
         ("'NumericNotEquals': {'aws:PrincipalArn': 1}", Plain, true),
         ("'NumericGreaterThanEquals': {'ra:PCR0': 0}", Debug, false),
@@ -256,7 +256,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'IpAddress': {'ra:PCR0': '0.0.0.0/0'}", Enclave, false),
         ("'NotIpAddress': {'ra:PCR0': '0.0.0.0/0'}", Enclave, true),
         ("'NumericEqualsIfExists': {'aws:PrincipalArn': 1}", Plain, false),
-        // Several values: one is enough; under a negated operator, none must match.
+        // Several values: one must match, or none under a negated operator.
         ("'StringEquals': {'ra:PCR0': ['<b0>', '<a0>']}", Enclave, true),
         ("'StringEquals': {'ra:PCR0': ['<b0>', '<b1>']}", Enclave, false),
         ("'StringNotEquals': {'ra:PCR0': ['<b0>', '<a0>']}", Enclave, false),
@@ -264,7 +264,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'StringNotLike': {'ra:PCR0': ['b*', 'a*']}", Enclave, false),
         ("'NotIpAddress': {'aws:SourceIp': ['10.0.0.0/8', '203.0.113.7']}", Plain, false),
         ("'DateNotEquals': {'aws:CurrentTime': ['2020-01-01', '1770113522']}", Plain, false),
-        // Several keys, several operators: all of them.
+        // Several keys and several operators: all must hold.
         ("'StringEquals': {'ra:PCR0': '<a0>', 'ra:PCR8': '<a8>'}", Enclave, true),
         ("'StringEquals': {'ra:PCR0': '<a0>', 'ra:PCR8': '<a0>'}", Enclave, false),
         ("'StringEquals': {'ra:PCR0': '<a8>', 'ra:PCR8': '<a8>'}", Enclave, false),
@@ -297,7 +297,7 @@ fn evaluates_conditions_as_aws_does() {
     }
 }
 
-/// A statement of the given Sid, effect and further elements; on every resource if they name none.
+/// Returns a statement with this Sid, effect and further elements. Its resource is `*` if they name none.
 fn statement(sid: &str, effect: &str, elements: &str) -> String {
     let resource = if elements.contains("Resource'") { "" } else { ", 'Resource': '*'" };
     format!("{{'Sid': '{sid}', 'Effect': '{effect}', {elements}{resource}}}")
@@ -371,18 +371,18 @@ fn explicit_deny_overrides_allow() {
         (vec![], Caller::Plain, Decision::NotAllowed),
         (vec![allow.clone()], Caller::Plain, Decision::Allowed(by("p0", "A", 1))),
         (vec![deny.clone()], Caller::Plain, Decision::Denied(by("p0", "D", 1))),
-        // Whatever the order, in one policy or several.
+        // The order does not matter, in one policy or several.
         (vec![two(&allow, &deny)], Caller::Plain, Decision::Denied(by("p0", "D", 2))),
         (vec![two(&deny, &allow)], Caller::Plain, Decision::Denied(by("p0", "D", 1))),
         (vec![allow.clone(), deny.clone()], Caller::Plain, Decision::Denied(by("p1", "D", 1))),
         (vec![deny.clone(), allow.clone()], Caller::Plain, Decision::Denied(by("p0", "D", 1))),
-        // Of several that apply, the first has decided.
+        // Of several statements that deny, the first is reported.
         (
             vec![allow.clone(), two(&other_image, &deny), statement("D2", "Deny", all)],
             Caller::Plain,
             Decision::Denied(by("p1", "D", 2)),
         ),
-        // The first that applies has decided; a statement without a Sid is called by its place.
+        // Of several statements that allow, the first is reported. A statement without a Sid has a number.
         (
             vec![two(&other_image, unnamed), allow.clone()],
             Caller::Enclave,
@@ -401,7 +401,7 @@ fn explicit_deny_overrides_allow() {
         (vec![two(&other_image, &image)], Caller::Enclave, Decision::Allowed(by("p0", "Image", 2))),
         (vec![two(&other_image, &image)], Caller::Plain, Decision::NotAllowed),
         (vec![OTHER.to_owned()], Caller::Plain, Decision::NotAllowed),
-        // Deny with a negated operator denies those without a Recipient as well.
+        // Deny with a negated operator also denies requests without a Recipient.
         (vec![two(&allow, &only_image)], Caller::Enclave, Decision::Allowed(by("p0", "A", 1))),
         (vec![two(&allow, &only_image)], Caller::Plain, Decision::Denied(by("p0", "Only", 2))),
         (vec![two(&allow, &only_image)], Caller::NitroTpm, Decision::Denied(by("p0", "Only", 2))),
@@ -411,18 +411,18 @@ fn explicit_deny_overrides_allow() {
             Caller::Enclave,
             Decision::Denied(by("p0", "IfThere", 2)),
         ),
-        // Debug mode, denied as AWS's users deny it.
+        // Debug mode, denied as the AWS documentation suggests.
         (vec![two(&allow, &no_debug)], Caller::Debug, Decision::Denied(by("p0", "NoDebug", 2))),
         (vec![two(&allow, &no_debug)], Caller::Enclave, Decision::Allowed(by("p0", "A", 1))),
         (vec![two(&allow, &no_debug)], Caller::Plain, Decision::Allowed(by("p0", "A", 1))),
-        // Both platforms side by side.
+        // Both platforms together.
         (vec![two(&image, &tpm)], Caller::Enclave, Decision::Allowed(by("p0", "Image", 1))),
         (vec![two(&image, &tpm)], Caller::NitroTpm, Decision::Allowed(by("p0", "Tpm", 2))),
         (vec![two(&image, &tpm)], Caller::Debug, Decision::NotAllowed),
     ];
     for (policies, from, expected) in rows {
         let policies: Vec<&str> = policies.iter().map(String::as_str).collect();
-        // A policy without statements is refused; none at all is not.
+        // An empty list of policies is valid.
         assert_decides(&policies, from, expected);
     }
 }

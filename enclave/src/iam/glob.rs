@@ -1,25 +1,24 @@
 //! Patterns with `*` (any characters, or none) and `?` (exactly one).
 //!
-//! The crate `wildmatch` does the same, for a dependency and an allocation a pattern; what it takes
-//! is this one loop. A mismatch returns to the last `*` alone, never to an earlier one: whatever an
-//! earlier one could still take, the last one can as well. So the work is at most the product of
-//! the lengths.
+//! A mismatch backtracks only to the last `*`, because the last `*` can match everything that an earlier one
+//! could. The time is therefore at most the product of the lengths. The crate `wildmatch` does the same, but
+//! adds a dependency and an allocation per pattern.
 
 use std::str::Chars;
 
-/// Whether `pattern` matches all of `text`.
+/// Returns whether `pattern` matches all of `text`.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     matches_by(pattern, text, |wanted, found| wanted == found)
 }
 
-/// Whether `pattern` matches all of `text`, whatever the case of ASCII letters.
+/// Returns whether `pattern` matches all of `text`, ignoring the case of ASCII letters.
 pub(super) fn matches_ignore_case(pattern: &str, text: &str) -> bool {
     matches_by(pattern, text, |wanted, found| wanted.eq_ignore_ascii_case(&found))
 }
 
 fn matches_by(pattern: &str, text: &str, equal: impl Fn(char, char) -> bool) -> bool {
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
-    // What follows the last star, and the text that the star has not taken.
+    // The pattern after the last `*`, and the text that this `*` has not consumed.
     let mut star: Option<(Chars<'_>, Chars<'_>)> = None;
     loop {
         let (mut next_pattern, mut next_text) = (pattern.clone(), text.clone());
@@ -50,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// The definition, in as much time as it takes.
+    /// The definition of matching, in exponential time.
     fn naive(pattern: &[char], text: &[char]) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),
@@ -71,7 +70,7 @@ mod tests {
         }
     }
 
-    /// In exponential time it would never end.
+    /// An exponential algorithm would never finish.
     #[test]
     fn matching_takes_no_exponential_time() {
         let pattern = format!("{}b", "*a".repeat(500));

@@ -1,8 +1,7 @@
-//! JSON of which every value knows where it stands.
+//! Parses JSON into values with their byte offsets.
 //!
-//! serde_json reads; what is added is strictness (a member twice is an error) and the place of each
-//! value, so that an error can name it: serde_json knows its place while it reads, and what is
-//! wrong with a policy is often seen only later.
+//! serde_json parses. This module adds an error for repeated members, and the offset of each value. serde_json
+//! reports positions only while it parses, but most errors of a policy are found later.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -13,10 +12,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::error::{LocatedError, PolicyErrorKind};
 
-/// Levels of objects and lists; a policy has six.
+/// Maximum nesting of objects and lists. A policy has six levels.
 const MAX_DEPTH: u8 = 16;
 
-/// A value and where it begins, in bytes.
+/// A value with its byte offset.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) offset: usize,
@@ -27,11 +26,11 @@ pub(super) struct Node {
 pub(super) enum Json {
     Null,
     Bool(bool),
-    /// As it is written in decimal.
+    /// A number in decimal.
     Number(String),
     Text(String),
     List(Vec<Node>),
-    /// Each name once.
+    /// Members with distinct names.
     Object(Vec<Member>),
 }
 
@@ -43,7 +42,7 @@ pub(super) struct Member {
 }
 
 impl Node {
-    /// Reads one value and the end of the input.
+    /// Parses one value, which must be the whole input.
     pub(super) fn parse(input: &[u8]) -> Result<Self, LocatedError> {
         let source = JsonSource { input, consumed: Cell::new(0), error: RefCell::new(None) };
         let mut deserializer = serde_json::Deserializer::from_reader(CountingReader(&source));
@@ -59,7 +58,7 @@ impl Node {
         })
     }
 
-    /// Names the kind of value, to tell a person.
+    /// Returns the name of the value's type, for messages.
     pub(super) fn type_name(&self) -> &'static str {
         match self.value {
             Json::Null => "null",
@@ -97,7 +96,7 @@ impl Node {
         }
     }
 
-    /// A string, number or boolean, as text.
+    /// Returns a string, number or boolean as text.
     pub(super) fn scalar(&self, what: &str) -> Result<&str, LocatedError> {
         match &self.value {
             Json::Text(text) | Json::Number(text) => Ok(text),
@@ -107,7 +106,7 @@ impl Node {
         }
     }
 
-    /// The values of a list that holds at least one, or this value alone.
+    /// Returns the values of a non-empty list, or this value.
     pub(super) fn one_or_more(&self, what: &str) -> Result<&[Self], LocatedError> {
         match &self.value {
             Json::List(nodes) if nodes.is_empty() => {
@@ -125,8 +124,8 @@ impl Member {
     }
 }
 
-/// Where serde_json stopped: the last byte that it read. It calls the end of a line column 0 of the
-/// next one, but what is wrong is on the line that ends.
+/// Returns the offset of the last byte that serde_json read. serde_json reports the end of a line as column 0
+/// of the next line, but the error belongs to the line that ends.
 fn error_offset(input: &[u8], error: &serde_json::Error) -> usize {
     let line_start: usize = input
         .split_inclusive(|byte| *byte == b'\n')
@@ -136,13 +135,13 @@ fn error_offset(input: &[u8], error: &serde_json::Error) -> usize {
     (line_start + error.column()).saturating_sub(1)
 }
 
-/// What serde_json says, without the place.
+/// Returns the message of serde_json without its position.
 fn message(error: &serde_json::Error) -> String {
     let message = error.to_string();
     message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what).to_owned()
 }
 
-/// What is read, how far, and the fault that ended it.
+/// The input, the number of consumed bytes, and the error that ended parsing.
 struct JsonSource<'a> {
     input: &'a [u8],
     consumed: Cell<usize>,
@@ -167,8 +166,8 @@ impl JsonSource<'_> {
     }
 }
 
-/// A value to be read, of which serde_json has consumed the first byte (`is_seen`) or nothing, not
-/// even the white space before it.
+/// A seed for the next value. serde_json has consumed either its first byte (`is_seen`), or neither the value
+/// nor the white space before it.
 #[derive(Clone, Copy)]
 struct NodeSeed<'a> {
     source: &'a JsonSource<'a>,
@@ -197,14 +196,14 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
     }
 }
 
-/// The inside of a value.
+/// A visitor of the value that begins at `offset`.
 struct ValueVisitor<'a> {
     seed: NodeSeed<'a>,
     offset: usize,
 }
 
 impl<'a> ValueVisitor<'a> {
-    /// What is one level below.
+    /// Returns the seed of a value one level deeper.
     fn child_seed<E: Error>(&self, is_seen: bool) -> Result<NodeSeed<'a>, E> {
         let NodeSeed { source, depth, .. } = self.seed;
         if depth == MAX_DEPTH {
@@ -257,7 +256,7 @@ impl<'de> Visitor<'de> for ValueVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
         let (name, value) = (self.child_seed(true)?, self.child_seed(false)?);
         let mut members = Vec::new();
-        // To compare each with each would take seconds for the largest policy that is read.
+        // Pairwise comparison would take seconds for the largest accepted policy.
         let mut names = HashSet::new();
         while let Some(Node { offset, value: Json::Text(name) }) = entries.next_key_seed(name)? {
             if !names.insert(name.clone()) {

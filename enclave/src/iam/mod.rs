@@ -1,17 +1,18 @@
-//! AWS's policy language, as far as it concerns this service: JSON policies, parsed once at start,
+//! The subset of the AWS policy language that this service supports. JSON policies are parsed at start-up and
 //! evaluated for every request without I/O.
 //!
-//! What is not understood is refused at start with its place in the file, never skipped: an unknown
-//! operator or key that is ignored is a condition less. What is taken, and how it is evaluated:
-//! `docs/policies.md`.
+//! Unknown elements, operators and keys are rejected at start-up with their position, because an ignored
+//! condition would allow more requests. `docs/policies.md` describes the supported language.
 //!
-//! Why no crate does it, as measured in 2026: `scratchstack-aspen` 0.3.1 (34 dependencies, `regex`
-//! among them) lets a request pass a `Deny` with `StringNotEquals` on a key that it does not carry,
-//! and takes several values under a negated operator for "not all" in place of "none"; values of no
-//! type that the operator has evaluate to false. `iam-rs` 0.8.0 (14 dependencies) evaluates as AWS
-//! does, but reads a statement with a misspelt `Condition` as one without, takes the last of two
-//! members of one name, knows no list of keys, and places every error at the end of the list that
-//! it is in. Cedar is another language.
+//! Why not a crate (evaluated in 2026):
+//!
+//! - `scratchstack-aspen` 0.3.1 (34 dependencies, including `regex`) does not apply a `Deny` with
+//!   `StringNotEquals` to a request without the key. It evaluates several values under a negated operator as
+//!   "not all" instead of "none". Values of the wrong type evaluate to false.
+//! - `iam-rs` 0.8.0 (14 dependencies) evaluates as AWS does. But it ignores a misspelt `Condition`, uses the
+//!   last of two members with the same name, has no list of known keys, and reports every error at the end of
+//!   the enclosing list.
+//! - Cedar is another language.
 
 mod condition;
 mod condition_key;
@@ -35,7 +36,7 @@ pub use self::evaluate::{Decision, Explanation, StatementRef, evaluate, explain}
 pub use self::operator::{Operator, UnknownOperator};
 use self::statement::Statement;
 
-/// A policy that was read.
+/// A parsed policy.
 #[derive(Debug)]
 pub struct Policy {
     name: String,
@@ -43,7 +44,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Its name, as it was given.
+    /// Returns the name that was passed to [`parse`](Self::parse).
     pub fn name(&self) -> &str {
         &self.name
     }

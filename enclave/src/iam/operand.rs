@@ -1,4 +1,4 @@
-//! A value that a policy gives, of the type that its operator compares.
+//! Values in policies.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ impl Operand {
         })
     }
 
-    /// A value of another type than the operator's matches nothing.
+    /// Returns whether `found` matches. A value of another type than the operator's matches nothing.
     pub(super) fn matches(&self, comparison: Comparison, found: ContextValue<'_>) -> bool {
         match (comparison, self, found) {
             (Comparison::Equals, Self::Text(wanted), _) => found.with_text(|text| text == wanted),
@@ -76,8 +76,8 @@ impl Operand {
         }
     }
 
-    /// Whether it names the measurement that anyone has in debug mode, or a pattern of it. What
-    /// consists of wildcards alone names none.
+    /// Returns whether the value is, or matches, a measurement of all zeros, which every enclave in debug mode
+    /// has. A pattern without a digit 0 does not count, because it matches any value.
     pub(super) fn is_all_zero(&self, comparison: Comparison) -> bool {
         let Self::Text(text) = self else { return false };
         let zeros = "0".repeat(2 * PCR_LENGTH);
@@ -100,8 +100,8 @@ impl Display for Operand {
     }
 }
 
-/// What a register cannot be is surely a mistake, and one that nobody would notice: a value in
-/// capitals never equals, and always differs.
+/// Parses the value of a String operator. Rejects text that no register can have, such as upper-case digits:
+/// the condition would never hold, or always.
 fn text(operator: Operator, key: ConditionKey, value: &str) -> Result<Operand, PolicyErrorKind> {
     let (is_digit, digits): (fn(u8) -> bool, _) = match operator.comparison {
         Comparison::Equals => {
@@ -124,10 +124,10 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A date alone, with hours and minutes, with seconds as well; or seconds since the epoch. Four
-/// digits alone could be a year as well, so they are neither.
+/// Parses a date, optionally with minutes or seconds, or seconds since the epoch. Four digits are rejected,
+/// because they could also be a year.
 ///
-/// <https://www.w3.org/TR/NOTE-datetime>, which AWS names.
+/// AWS refers to <https://www.w3.org/TR/NOTE-datetime>.
 fn date(text: &str) -> Option<UnixMillis> {
     const DATE: usize = "2026-02-03".len();
     const MINUTES: usize = "2026-02-03T10:12".len();
@@ -144,7 +144,7 @@ fn date(text: &str) -> Option<UnixMillis> {
     UnixMillis::from_rfc3339(&format!("{minutes}:00{rest}"))
 }
 
-/// A block or a single address; one of IPv4 mapped into IPv6 is one of IPv4.
+/// Parses an address or a CIDR block. IPv4-mapped IPv6 is converted to IPv4.
 fn network(text: &str) -> Option<IpNet> {
     const MAPPED: u8 = 96;
     let network: IpNet = match text.parse() {

@@ -1,4 +1,4 @@
-//! Condition operators: the table of them.
+//! The table of condition operators.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
 
@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 
 use thiserror::Error;
 
-/// How a request's value is compared.
+/// The comparison that an operator performs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     Equals,
@@ -15,9 +15,9 @@ pub(super) enum Comparison {
     Like,
     Null,
     Bool,
-    /// No key here is a number, so it never matches one that is there.
+    /// A numeric comparison. It never matches, because no supported key is a number.
     Numeric,
-    /// The orderings of the request's value to the policy's that match.
+    /// A comparison of times, with the matching orderings of the request's value to the policy's.
     Date(&'static [Ordering]),
     Address,
 }
@@ -31,13 +31,13 @@ pub struct Operator {
     pub(super) if_exists: bool,
 }
 
-/// The error for an operator that is not of the language.
+/// The error for an unknown operator.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("unknown condition operator {name:?}{hint}; known are {}", Operator::KNOWN)]
 pub struct UnknownOperator {
     /// The name, as the policy writes it.
     pub name: String,
-    /// The probable operator, after a separator, or nothing.
+    /// A hint in parentheses, or an empty string.
     pub hint: String,
 }
 
@@ -50,7 +50,7 @@ const AT_LEAST: &[Ordering] = &[Ordering::Greater, Ordering::Equal];
 const GREATER: &[Ordering] = &[Ordering::Greater];
 
 impl Operator {
-    /// What [`parse`](Self::parse) takes, to tell a person.
+    /// The operators that [`parse`](Self::parse) accepts, for messages.
     pub const KNOWN: &'static str = "StringEquals, StringNotEquals, StringEqualsIgnoreCase, \
         StringNotEqualsIgnoreCase, StringLike, StringNotLike, Bool, IpAddress, NotIpAddress, \
         NumericEquals, NumericNotEquals, NumericLessThan, NumericLessThanEquals, \
@@ -91,7 +91,7 @@ impl Operator {
         Self { name, comparison, is_negated: true, if_exists: false }
     }
 
-    /// Returns the operator with this name, in AWS's case.
+    /// Returns the operator with this name. The case must match.
     ///
     /// # Errors
     /// If there is none.

@@ -1,4 +1,4 @@
-//! From JSON to a policy: the grammar of the language, and nothing beside it.
+//! Parses policies: the grammar of the policy language.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
@@ -18,11 +18,10 @@ const POLICY_ELEMENTS: &str = "Version, Id, Statement";
 const STATEMENT_ELEMENTS: &str = "Sid, Effect, Action, NotAction, Resource, NotResource, Condition";
 
 impl Policy {
-    /// Reads a policy. `name` is how decisions and errors call it, such as its file's name.
+    /// Parses a policy. Decisions and errors contain `name`, such as a file name.
     ///
     /// # Errors
-    /// The first thing in it that is not of the language, that could not mean what it says, or that
-    /// would let debug mode in.
+    /// The first element that is malformed, unknown or not supported, or that would allow debug mode.
     pub fn parse(name: &str, json: &[u8]) -> Result<Self, PolicyError> {
         let statements = Node::parse(json).and_then(|policy| statements(&policy));
         match statements {
@@ -60,8 +59,8 @@ fn statements(policy: &Node) -> Result<Vec<Statement>, LocatedError> {
     Ok(statements)
 }
 
-/// The older version, which is meant where there is none, lacks policy variables alone; and they
-/// are refused in both.
+/// Checks the version. The older one, which is also the default, lacks only policy variables, which are rejected
+/// in both.
 fn version(node: &Node) -> Result<(), LocatedError> {
     match node.text("Version")? {
         "2012-10-17" | "2008-10-17" => Ok(()),
@@ -102,7 +101,7 @@ fn statement(node: &Node) -> Result<Statement, LocatedError> {
     })
 }
 
-/// Letters and digits, as AWS has it. AWS's console writes an empty one, which names nothing.
+/// Parses a Sid: letters and digits, as in AWS. The AWS console writes empty Sids, which are ignored.
 fn sid(node: &Node) -> Result<Option<String>, LocatedError> {
     let sid = node.text("Sid")?;
     if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -129,7 +128,7 @@ fn actions(statement: &Node, members: &[Member]) -> Result<Actions, LocatedError
     let mut patterns = Vec::new();
     for node in member.value.one_or_more(&member.name)? {
         let action = without_variables(node, &member.name)?;
-        // AWS takes names of no service for mistakes, and so they are: they would never match.
+        // AWS also rejects actions without a service prefix, which would never match.
         if !action.contains(':') && action != "*" {
             return Err(node.error(PolicyErrorKind::Action { action: action.to_owned() }));
         }
@@ -156,7 +155,7 @@ fn without_variables<'n>(node: &'n Node, what: &str) -> Result<&'n str, LocatedE
     Ok(text)
 }
 
-/// An element or its negation, and whether it is the negation.
+/// Returns the element or its negation, and whether it is the negation.
 fn either<'m>(
     statement: &Node,
     members: &'m [Member],

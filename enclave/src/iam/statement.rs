@@ -1,4 +1,4 @@
-//! One statement: an effect, and which requests it applies to.
+//! One statement: its effect, and the requests that it applies to.
 
 use kms_api::Operation;
 
@@ -14,13 +14,12 @@ pub(super) struct Statement {
     pub(super) sid: Option<String>,
     pub(super) effect: Effect,
     pub(super) actions: Actions,
-    /// Whether Resource or NotResource covers what operations without a resource are asked on: see
-    /// [`RESOURCE`].
+    /// Whether Resource or NotResource covers [`RESOURCE`].
     pub(super) covers_resource: bool,
     pub(super) conditions: Vec<Condition>,
 }
 
-/// Action or NotAction: which operations they cover, found out once.
+/// The operations that Action or NotAction covers, evaluated at start-up.
 #[derive(Debug)]
 pub(super) struct Actions(Vec<Operation>);
 
@@ -33,17 +32,17 @@ pub(super) struct Actions(Vec<Operation>);
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>.
 pub(super) const RESOURCE: &str = "*";
 
-/// The first reason for which a statement does not apply to a request.
+/// The first reason why a statement does not apply to a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NotApplicable<'p, 'c> {
     Action,
     Resource,
-    /// A condition, and what the request carries under its key.
+    /// A condition that does not hold, and the value of its key in the request.
     Condition(&'p Condition, Option<ContextValue<'c>>),
 }
 
 impl Statement {
-    /// Whether the statement applies: everything in it must.
+    /// Checks whether the statement applies: its action, its resource and all conditions must match.
     pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), NotApplicable<'_, 'c>> {
         if !self.actions.cover(context.action) {
             return Err(NotApplicable::Action);
@@ -58,7 +57,7 @@ impl Statement {
 }
 
 impl Actions {
-    /// From patterns of names such as `kms:GenerateRandom`, whose case does not matter.
+    /// Evaluates patterns of action names, such as `kms:Generate*`, ignoring case.
     pub(super) fn new(is_negated: bool, patterns: &[String]) -> Self {
         let is_named = |operation: Operation| {
             let action = action_name(operation);

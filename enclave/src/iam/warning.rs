@@ -1,5 +1,5 @@
-//! Conditions that AWS takes, and that hold always or never: mistakes most likely, but none that
-//! policies written for AWS may be refused for.
+//! Warnings about conditions that always or never hold. They are probably mistakes, but AWS accepts them, so
+//! policies written for AWS must not be rejected for them.
 
 use attestation::PCR_LENGTH;
 
@@ -11,7 +11,7 @@ use super::operand::Operand;
 use super::operator::{Comparison, Operator};
 
 impl Policy {
-    /// What a person should look at, such as `statement "X" of wallet.json: Bool
+    /// Returns the warnings about the policy, such as `statement "X" of wallet.json: Bool
     /// kms:RecipientAttestation:PCR0 never matches: the key is no boolean`.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         statements([self]).flat_map(|(statement, reference)| {
@@ -20,7 +20,7 @@ impl Policy {
         })
     }
 
-    /// What a person should look at as well, where no TLS ends in the enclave.
+    /// Returns the warnings that apply if the enclave does not terminate TLS.
     pub fn warnings_without_tls(&self) -> impl Iterator<Item = String> {
         statements([self]).flat_map(|(statement, reference)| {
             let conditions = statement.conditions.iter();
@@ -38,7 +38,7 @@ impl Policy {
 }
 
 impl Policy {
-    /// What a person should look at as well, where nobody tells where requests come from.
+    /// Returns the warnings that apply if requests carry no client address.
     pub fn warnings_without_client_addr(&self) -> impl Iterator<Item = String> {
         statements([self]).flat_map(|(statement, reference)| {
             let conditions = statement.conditions.iter();
@@ -58,7 +58,7 @@ impl Policy {
 }
 
 impl Condition {
-    /// Where the key is there, what it says matters.
+    /// Returns whether the condition depends on the value of `aws:SourceIp`.
     fn reads_source_ip(&self) -> bool {
         let Self { operator, key, .. } = self;
         *key == ConditionKey::SourceIp
@@ -97,9 +97,9 @@ impl Condition {
     }
 }
 
-/// Why no value of the request can match.
+/// Returns the reason why no value of the key can match, if there is one.
 fn reason(operator: Operator, key: ConditionKey) -> Option<&'static str> {
-    // Whether it is there may always be asked.
+    // Null is valid for every key.
     match (operator.comparison, key) {
         (Comparison::Null, _) => None,
         (Comparison::Date(_), ConditionKey::CurrentTime)
@@ -113,7 +113,7 @@ fn reason(operator: Operator, key: ConditionKey) -> Option<&'static str> {
     }
 }
 
-/// What becomes of a condition whose values match nothing.
+/// Describes the result of a condition whose values match nothing.
 fn outcome(operator: Operator) -> &'static str {
     match (operator.is_negated, operator.if_exists) {
         (true, _) => "always matches",
@@ -122,7 +122,7 @@ fn outcome(operator: Operator) -> &'static str {
     }
 }
 
-/// Whether a pattern matches any measurement at all.
+/// Returns whether a pattern matches at least one measurement.
 fn can_match_measurement(pattern: &Operand) -> bool {
     let Operand::Text(pattern) = pattern else { return false };
     let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'?');

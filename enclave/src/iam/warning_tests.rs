@@ -1,4 +1,4 @@
-//! What is warned of, and what is not.
+//! Conditions with and without warnings.
 
 use super::Policy;
 
@@ -86,7 +86,7 @@ fn warns_about_source_ip_without_client_address() {
         ("'StringEquals': {'aws:SourceIp': '10.0.0.7'}", "StringEquals aws:SourceIp never matches"),
     ] {
         let policy = parse(&under(condition));
-        // Where somebody tells it, they may match.
+        // With client addresses they can match.
         assert_eq!(policy.warnings().count(), 0, "{condition}");
         let found: Vec<_> = policy.warnings_without_client_addr().collect();
         let reason = "no request carries the key; set [server] proxy_protocol = true";
@@ -151,7 +151,7 @@ fn warns_about_secure_transport_and_session_arns() {
         "'StringEquals': {'aws:SecureTransport': 'TRUE'}",
     ] {
         let policy = parse(&under(condition));
-        // What it says matters where TLS ends in the enclave.
+        // The key has a value if the enclave terminates TLS.
         assert_eq!(policy.warnings().count(), 0, "{condition}");
         let found: Vec<_> = policy.warnings_without_tls().collect();
         let [warning] = &found[..] else { panic!("{condition}: {found:?}") };
