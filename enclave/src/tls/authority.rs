@@ -1,4 +1,4 @@
-//! A certificate authority whose key is born here and never leaves.
+//! A certificate authority whose key is generated in this process and never leaves it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -20,25 +20,26 @@ use attestation::crypto::{CryptoError, fill_random};
 use attestation::time::UnixMillis;
 use attestation::tls::{CaBinding, certificate_pem};
 
-/// Seconds before its birth from which a certificate is valid: clients' clocks are not all right.
+/// Time before its creation from which a certificate is valid, in seconds. Clocks of clients may be slow.
 const BACKDATING: u64 = 60 * 60;
 
-/// Seconds for which a server's certificate is valid.
+/// Validity period of a server certificate after its creation, in seconds.
 const LIFETIME: u64 = 24 * 60 * 60;
 
-/// Seconds after which it should be replaced: long before clients would refuse it.
+/// Age at which a server certificate is renewed, in seconds.
 const RENEWAL: u64 = LIFETIME / 2;
 
-/// 9999-12-31T23:59:59Z: no end (RFC 5280 section 4.1.2.5). An authority lives as long as its enclave.
+/// 9999-12-31T23:59:59Z, which means no expiry (RFC 5280 section 4.1.2.5). An authority exists as long as its
+/// enclave.
 const NO_END: i64 = 253_402_300_799;
 
-/// Bytes of a serial number (RFC 5280 section 4.1.2.2 allows 20).
+/// Length of a serial number, in bytes. RFC 5280 section 4.1.2.2 allows 20.
 const SERIAL_LENGTH: usize = 16;
 
 /// A certificate authority for the names of one server.
 ///
-/// It can issue for these names, and for DNS names below them, alone: its certificate says so (RFC 5280
-/// section 4.2.1.10), and so it is trusted for no other. Keys are ECDSA over P-256.
+/// Its certificate has name constraints (RFC 5280 section 4.2.1.10), so clients trust it only for these names
+/// and for DNS names below them. Keys are ECDSA over P-256.
 pub struct Authority {
     params: CertificateParams,
     key: CertificateKey,
@@ -46,51 +47,51 @@ pub struct Authority {
     names: Vec<SanType>,
 }
 
-/// Why there is no authority, or no certificate.
+/// The error for an authority or a certificate that cannot be created.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AuthorityError {
-    /// Without a name, there is nothing to issue for.
+    /// An empty list of names.
     #[error("there is no name to issue a certificate for")]
     NoName,
-    /// A name that a certificate cannot hold.
+    /// A name that a certificate cannot contain.
     #[error("a name is neither a DNS name nor an IP address")]
     Name,
-    /// A key cannot be made, or does not sign.
+    /// A failure of key generation or of the random number generator.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
-    /// The certificate cannot be written.
+    /// A certificate that cannot be encoded or signed.
     #[error("cannot encode the certificate: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// A time that a certificate cannot hold.
+    /// A time that a certificate cannot contain.
     #[error("a certificate cannot contain the time {0}")]
     Time(UnixMillis),
 }
 
-/// A server's certificate with its key.
+/// A server certificate with its key.
 #[derive(Clone, Debug)]
 pub struct IssuedCertificate {
-    /// What rustls serves with: the certificate, the authority's behind it, and the key.
+    /// The chain (the certificate, then that of the authority) and the key, for rustls.
     pub certified: Arc<CertifiedKey>,
-    /// From when on it is valid.
+    /// The start of the validity period.
     pub not_before: UnixMillis,
-    /// When it should be replaced.
+    /// The time from which the certificate should be renewed.
     pub renew_at: UnixMillis,
-    /// Until when it is valid.
+    /// The end of the validity period.
     pub not_after: UnixMillis,
 }
 
 impl Authority {
-    /// A new one for `names`, born at `now`.
+    /// Generates an authority for `names`, valid from about `now`.
     ///
     /// # Errors
-    /// If there is no name, or no randomness.
+    /// If `names` is empty, or the random number generator fails.
     pub fn generate(names: &[ServerName<'_>], now: UnixMillis) -> Result<Self, AuthorityError> {
         let names = names.iter().map(san).collect::<Result<Vec<_>, _>>()?;
         if names.is_empty() {
             return Err(AuthorityError::NoName);
         }
         let key = CertificateKey::generate()?;
-        // Several of them may be in one bundle, where each is looked up by its name.
+        // Clients look up authorities in a bundle by name, so each has its own.
         let [first, second, third, fourth, ..] = key.id();
         let digits = u32::from_be_bytes([first, second, third, fourth]);
         let mut params = params(&key, &format!("attested-random enclave CA {digits:08x}"), now)?;
@@ -104,31 +105,31 @@ impl Authority {
         Ok(Self { params, key, certificate, names })
     }
 
-    /// Its certificate, DER.
+    /// Returns the certificate of the authority in DER.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
-    /// Its certificate, PEM.
+    /// Returns the certificate of the authority in PEM.
     pub fn certificate_pem(&self) -> String {
         certificate_pem(&self.certificate)
     }
 
-    /// What a document that attests it says.
+    /// Returns the binding that an attestation document contains to attest this authority.
     pub fn binding(&self) -> CaBinding {
         CaBinding::from_spki(&self.key.subject_public_key_info())
     }
 
-    /// A certificate for all its names, of a new key, as of `now`.
+    /// Issues a certificate for all names, with a new key, at `now`.
     ///
     /// # Errors
-    /// If there is no randomness.
+    /// If the random number generator fails, or a certificate cannot contain the time.
     pub fn issue(&self, now: UnixMillis) -> Result<IssuedCertificate, AuthorityError> {
         let key = CertificateKey::generate()?;
         let mut params = params(&key, "attested-random enclave", now)?;
         let not_after = now.plus_secs(LIFETIME);
         params.not_after = moment(not_after)?;
-        // Not a CA, and with a key identifier of its own.
+        // Unlike `NoCa`, this includes a subject key identifier.
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -156,7 +157,7 @@ impl fmt::Debug for Authority {
     }
 }
 
-/// What every certificate of `key` has.
+/// Returns the parameters that all certificates share.
 fn params(
     key: &CertificateKey,
     common_name: &str,
@@ -164,7 +165,7 @@ fn params(
 ) -> Result<CertificateParams, AuthorityError> {
     let mut serial = [0; SERIAL_LENGTH];
     fill_random(&mut serial)?;
-    // Positive, and as long as all others.
+    // Positive, and without leading zeros, so that all serial numbers have the same length.
     let [first, ..] = &mut serial;
     *first = *first & 0x3f | 0x40;
     let mut params = CertificateParams::default();
@@ -178,7 +179,7 @@ fn params(
 
 fn moment(at: UnixMillis) -> Result<OffsetDateTime, AuthorityError> {
     let seconds = i64::try_from(at.as_secs()).ok();
-    // rcgen rather panics than to write a year of five digits.
+    // rcgen panics for years of five digits.
     seconds
         .filter(|seconds| *seconds <= NO_END)
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
@@ -193,7 +194,8 @@ fn san(name: &ServerName<'_>) -> Result<SanType, AuthorityError> {
     }
 }
 
-/// Only `names`; and where there is none of one kind, nothing of that kind.
+/// Returns constraints that permit only `names`. If `names` has no DNS name, all DNS names are excluded, and
+/// likewise for IP addresses.
 fn constraints(names: &[SanType]) -> Result<NameConstraints, AuthorityError> {
     let permitted_subtrees: Vec<_> = names
         .iter()

@@ -1,4 +1,4 @@
-//! As whom this service presents itself.
+//! Selects the server certificate of a handshake, and renews it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +11,8 @@ use rustls::sign::CertifiedKey;
 use super::authority::{Authority, AuthorityError, IssuedCertificate};
 use super::trusted_time::TimeSource;
 
-/// Certificates of the authority that was born here. One that grows old is replaced by the first
-/// handshake that finds it so; connections that are open know nothing of it.
+/// A resolver that serves a certificate of its own authority. The first handshake after `renew_at` renews the
+/// certificate. Open connections are not affected.
 pub(super) struct RenewingCertResolver {
     authority: Authority,
     now: TimeSource,
@@ -31,7 +31,7 @@ impl RenewingCertResolver {
         &self.authority
     }
 
-    /// The certificate for now, which may be of now.
+    /// Returns the current certificate, renewed if necessary.
     fn current(&self) -> Arc<CertifiedKey> {
         let now = (self.now)();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +41,7 @@ impl RenewingCertResolver {
                     tracing::info!(not_after = %issued.not_after, "TLS certificate renewed");
                     *current = issued;
                 }
-                // It is tried again at the next handshake; clients judge what they get until then.
+                // The next handshake tries again. Until then, clients receive the old certificate.
                 Err(error) => tracing::error!(%error, "cannot renew the TLS certificate"),
             }
         }
@@ -49,7 +49,7 @@ impl RenewingCertResolver {
     }
 }
 
-/// Time may also have been set back.
+/// Returns whether `issued` need not be renewed at `now`. The clock may also have been set back.
 fn is_good(issued: &IssuedCertificate, now: UnixMillis) -> bool {
     (issued.not_before..issued.renew_at).contains(&now)
 }
@@ -88,7 +88,7 @@ mod tests {
         let names = [ServerName::try_from("localhost").unwrap()];
         let resolver = RenewingCertResolver::start(&names, now).unwrap();
         let binding = resolver.authority().binding();
-        // What a client sees that comes `after` the birth, and whose clock is right.
+        // Returns the certificate that a client receives `after` seconds.
         let seen = |after: u64| -> CertificateDer<'static> {
             clock.store(START + after, Ordering::Relaxed);
             let chain = resolver.current().cert.clone();
@@ -102,10 +102,10 @@ mod tests {
         let second = seen(12 * HOUR);
         assert_ne!(second, first);
         assert_eq!(seen(13 * HOUR), second);
-        // Nobody came for years.
+        // After years without a handshake.
         let third = seen(10_000 * HOUR);
         assert_ne!(third, second);
-        // Set back to before the third was valid.
+        // The clock is set back to before the third certificate is valid.
         assert_ne!(seen(24 * HOUR), third);
     }
 }

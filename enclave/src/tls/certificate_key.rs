@@ -9,16 +9,16 @@ use attestation::crypto::{CryptoError, Sha256};
 
 use super::provider::generate_tls_key;
 
-/// Bytes of a key identifier, the first of a SHA-256 (RFC 7093 section 2, method 1).
+/// Length of a key identifier, in bytes: a truncated SHA-256 digest (RFC 7093 section 2, method 1).
 const KEY_ID_LENGTH: usize = 20;
 
-/// Bytes of a P-256 point, uncompressed: the last ones of its SubjectPublicKeyInfo.
+/// Length of an uncompressed P-256 point, in bytes. It is the end of the SubjectPublicKeyInfo.
 const POINT_LENGTH: usize = 65;
 
-/// A key that the provider keeps, as the issuer of certificates wants it.
+/// A private key of the crypto provider, as a signing key for rcgen.
 pub(super) struct CertificateKey {
     pub(super) signer: Arc<dyn rustls::sign::SigningKey>,
-    /// The uncompressed point.
+    /// The public key, as an uncompressed point.
     public: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ impl CertificateKey {
         Ok(Self { public: point.to_vec(), signer })
     }
 
-    /// Its identifier in certificates.
+    /// Returns the key identifier for certificates.
     pub(super) fn id(&self) -> [u8; KEY_ID_LENGTH] {
         let digest = Sha256::digest(&self.public);
         std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default())

@@ -37,12 +37,12 @@ fn rejects_chain_of_another_authority() {
     assert_eq!(verify(&[]), Err(TlsChainError::NoAuthority));
     assert_eq!(verify(&good[..1]), Err(TlsChainError::NoAuthority));
     assert_eq!(verify(&foreign), Err(TlsChainError::NoAuthority));
-    // The man in the middle shows the enclave's authority beside his own certificate.
+    // A man in the middle sends the certificate of the enclave's authority after its own.
     let mixed = [foreign[0].clone(), good[1].clone()];
     assert!(matches!(verify(&mixed), Err(TlsChainError::Path(_))));
     let appended = [foreign[0].clone(), foreign[1].clone(), good[0].clone(), good[1].clone()];
     assert!(matches!(verify(&appended), Err(TlsChainError::Path(_))));
-    // An authority is no server.
+    // The certificate of an authority is not a server certificate.
     assert!(matches!(verify(&[good[1].clone()]), Err(TlsChainError::Path(_))));
 }
 
@@ -54,7 +54,7 @@ fn rejects_changed_authority_certificate() {
         let chain = [chain[0].clone(), CertificateDer::from(changed)];
         verify_chain(&chain, &authority.binding(), NOW)
     };
-    // Another name to constrain it to, of the same length.
+    // Changes the permitted name to another of the same length.
     let mut certificate = chain[1].to_vec();
     let at = certificate.windows(9).rposition(|window| window == b"localhost").unwrap();
     certificate[at] = b'L';
@@ -113,7 +113,7 @@ fn rejects_any_changed_certificate_byte() {
     for (position, certificate) in good.iter().enumerate() {
         for at in 0..certificate.len() {
             let mut changed = certificate.to_vec();
-            // Each byte in one bit: which, differs.
+            // Flips one bit of each byte.
             changed[at] ^= 1 << (at % 8);
             let mut chain = good.clone();
             chain[position] = CertificateDer::from(changed);

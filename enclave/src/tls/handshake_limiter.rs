@@ -1,8 +1,9 @@
-//! How many handshakes there may be at a time, and how long each may take.
+//! Limits the number and the duration of concurrent handshakes.
 //!
-//! Who begins a handshake and does not go on holds a place. Without a bound on the places a flood of
-//! such clients takes all memory; with one, it takes all places. So a place is held for as long as a
-//! slow client needs only while nobody waits for one; else for as long as one client in a hurry needs.
+//! A client that starts a handshake and sends nothing more holds a permit. A flood of such clients would use
+//! all memory without a limit, and all permits with one. Therefore a handshake may take
+//! [`HANDSHAKE_TIMEOUT`] while permits are free. When others wait for a permit, a handshake is evicted after
+//! [`HANDSHAKE_TIMEOUT_WHEN_FULL`].
 
 use std::future::IntoFuture;
 use std::io;
@@ -13,16 +14,16 @@ use transport::limits::{HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_WHEN_FULL, MAX_HAND
 
 use crate::clock::{Deadline, PauseDetector, sleep};
 
-/// Why a client is not served.
+/// The error for a handshake that did not succeed.
 #[derive(Debug, Error)]
 pub(crate) enum HandshakeError {
-    /// It does not speak TLS, or none that is spoken here.
+    /// The client closed, or its messages are not acceptable TLS.
     #[error("the handshake failed: {0}")]
     Failed(#[source] io::Error),
-    /// It elapsed too long, or no place came free.
+    /// The handshake, including the wait for a permit, exceeded the deadline.
     #[error("the handshake timed out after {} s", HANDSHAKE_TIMEOUT.as_secs())]
     TimedOut,
-    /// Others waited.
+    /// The handshake ran too long while others waited for a permit.
     #[error(
         "the handshake was evicted after {} s, because other connections waited",
         HANDSHAKE_TIMEOUT_WHEN_FULL.as_secs()
@@ -30,7 +31,7 @@ pub(crate) enum HandshakeError {
     Evicted,
 }
 
-/// The places for handshakes.
+/// The permits for concurrent handshakes.
 #[derive(Debug)]
 pub(super) struct HandshakeLimiter {
     permits: Semaphore,
@@ -42,7 +43,7 @@ impl HandshakeLimiter {
         Self { permits: Semaphore::new(MAX_HANDSHAKES), waiting: watch::Sender::new(0) }
     }
 
-    /// Performs a handshake, once there is a place for it; both by the deadline.
+    /// Performs a handshake as soon as a permit is free. The deadline includes the wait.
     pub(super) async fn perform<T, F>(
         &self,
         handshake: impl FnOnce() -> F,
@@ -67,20 +68,21 @@ impl HandshakeLimiter {
             return Some(permit);
         }
         let _waiting = WaiterGuard::begin(&self.waiting);
-        // It is never closed.
+        // The semaphore is never closed.
         self.permits.acquire().await.ok()
     }
 
-    /// Returns when its place has been held for a while and somebody else waits for one.
+    /// Completes once the permit has been held for [`HANDSHAKE_TIMEOUT_WHEN_FULL`] and another handshake waits for
+    /// one.
     async fn evictable(&self) {
         let mut waiting = self.waiting.subscribe();
         sleep(HANDSHAKE_TIMEOUT_WHEN_FULL).await;
-        // The sender is this.
+        // Fails only if the sender is dropped, but `self` owns it.
         let _ = waiting.wait_for(|waiting| *waiting > 0).await;
     }
 }
 
-/// Counted among those who wait.
+/// A guard that counts one waiting handshake.
 struct WaiterGuard<'a>(&'a watch::Sender<usize>);
 
 impl<'a> WaiterGuard<'a> {
@@ -107,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// Clients that begin and do not go on.
+    /// Starts handshakes that never finish.
     fn flood(handshakes: &Arc<HandshakeLimiter>, clients: usize) -> JoinSet<HandshakeError> {
         let mut flood = JoinSet::new();
         for _ in 0..clients {
@@ -119,7 +121,7 @@ mod tests {
         flood
     }
 
-    /// One that takes its time, but less than anybody's patience.
+    /// A handshake that finishes before it could be evicted.
     async fn normal_client() -> io::Result<u8> {
         sleep(HANDSHAKE_TIMEOUT_WHEN_FULL / 2).await;
         Ok(7)
@@ -147,11 +149,11 @@ mod tests {
     async fn normal_client_gets_a_permit_during_a_flood() {
         let handshakes = Arc::new(HandshakeLimiter::new());
         let mut flood = flood(&handshakes, 3 * MAX_HANDSHAKES);
-        // They have all come before it.
+        // Waits until all silent clients hold or wait for a permit.
         while *handshakes.waiting.borrow() < 2 * MAX_HANDSHAKES {
             tokio::task::yield_now().await;
         }
-        // Each third of the flood is given its second; and who comes then is not behind anybody.
+        // The first client waits for each third of the flood to be evicted. The second one waits for none.
         for patience in [4, 1] {
             let start = Instant::now();
             assert_eq!(handshakes.perform(normal_client).await.unwrap(), 7);
@@ -159,7 +161,7 @@ mod tests {
             assert!(elapsed < patience * HANDSHAKE_TIMEOUT_WHEN_FULL, "{elapsed:?}");
         }
         flood.shutdown().await;
-        // Nobody is waited for who has gone.
+        // Dropped handshakes no longer count.
         assert_eq!(*handshakes.waiting.borrow(), 0);
         assert_eq!(handshakes.permits.available_permits(), MAX_HANDSHAKES);
     }

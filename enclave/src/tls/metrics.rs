@@ -5,7 +5,7 @@ use prometheus_client::metrics::family::Family;
 
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// TLS handshakes, by how they ended.
+/// Counters of TLS handshakes, by outcome.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsMetrics {
     pub(crate) full: Counter,
@@ -18,14 +18,14 @@ pub(crate) struct TlsMetrics {
     pub(crate) other_alert: Counter,
     /// The client closed without an alert.
     pub(crate) closed: Counter,
-    /// The service refused: the client broke the protocol, or had nothing in common with it.
+    /// The service aborted the handshake, because of a protocol violation or no common parameters.
     pub(crate) failed: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) evicted: Counter,
 }
 
 impl TlsMetrics {
-    /// Registers all of them.
+    /// Registers the counters.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "TLS handshakes, by outcome";
         let handshakes: Family<Label, Counter> = registry.family("tls_handshakes", help);

@@ -1,9 +1,9 @@
-//! TLS that ends here, so that nobody between a client and this process reads what they say.
+//! Terminates TLS in this process, so that the parent instance and the network cannot read requests and
+//! responses.
 //!
-//! The keys of its certificates are born here and never leave, unless the configuration brings them.
-//! Session tickets are sealed under keys of the provider's, each for six hours, and opened for six
-//! more by the system's clock. Nothing is accepted before a handshake has ended (no early data),
-//! nothing renegotiates, and no key is logged.
+//! Certificate keys are generated in this process and never leave it, unless the configuration provides a key.
+//! Session tickets are encrypted with keys of the crypto provider, each used for six hours and accepted for six
+//! more, by the system clock. There is no early data, no renegotiation and no key log.
 
 mod authority;
 mod cert_resolver;
@@ -45,10 +45,10 @@ use self::tls_stream::failure_counter;
 use self::trusted_time::{TimeSource, TrustedTime};
 use crate::request::{TlsDetails, TransportSecurity};
 
-/// The one protocol that is spoken, also to who offers h2 before it.
+/// The only ALPN protocol, even if the client prefers h2.
 const ALPN: &[u8] = b"http/1.1";
 
-/// What TLS is served with.
+/// The TLS server: its configuration, its limits and its metrics.
 pub struct Tls {
     acceptor: TlsAcceptor,
     handshakes: HandshakeLimiter,
@@ -56,32 +56,32 @@ pub struct Tls {
     metrics: TlsMetrics,
 }
 
-/// What others must know of the authority that was born here.
+/// The certificate of the authority, and the binding that attests it.
 #[derive(Debug)]
 struct AttestedAuthority {
     binding: CaBinding,
     certificate_pem: String,
 }
 
-/// Why there is no TLS.
+/// The error for a TLS server that cannot start.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// No authority, or no certificate of it.
+    /// The authority or its first certificate cannot be created.
     #[error("cannot create a TLS certificate: {0}")]
     Authority(#[from] AuthorityError),
-    /// No randomness.
+    /// The keys of session tickets cannot be generated.
     #[error("cannot create the keys of TLS session tickets: {0}")]
     Tickets(#[from] CryptoError),
-    /// Not what rustls can serve with.
+    /// rustls rejects the configuration.
     #[error("cannot configure TLS: {0}")]
     Config(#[from] rustls::Error),
 }
 
 impl Tls {
-    /// As `settings` ask for, by the time that `now` tells; `None` if they ask for none.
+    /// Creates the TLS server of `settings`, or `None` if TLS is off. `now` returns the current time.
     ///
     /// # Errors
-    /// If there is no randomness for its keys.
+    /// If keys or certificates cannot be generated.
     pub(crate) fn start(
         settings: &TlsSettings,
         now: TimeSource,
@@ -94,7 +94,7 @@ impl Tls {
         let (mut config, authority) = match settings {
             TlsSettings::Off => return Ok(None),
             TlsSettings::Provided(certified) => {
-                // Whatever name a client asks for.
+                // The same certificate for every server name.
                 let fixed = SingleCertAndKey::from(Arc::clone(certified));
                 (config.with_cert_resolver(Arc::new(fixed)), None)
             }
@@ -109,7 +109,7 @@ impl Tls {
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.ticketer = tls_ticketer()?;
-        // Tickets carry the sessions: nothing is kept for clients that may not come back.
+        // Sessions are stored in tickets, so the server needs no memory per client.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Some(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
@@ -119,18 +119,18 @@ impl Tls {
         }))
     }
 
-    /// What the enclave's own document says of this TLS, if its authority was born here.
+    /// Returns the binding of the authority for the enclave's attestation document. `None` for a provided key.
     pub(crate) fn binding(&self) -> Option<CaBinding> {
         self.authority.as_ref().map(|authority| authority.binding)
     }
 
-    /// The certificate of the authority that was born here, PEM.
+    /// Returns the certificate of the authority in PEM. `None` for a provided key.
     pub(crate) fn certificate_pem(&self) -> Option<&str> {
         self.authority.as_ref().map(|authority| authority.certificate_pem.as_str())
     }
 
-    /// Performs the handshake with a client, within the limits. A failure is counted at once, a success
-    /// by the stream, with the first byte that the client sends over it.
+    /// Performs the handshake with a client, within the limits. Counts a failure at once. The stream counts a
+    /// success when the client sends the first byte over it.
     ///
     /// # Errors
     /// If the handshake fails or exceeds the limits.
@@ -162,7 +162,7 @@ impl fmt::Debug for Tls {
 }
 
 fn details(connection: &ServerConnection) -> TlsDetails {
-    // After a handshake both are known.
+    // Both are present after a handshake.
     let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
     TlsDetails {
         version: match connection.protocol_version() {
@@ -171,7 +171,7 @@ fn details(connection: &ServerConnection) -> TlsDetails {
             _ => "unknown",
         },
         cipher_suite: match suite {
-            // IANA's names, which rustls gives a prefix of its own.
+            // The IANA names. rustls has another prefix for TLS 1.3.
             Some(CipherSuite::TLS13_AES_128_GCM_SHA256) => "TLS_AES_128_GCM_SHA256",
             Some(CipherSuite::TLS13_AES_256_GCM_SHA384) => "TLS_AES_256_GCM_SHA384",
             Some(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256) => "TLS_CHACHA20_POLY1305_SHA256",

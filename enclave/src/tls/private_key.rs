@@ -1,4 +1,4 @@
-//! A server's private key that others made, in PEM (RFC 7468).
+//! Loads the provided private key of a server, in PEM (RFC 7468).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::provider::load_tls_key;
 
-/// What a key must sign with one of: what both providers do.
+/// The signature schemes that both crypto providers support. A key must support one of them.
 const SCHEMES: [SignatureScheme; 4] = [
     SignatureScheme::RSA_PSS_SHA256,
     SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -19,19 +19,19 @@ const SCHEMES: [SignatureScheme; 4] = [
     SignatureScheme::ED25519,
 ];
 
-/// Why a text gives no key.
+/// The error for a private key file.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidPrivateKey {
-    /// None, or none that can be read without a password.
+    /// No private key, or only encrypted ones.
     #[error("it contains no unencrypted private key in PEM: use PKCS#8, PKCS#1 or SEC1")]
     Absent,
-    /// Several, of which any could be meant.
+    /// More than one private key.
     #[error("it contains more than one private key: keep only one")]
     Several,
-    /// A section that is cut short, or not what PEM has in it.
+    /// A truncated or malformed PEM section.
     #[error("the private key in it is encrypted or is not valid PEM: write it unencrypted")]
     Malformed,
-    /// One that TLS has no use for.
+    /// A key of an unsupported type.
     #[error(
         "the type of the private key in it is not supported: use RSA of 2048 bits or more, ECDSA \
          over P-256 or P-384, or Ed25519"
@@ -39,11 +39,11 @@ pub enum InvalidPrivateKey {
     Kind,
 }
 
-/// The one private key in `pem`, whatever else is there, such as the parameters of its curve. No copy
-/// of it is left behind.
+/// Loads the only private key in `pem`, ignoring other sections such as `EC PARAMETERS`. Leaves no copies of
+/// the key in memory.
 ///
 /// # Errors
-/// If there is not exactly one, or it cannot be used.
+/// If there is not exactly one private key, or it is not supported.
 pub(crate) fn private_key_from_pem(pem: &[u8]) -> Result<Arc<dyn SigningKey>, InvalidPrivateKey> {
     let mut keys = sections(pem).filter_map(|section| Some((form(section)?, section)));
     let (form, section) = keys.next().ok_or(InvalidPrivateKey::Absent)?;
@@ -55,10 +55,10 @@ pub(crate) fn private_key_from_pem(pem: &[u8]) -> Result<Arc<dyn SigningKey>, In
     key.choose_scheme(&SCHEMES).map(|_| key).ok_or(InvalidPrivateKey::Kind)
 }
 
-/// How the content of a section is read.
+/// A constructor of a private key from the DER content of a section.
 type Form = for<'a> fn(&'a [u8]) -> PrivateKeyDer<'a>;
 
-/// Those of sections that are private keys; another has none.
+/// Returns the constructor for a section that is a private key.
 fn form(section: &[u8]) -> Option<Form> {
     let forms: [(&[u8], Form); 3] = [
         (b"PRIVATE KEY-----", |der| PrivatePkcs8KeyDer::from(der).into()),
@@ -72,7 +72,7 @@ fn form(section: &[u8]) -> Option<Form> {
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 
-/// Each from the line that begins it to the one that ends it, or to the end of the text.
+/// Returns the sections, each from its BEGIN line to its END line or the end of the text.
 fn sections(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = pem;
     std::iter::from_fn(move || {
@@ -85,7 +85,7 @@ fn sections(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// `text` from the first line that begins so.
+/// Returns `text` from the first line that begins with `start`.
 fn skip_to<'a>(text: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
     let mut rest = text;
     for line in text.split_inclusive(is_newline) {
@@ -101,7 +101,8 @@ fn is_newline(byte: &u8) -> bool {
     *byte == b'\n'
 }
 
-/// What a section holds: decoded in constant time, into room that is wiped and never grows.
+/// Decodes the content of a section in constant time, into a buffer that is wiped on drop and never
+/// reallocated.
 fn decode(section: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut decoder = Decoder::new_detect_wrap(section).ok()?;
     let mut der = Zeroizing::new(vec![0; decoder.remaining_len()]);

@@ -1,4 +1,4 @@
-//! The crypto provider of TLS: the same one as that of [`attestation::crypto`].
+//! The crypto provider of rustls, which is the same as that of [`attestation::crypto`].
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) fn tls_ticketer() -> Result<Arc<dyn ProducesTickets>, CryptoError> {
     provider::Ticketer::new().map_err(|_| CryptoError)
 }
 
-/// Generates an ECDSA key over P-256, which the provider keeps.
+/// Generates an ECDSA key over P-256.
 ///
 /// # Errors
 /// If the source of randomness fails.
@@ -35,10 +35,10 @@ pub fn generate_tls_key() -> Result<Arc<dyn SigningKey>, CryptoError> {
     load_tls_key(&PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8.as_slice())))
 }
 
-/// Loads a key of any kind that TLS can sign with: RSA, ECDSA or Ed25519.
+/// Loads a private key: RSA, ECDSA or Ed25519.
 ///
 /// # Errors
-/// If the key is of another kind, or not well-formed.
+/// If the key is malformed or of another type.
 pub fn load_tls_key(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, CryptoError> {
     provider::sign::any_supported_type(key).map_err(|_| CryptoError)
 }

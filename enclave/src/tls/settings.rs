@@ -1,27 +1,27 @@
-//! What the configuration asks of TLS.
+//! The settings of TLS.
 
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 
-/// How TLS ends here: the table `[tls]`.
+/// The settings of the table `[tls]`.
 #[derive(Debug, Default)]
 pub enum TlsSettings {
-    /// There is none.
+    /// The service does not terminate TLS.
     #[default]
     Off,
-    /// Keys are born here, and certificates are of an authority that an attestation document binds.
+    /// The service generates its keys. An attestation document binds the authority of its certificates.
     Attested {
-        /// Whom they are for: at least one, each once.
+        /// The names of the certificates: at least one, without duplicates.
         names: Vec<ServerName<'static>>,
     },
-    /// The configuration has them.
+    /// The configuration contains the certificate chain and the key.
     Provided(Arc<CertifiedKey>),
 }
 
 impl TlsSettings {
-    /// Says what is in effect.
+    /// Logs the mode.
     pub(crate) fn announce(&self) {
         match self {
             Self::Off => tracing::info!("[tls] mode is \"off\""),

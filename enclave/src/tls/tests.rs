@@ -1,4 +1,4 @@
-//! Handshakes in memory, by a client that trusts the authority alone.
+//! Handshakes in memory, with a client that trusts only the authority.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use crate::metrics::MetricsRegistry;
 const START: u64 = 1_790_000_000;
 const HOUR: u64 = 60 * 60;
 
-/// A service's TLS, and a client's, under one clock.
+/// A TLS server and the configuration of a client, with the same clock.
 struct Fixture {
     tls: Tls,
     handshakes: TlsMetrics,
@@ -63,12 +63,12 @@ impl Fixture {
 
     async fn connect(&self) -> io::Result<Connected<'_>> {
         let mut connected = self.handshake("localhost").await?;
-        // With the first bytes come the tickets.
+        // The tickets arrive with the first bytes.
         connected.exchange_bytes().await;
         Ok(connected)
     }
 
-    /// Performs a handshake with a client that looks for `name`, and nothing after it.
+    /// Performs only a handshake, with a client that expects `name`.
     async fn handshake(&self, name: &'static str) -> io::Result<Connected<'_>> {
         let (near, far) = duplex(64 * 1024);
         let connector = TlsConnector::from(Arc::new(self.config.clone()));
@@ -78,7 +78,7 @@ impl Fixture {
         Ok(Connected { client: client?, server, transport_security })
     }
 
-    /// Returns the outcomes that were counted, and how often.
+    /// Returns the counted outcomes with their counts.
     fn counts(&self) -> Vec<(&'static str, u64)> {
         let TlsMetrics {
             full,
@@ -114,7 +114,7 @@ struct Connected<'a> {
 }
 
 impl Connected<'_> {
-    /// Bytes pass both ways.
+    /// Sends bytes in both directions.
     async fn exchange_bytes(&mut self) {
         let mut received = [0; 4];
         self.client.write_all(b"ping").await.unwrap();
@@ -125,7 +125,7 @@ impl Connected<'_> {
         assert_eq!(&received, b"pong");
     }
 
-    /// Has the client send a fatal alert other than those about its server's certificate.
+    /// Makes the client send a fatal alert that is not about the certificate.
     async fn send_fatal_alert(self) {
         let Self { client, mut server, .. } = self;
         let (mut stream, mut session) = client.into_inner();
@@ -150,13 +150,13 @@ impl Connected<'_> {
 #[tokio::test]
 async fn renews_certificates_without_closing_connections() {
     let mut fixture = Fixture::new(&[&TLS13]);
-    // Each connection is to see a certificate.
+    // Full handshakes only, so that each connection receives a certificate.
     fixture.config.resumption = Resumption::disabled();
     let mut first = fixture.connect().await.unwrap();
     let certificate = first.certificate();
     fixture.after(11 * HOUR);
     assert_eq!(fixture.connect().await.unwrap().certificate(), certificate);
-    // By now nobody accepts the first any more, and nobody is shown it.
+    // The first certificate has expired and is no longer sent.
     fixture.after(25 * HOUR);
     assert_ne!(fixture.connect().await.unwrap().certificate(), certificate);
     first.exchange_bytes().await;
@@ -210,7 +210,7 @@ async fn counts_non_tls_bytes_as_failed() {
     assert_eq!(fixture.counts(), [("closed", 1), ("failed", 3)]);
 }
 
-/// A client that verifies certificates by the authority of another service.
+/// Returns a client configuration that trusts only the authority of another server.
 async fn refused_as_unknown(version: &'static SupportedProtocolVersion) -> Fixture {
     let other = Fixture::new(&[version]);
     let mut fixture = Fixture::new(&[version]);
@@ -227,7 +227,7 @@ async fn counts_alerts_about_the_certificate_by_cause() {
         let fixture = Fixture::new(&[version]);
         fixture.handshake("other.example").await.map(drop).unwrap_err();
         assert_eq!(fixture.counts(), [("bad_certificate", 1)], "{version:?}");
-        // The client's clock alone is a year ahead.
+        // Only the clock of the client is a year ahead.
         let mut fixture = Fixture::new(&[version]);
         let ahead = Fixture::new(&[version]);
         ahead.after(365 * 24 * HOUR);
@@ -282,7 +282,7 @@ async fn counts_close_before_first_byte_by_close_notify() {
             drop(server);
             assert_eq!(fixture.counts(), [(outcome, 1)], "{version:?}");
         }
-        // The service ends it.
+        // The server closes the connection.
         let fixture = Fixture::new(&[version]);
         drop(fixture.handshake("localhost").await.unwrap());
         assert_eq!(fixture.counts(), [("full", 1)], "{version:?}");
@@ -311,7 +311,7 @@ async fn silent_client_times_out_or_is_evicted() {
     for _ in 0..=MAX_HANDSHAKES {
         silent_clients.spawn(silent(Arc::clone(&fixture)));
     }
-    // All but the one who waited, and then had nobody behind it.
+    // All but the client that waited, behind which no other waits.
     for _ in 0..MAX_HANDSHAKES {
         assert!(matches!(silent_clients.join_next().await, Some(Ok(HandshakeError::Evicted))));
     }
@@ -320,7 +320,7 @@ async fn silent_client_times_out_or_is_evicted() {
     assert_eq!(fixture.counts(), [("timed_out", 2), ("evicted", evicted)]);
 }
 
-/// What is recorded today is not read by a quantum computer later, between those who both can.
+/// A hybrid key exchange protects recorded traffic against later decryption by a quantum computer.
 #[tokio::test]
 async fn negotiates_hybrid_key_exchange_if_available() {
     let fixture = Fixture::new(&[&TLS13]);

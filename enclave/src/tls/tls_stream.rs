@@ -1,8 +1,8 @@
-//! How each handshake ended, for the metrics.
+//! Counts the outcome of each handshake.
 //!
-//! Most clients verify the server's certificate before they send Finished, and refuse it by an alert. Others,
-//! Node.js among them, verify it afterwards, and then send an alert or only close. So a success is counted
-//! only with the first byte of a request, or with an orderly end.
+//! Most clients verify the server certificate before they send Finished, and reject it with an alert. Others,
+//! such as Node.js, verify it afterwards, and then send an alert or close the connection. Therefore a success
+//! is counted only with the first byte of a request, or with an orderly close.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ pub(super) fn failure_counter<'a>(metrics: &'a TlsMetrics, error: &io::Error) ->
     match alert(error) {
         Some(AlertDescription::UnknownCA) => return &metrics.unknown_ca,
         Some(AlertDescription::BadCertificate) => return &metrics.bad_certificate,
-        // RFC 8446, section 6.1: these two announce the end of the connection, and no error.
+        // RFC 8446, section 6.1: these two alerts close the connection without an error.
         Some(AlertDescription::CloseNotify | AlertDescription::UserCanceled) => {
             return &metrics.closed;
         }
@@ -37,7 +37,7 @@ pub(super) fn failure_counter<'a>(metrics: &'a TlsMetrics, error: &io::Error) ->
     }
 }
 
-/// Returns the alert that the client sent, if that is what `error` tells of.
+/// Returns the alert from the client, if `error` is one.
 fn alert(error: &io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::AlertReceived(alert) => Some(*alert),
@@ -45,12 +45,12 @@ fn alert(error: &io::Error) -> Option<AlertDescription> {
     }
 }
 
-/// A client's stream after the handshake, which it counts once: as a failure if the first read fails, as it
-/// does if the client sent an alert or closed without `close_notify`; else as a success.
+/// The stream of a client after the handshake. It counts the handshake once: as a failure if the first read
+/// fails (because of an alert, or a close without `close_notify`), else as a success.
 #[derive(Debug)]
 pub(crate) struct TlsStream<'a, S> {
     stream: server::TlsStream<S>,
-    /// `None` once the handshake is counted.
+    /// The counters. `None` once the handshake is counted.
     uncounted: Option<&'a TlsMetrics>,
 }
 

@@ -1,4 +1,4 @@
-//! The service's own time, for rustls.
+//! The trusted time of the service, for rustls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use attestation::time::UnixMillis;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 
-/// Returns the time.
+/// A function that returns the current trusted time.
 pub(super) type TimeSource = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
-/// The service's own time, for rustls.
+/// A time provider for rustls that returns the trusted time.
 pub(super) struct TrustedTime(pub(super) TimeSource);
 
 impl TimeProvider for TrustedTime {
