@@ -40,7 +40,7 @@ async fn run(arguments: EnclaveArguments, context: ProcessContext) -> Result<(),
     }
     let proxy_protocol = server.proxy_protocol;
     let peer_policy = PeerPolicy { parent_cid: Some(context.parent_cid), proxy_protocol };
-    let settings = config.settings(Profile::Production)?.through(peer_policy);
+    let settings = config.settings(Profile::Production)?.with_peer_policy(peer_policy);
     let nsm = NsmDevice::open()?;
     egress::open(settings.egress(), context.parent_cid).await?;
     let service =

@@ -27,7 +27,7 @@ impl Caller {
     #[cfg(test)]
     pub(crate) fn authenticated() -> Self {
         let principal = Principal::new("arn:aws:iam::123456789012:role/wallet");
-        let principal = Arc::new(principal.expect("an ARN"));
+        let principal = Arc::new(principal.expect("valid ARN"));
         Self(Some(AuthenticatedCaller { access_key_id: "AKIDEXAMPLE".into(), principal }))
     }
 

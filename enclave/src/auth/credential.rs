@@ -124,7 +124,7 @@ mod tests {
         std::thread::scope(|scope| {
             let panics = scope.spawn(|| {
                 let _keys = keys.0.write().unwrap();
-                panic!("as the test wants");
+                panic!("on purpose");
             });
             assert!(panics.join().is_err() && keys.0.is_poisoned());
         });

@@ -54,7 +54,7 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     }
     let conditions = config.simulated_nsm()?;
     let peer_policy = PeerPolicy { parent_cid: None, proxy_protocol: server.proxy_protocol };
-    let settings = config.settings(Profile::Development)?.through(peer_policy);
+    let settings = config.settings(Profile::Development)?.with_peer_policy(peer_policy);
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
     if conditions != FaultInjection::default() {
         tracing::warn!(

@@ -35,7 +35,7 @@ impl AuthTable {
         match self.mode(profile) {
             AuthMode::None if has_credentials => Err(InvalidAuth::UnusedCredential),
             AuthMode::None if profile == Profile::Production && !requires_recipient => {
-                Err(InvalidAuth::OpenToAll)
+                Err(InvalidAuth::UnauthenticatedPlaintext)
             }
             mode => Ok(mode),
         }
@@ -115,7 +115,7 @@ pub enum InvalidAuth {
         "[auth] mode is \"none\" accepts unauthenticated callers, which in production needs \
          require = true under [recipient]: write that, or mode = \"sigv4\""
     )]
-    OpenToAll,
+    UnauthenticatedPlaintext,
     /// An invalid credential. The message omits its access key ID, which may be a misplaced secret.
     #[error("[[credential]] number {number}: {reason}")]
     Credential {

@@ -48,7 +48,7 @@ impl ServerTable {
             argument_or_table(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
         let log_endpoint = argument_or_table(&arguments.log_endpoint, &self.log_endpoint);
         if let Some(Err(reason)) = log_endpoint.as_ref().map(log_forwarder::check_endpoint) {
-            return Err(InvalidServer::LogTo(reason));
+            return Err(InvalidServer::LogEndpoint(reason));
         }
         Ok(ServerSettings {
             listeners: Listeners {
@@ -122,5 +122,5 @@ pub enum InvalidServer {
     NoListen,
     /// A log endpoint that cannot receive lines.
     #[error("log_endpoint: {0}")]
-    LogTo(&'static str),
+    LogEndpoint(&'static str),
 }

@@ -60,7 +60,7 @@ pub struct Settings {
 impl Settings {
     /// Replaces the peers that may connect.
     #[must_use]
-    pub fn through(self, peer_policy: PeerPolicy) -> Self {
+    pub fn with_peer_policy(self, peer_policy: PeerPolicy) -> Self {
         Self { peer_policy, ..self }
     }
 

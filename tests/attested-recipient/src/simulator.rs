@@ -80,7 +80,7 @@ impl Simulator {
         config.add_anchors(&mut anchors).map_err(start_error)?;
         let conditions = config.simulated_nsm().map_err(start_error)?;
         let settings = config.settings(Profile::Development).map_err(start_error)?;
-        let settings = settings.through(PeerPolicy { parent_cid: None, proxy_protocol });
+        let settings = settings.with_peer_policy(PeerPolicy { parent_cid: None, proxy_protocol });
         let audit = audit.map_or(Ok(Audit::disabled()), Audit::to_writer).map_err(start_error)?;
         let nsm = SimulatedNsm::with_faults(conditions, Arc::clone(&pki));
         let platform = Simulated::new(Arc::clone(&pki), move || now(), nsm.readiness());
