@@ -1,5 +1,5 @@
-//! Writes what the service answers to standard output, so many MiB of random bytes: food for
-//! statistical tests. See `make test-statistics`.
+//! Writes the given number of MiB of random bytes from the service to standard output, as input for
+//! statistical tests (`make test-statistics`).
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use self::keep_alive::KeepAliveClient;
 #[path = "../benches/keep_alive/mod.rs"]
 mod keep_alive;
 
-/// The most that one request gives.
+/// The largest number of bytes in one response.
 const NUMBER_OF_BYTES: usize = 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,4 +1,4 @@
-//! The service, and its audit trail.
+//! The service and its audit trail.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use attested_recipient::{Simulator, UnixMillis};
 use serde_json::{Value, json};
 
-/// Far longer than a service takes to end.
+/// Much longer than the service takes to stop.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// All that anybody attempts.
+/// The audit records of a simulated service.
 #[derive(Debug)]
 pub(crate) struct AuditTrail(Receiver<Vec<u8>>);
 
-/// One attempt, as it was recorded.
+/// One recorded request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
-    /// Who was proved, if anybody was, and by which access key.
+    /// The authenticated principal and its access key id; `None` for an unauthenticated request.
     pub(crate) authenticated: Option<(String, String)>,
-    /// The error's name and its message, if it was refused.
+    /// The error's name and message, if the request was rejected.
     pub(crate) error: Option<(String, String)>,
 }
 
-/// A simulated enclave under `config`, which takes the time from `now`.
+/// Starts a simulated enclave with `config` and the clock `now`.
 pub(crate) fn simulator(
     config: &Path,
     now: impl Fn() -> UnixMillis + Send + Sync + 'static,
@@ -35,7 +35,8 @@ pub(crate) fn simulator(
 }
 
 impl AuditTrail {
-    /// In order. The service must have ended: then it has written all, and let go of its writer.
+    /// Returns all attempts in order. The service must have stopped: by then it has written all
+    /// records and dropped its writer.
     pub(crate) fn attempts(self) -> Vec<Attempt> {
         let mut attempts = Vec::new();
         loop {
@@ -51,7 +52,7 @@ impl AuditTrail {
 }
 
 impl Attempt {
-    /// One that was granted.
+    /// Creates the record of a successful request.
     pub(crate) fn granted(arn: &str, access_key_id: &str) -> Self {
         Self { authenticated: Some((arn.to_owned(), access_key_id.to_owned())), error: None }
     }
@@ -68,7 +69,7 @@ impl Attempt {
     }
 }
 
-/// Hands over each record: a write holds as many lines as were waiting, whole ones.
+/// Sends each record to a channel. One write may hold several complete lines.
 struct RecordSender(Sender<Vec<u8>>);
 
 impl Write for RecordSender {

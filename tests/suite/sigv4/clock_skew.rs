@@ -1,4 +1,4 @@
-//! A service whose clock stands still, far from its clients'.
+//! A service whose clock is fixed, far from the clocks of its clients.
 
 use attested_recipient::UnixMillis;
 use enclave::clock::{Clock, SystemClock};
@@ -6,28 +6,28 @@ use enclave::clock::{Clock, SystemClock};
 use super::audit_trail::Attempt;
 
 const WINDOW_SECS: u64 = 300;
-/// Further than the window and a test's own time reach.
+/// Larger than the signature window plus the duration of a test.
 const SKEW_SECS: u64 = 600;
 
-/// On which side of the service's clock the clients' is.
+/// The position of the clients' clock relative to the service's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ClientClock {
     Behind,
     Ahead,
 }
 
-/// What the clocks show.
+/// The times at the service and at the clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClockSkew {
     client_clock: ClientClock,
-    /// At the service, all the time.
+    /// The constant time at the service.
     pub(crate) now: UnixMillis,
-    /// When the test began, for everybody else.
+    /// The time at the clients when the test began.
     begun: UnixMillis,
 }
 
 impl ClockSkew {
-    /// From now on.
+    /// Creates a skew that starts at the current time.
     pub(crate) fn new(client_clock: ClientClock) -> Self {
         let begun = SystemClock.now();
         let now = match client_clock {
@@ -37,19 +37,20 @@ impl ClockSkew {
         Self { client_clock, now, begun }
     }
 
-    /// Asserts that an attempt proved nobody, and was refused for its date, with all dates.
+    /// Asserts that an attempt was unauthenticated and was rejected because of its date, and that
+    /// the message has the right dates.
     pub(crate) fn assert_refused(&self, attempt: &Attempt) {
         let Attempt { authenticated: None, error: Some((name, message)) } = attempt else {
             panic!("{attempt:?}");
         };
         assert_eq!(name, "InvalidSignatureException");
-        // To the second, as the client's own clock had it.
+        // Seconds are enough: the client's clock signs in seconds.
         let signed_at = UnixMillis::from_basic_iso8601(self.signed_at(message)).unwrap().as_secs();
         let test = self.begun.as_secs()..=SystemClock.now().as_secs();
         assert!(test.contains(&signed_at), "{message}");
     }
 
-    /// X-Amz-Date, which KMS's message tells; all its other dates are known.
+    /// Returns the X-Amz-Date in KMS's message and checks all other dates of the message.
     fn signed_at<'a>(&self, message: &'a str) -> &'a str {
         let now = self.now.basic_iso8601();
         let earliest = self.now.minus_secs(WINDOW_SECS).basic_iso8601();

@@ -1,6 +1,7 @@
-//! Whom clients sign as, and what becomes of it under `config.toml`: the same for every client.
+//! The identities that clients sign with, and the results under `config.toml`, which are the same
+//! for every client.
 
-/// Whom a client takes itself for.
+/// The credentials and region that a client signs with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
     pub(crate) region: &'static str,
@@ -9,34 +10,34 @@ pub(crate) struct Identity {
     pub(crate) session_token: Option<&'static str>,
 }
 
-/// May do everything.
+/// May call every operation.
 pub(crate) const WALLET: Identity = Identity {
     region: "eu-west-1",
     access_key_id: "AKIDEXAMPLE",
     secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
     session_token: None,
 };
-/// The same principal, by a temporary credential.
+/// The same principal with a temporary credential.
 pub(crate) const TEMPORARY: Identity = Identity {
     access_key_id: "ASIDEXAMPLE",
     secret_access_key: "temporary/K7MDENG+bPxRfiCYEXAMPLEKEY",
     session_token: Some("IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCWV1+west/1IkcwRQIhAEXAMPLE=="),
     ..WALLET
 };
-/// A temporary credential whose time is over.
+/// An expired temporary credential.
 const EXPIRED: Identity = Identity {
     access_key_id: "ASIDEXPIRED",
     secret_access_key: "expired/K7MDENG+bPxRfiCYEXAMPLEKEY",
     session_token: Some("FwoGZXIvYXdzEXAMPLE//////////EaDExpired=="),
     ..WALLET
 };
-/// May list custom key stores, no more.
+/// May only list custom key stores.
 const AUDITOR: Identity = Identity {
     access_key_id: "AKIDAUDITOR",
     secret_access_key: "auditor/K7MDENG+bPxRfiCYEXAMPLEKEY",
     ..WALLET
 };
-/// Was allowed everything, and is denied GenerateRandom.
+/// Was allowed every operation, and is denied GenerateRandom.
 const SUSPENDED: Identity = Identity {
     access_key_id: "AKIDSUSPENDED",
     secret_access_key: "suspended/K7MDENG+bPxRfiCYEXAMPLEKEY",
@@ -46,7 +47,7 @@ const SUSPENDED: Identity = Identity {
 /// The principal of [`WALLET`] and [`TEMPORARY`].
 pub(crate) const WALLET_ARN: &str = "arn:aws:iam::123456789012:role/wallet";
 
-/// What KMS says when the signature is not the one it calculates.
+/// The error of KMS for a signature that does not match.
 pub(crate) const MISMATCH: (&str, &str) = (
     "InvalidSignatureException",
     "The request signature we calculated does not match the signature you provided. Check your AWS \
@@ -55,29 +56,29 @@ pub(crate) const MISMATCH: (&str, &str) = (
 const UNRECOGNIZED: (&str, &str) =
     ("UnrecognizedClientException", "The security token included in the request is invalid.");
 
-/// What a client asks for, without a Recipient.
+/// An operation, called without a Recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     GenerateRandom,
     DescribeCustomKeyStores,
 }
 
-/// A request that is refused.
+/// A request that the service rejects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RejectedCase {
-    /// Why.
+    /// The reason for the rejection.
     pub(crate) reason: &'static str,
-    /// Who asks.
+    /// The identity that signs the request.
     pub(crate) identity: Identity,
-    /// For what.
+    /// The operation of the request.
     pub(crate) operation: Operation,
     /// The error's name and its message.
     pub(crate) error: (&'static str, &'static str),
-    /// The principal that is nevertheless proved, and so recorded.
+    /// The principal that is authenticated and recorded although the request is denied.
     pub(crate) authenticated: Option<&'static str>,
 }
 
-/// Every way to sign, or to be, that is not let in.
+/// Every kind of invalid signature and every kind of denial.
 pub(crate) const REJECTED_CASES: [RejectedCase; 12] = [
     unauthenticated(
         "another secret",
@@ -160,7 +161,7 @@ pub(crate) const REJECTED_CASES: [RejectedCase; 12] = [
     },
 ];
 
-/// GenerateRandom, by somebody who is not known afterwards either.
+/// Creates a rejected GenerateRandom request whose caller stays unauthenticated.
 const fn unauthenticated(
     reason: &'static str,
     identity: Identity,
@@ -175,5 +176,5 @@ const fn unauthenticated(
     }
 }
 
-/// What policies that deny GenerateRandom leave.
+/// Identities that may list key stores, including those that are denied GenerateRandom.
 pub(crate) const ALLOWED_TO_LIST: [Identity; 4] = [WALLET, TEMPORARY, AUDITOR, SUSPENDED];

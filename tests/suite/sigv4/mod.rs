@@ -1,5 +1,5 @@
-//! A service that looks at signatures and policies, for whichever client: `config.toml`, who is
-//! who in it, and what comes of each attempt.
+//! A service that verifies signatures and evaluates policies, for every client: `config.toml`, its
+//! identities and the recorded attempts.
 
 mod audit_trail;
 mod clock_skew;

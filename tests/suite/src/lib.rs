@@ -1,4 +1,4 @@
-//! Where the tests of this package find the workspace's binaries.
+//! Finds the workspace's binaries for the tests of this package.
 
 #![expect(clippy::panic, reason = "a failure here is a test's failure")]
 
@@ -7,21 +7,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// Returns the path of a binary of this workspace, which is built together with the tests: `make test`
-/// does so, and for one test
-/// `cargo build --workspace --features enclave/simulator,enclave/pkcs11`.
+/// Returns the path of a binary of this workspace. The binary must be built before the tests run:
+/// `make test` does so; for one test run `cargo build --workspace --features
+/// enclave/simulator,enclave/pkcs11`.
 ///
 /// # Panics
-/// If the binary is missing, or older than a source that it was built from.
+/// If the binary is missing, or older than one of its sources.
 pub fn binary(name: &str) -> PathBuf {
     let hint = "run `make test`, or `cargo build --workspace --features \
                 enclave/simulator,enclave/pkcs11`";
-    // Cargo puts test executables into `deps`, and binaries beside that folder.
+    // Cargo puts test executables into `deps`, and binaries into its parent folder.
     let tests = std::env::current_exe().ok();
     let folder = tests.as_deref().and_then(Path::parent).and_then(Path::parent);
     let path = folder.unwrap_or(Path::new("")).join(name);
     let built = modified(&path).unwrap_or_else(|| panic!("{} is missing: {hint}", path.display()));
-    // `cargo build` lists a binary's sources beside it. `cargo test` does not: it has just built it.
+    // `cargo build` writes a file with a binary's sources beside the binary. `cargo test` does not:
+    // it has just built the binary.
     let sources = fs::read_to_string(path.with_extension("d")).unwrap_or_default();
     let newer = sources
         .split_whitespace()
@@ -31,7 +32,7 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// Returns a call of the command `attested-recipient` without arguments.
+/// Returns the command `attested-recipient` without arguments.
 ///
 /// # Panics
 /// As [`binary`] does.

@@ -1,6 +1,6 @@
-//! Real clients, through the relay: boto3, the AWS SDK for JavaScript in versions 3 and 2, aws4fetch, the
-//! AWS CLI version 1, and OpenSSL for what they receive, and as a client of its own. `tests/suite/clients/setup.sh` installs them. The model that botocore
-//! has decides what is right.
+//! Real clients through the relay: boto3, the AWS SDK for JavaScript in versions 3 and 2,
+//! aws4fetch, AWS CLI version 1, and OpenSSL. `tests/suite/clients/setup.sh` installs them.
+//! botocore's model is the reference.
 
 #![expect(
     clippy::expect_used,
@@ -31,7 +31,7 @@ const NO_COSE_SIGN1: &str = "Recipient.AttestationDocument: the document is not 
 const TOO_MANY_BYTES: &str = "1 validation error detected: Value '1025' at 'numberOfBytes' failed \
                               to satisfy constraint: Member must have value less than or equal to \
                               1024";
-/// For the most bytes and the largest key.
+/// Length of an envelope with the maximum content and the largest key, in bytes.
 const LONGEST_ENVELOPE: usize = 1743;
 
 fn generate_random(parameters: Value) -> Value {
@@ -199,7 +199,7 @@ fn javascript_reads_capitalised_message() {
 
 #[test]
 fn sdks_receive_413_for_oversized_requests() {
-    // In base64 it is within the 4 MiB that the service reads on.
+    // Its base64 is within the 4 MiB that the service reads before it closes.
     const FAR_OVER_THE_CAP: usize = 2_000_000;
     let service = RelayedService::simulator();
     let document = recipient(&vec![0; FAR_OVER_THE_CAP]);
@@ -247,7 +247,7 @@ fn sdks_retry_when_throttled() {
         let relay = RelayedService::in_front_of(server.address());
         let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
         let outcome = sdk.call(relay.endpoint_url(), &calls).remove(0);
-        // Of all that is answered with 400, only this is worth another attempt.
+        // This is the only error with status 400 that SDKs retry.
         assert_eq!(outcome.statuses(), [400, 400], "{sdk:?}");
         assert_eq!(outcome.error.unwrap().message, "theirs");
     }
@@ -373,7 +373,7 @@ fn limits_match_the_model() {
     assert_eq!((limit("NumberOfBytesType", "min"), limit("CustomKeyStoreIdType", "min")), (1, 1));
     assert!(LONGEST_ENVELOPE <= limit("CiphertextType", "max"));
 
-    // What is one too many is refused for that; what is just allowed, for something else.
+    // A value above the limit gets the limit's error. A value at the limit gets another one.
     let max_document = limit("AttestationDocumentType", "max");
     let max_id = limit("CustomKeyStoreIdType", "max");
     let document = |length| recipient(&vec![0; length]);

@@ -1,14 +1,14 @@
-//! What a service writes, to be read by a test.
+//! A buffer for the audit trail that a test reads.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-/// Collects what is written.
+/// A writer that collects an audit trail.
 #[derive(Clone, Default)]
 pub(crate) struct AuditBuffer(Arc<Mutex<Vec<u8>>>);
 
 impl AuditBuffer {
-    /// Bytes so far.
+    /// Returns the bytes collected so far.
     #[allow(dead_code, reason = "not every test that reads a trail measures it")]
     pub(crate) fn length(&self) -> usize {
         self.0.lock().unwrap().len()

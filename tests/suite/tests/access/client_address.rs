@@ -1,4 +1,4 @@
-//! Where requests come from, by the word of a relay.
+//! Client addresses from a PROXY protocol header.
 
 use attested_recipient::Simulator;
 use serde_json::Value;
@@ -9,7 +9,8 @@ use super::policies::{policy, statement};
 use super::service::{ConfiguredService, denied};
 use super::tcp_relay::relay;
 
-/// A service that is asked through a relay alone, and where that is asked: by a client at `client`.
+/// Starts a service behind a relay, and returns the service and the relay's URL. The relay sends
+/// `client` as the client address.
 fn start_behind_relay(
     config: &str,
     policy: &str,

@@ -1,4 +1,4 @@
-//! Who may call, and what is recorded of it: whole services with a configuration.
+//! Authorization and audit records of whole services with a configuration.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failure here is a test's failure")]
 

@@ -1,4 +1,4 @@
-//! `[recipient] plaintext`, end to end: each value under each mode of TLS, with the defaults of an
+//! `[recipient] plaintext` end to end: each value in each TLS mode, with the defaults of the
 //! enclave and of the simulator.
 
 use std::fs;
@@ -51,7 +51,7 @@ impl TlsMode {
     }
 }
 
-/// A service on a port of its own, which ends when this is dropped.
+/// A service on its own port, in one TLS mode. It stops when this is dropped.
 struct TlsModeService {
     client: Client,
     _runtime: Runtime,
@@ -104,7 +104,7 @@ impl TlsModeService {
         self.client.generate_random(32).map(|bytes| bytes.to_vec())
     }
 
-    /// Requests with a Recipient are answered whatever the value is.
+    /// Asserts that a request with a Recipient succeeds. The setting does not affect such requests.
     fn assert_returns_ciphertext(&self) {
         let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
         let document = self.client.document(&Document::for_key(&key)).unwrap();
@@ -113,7 +113,8 @@ impl TlsModeService {
     }
 }
 
-/// `None`: the request is answered. Else the end of the message by which it is denied.
+/// Asserts that a request without a Recipient succeeds if `denial` is `None`. Otherwise asserts
+/// that it is denied, with a message that ends with `denial`.
 fn assert_plaintext_request(
     profile: Profile,
     mode: TlsMode,

@@ -1,4 +1,4 @@
-//! Policies, as the service asks them.
+//! IAM policies, evaluated by a whole service.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ fn denies_other_action_and_missing_policy() {
     assert_eq!(denied(ConfiguredService::start(&without, "").generate_plain()), IMPLICIT);
 }
 
-/// The message and the audit trail still say which session it was.
+/// The message and the audit record still contain the session.
 #[test]
 fn principal_arn_condition_matches_the_assumed_role() {
     let session = "arn:aws:sts::123456789012:assumed-role/wallet/session";

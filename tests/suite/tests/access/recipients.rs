@@ -1,4 +1,4 @@
-//! The table `[recipient]`, as the service obeys it.
+//! The configuration table `[recipient]`, in a whole service.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ fn measurements_must_match_one_whole_entry() {
         (Kind::NitroTpm, &[(4, 0xab)], true),
         (Kind::Enclave, &[(0, 0xab)], false),
         (Kind::Enclave, &[(8, 0xcd)], false),
-        // The same numbers of another platform are other measurements.
+        // The same PCR index of another platform is another measurement.
         (Kind::Enclave, &[(4, 0xab)], false),
         (Kind::NitroTpm, &[(0, 0xab), (8, 0xcd)], false),
         (Kind::Enclave, &[], false),
@@ -52,14 +52,14 @@ fn measurements_must_match_one_whole_entry() {
             assert_eq!(denied(result), NOT_ADMITTED, "{kind:?} {pcrs:?}");
         }
     }
-    // What is asked of Recipients does not ask for one.
+    // `measurements` does not require a Recipient.
     assert!(service.generate_plain().is_ok());
 }
 
 #[test]
 fn rejects_document_older_than_max_age() {
     let aged = |age_seconds| Document { age_seconds, ..Document::default() };
-    // Within the chain's validity, the simulator can look back an hour.
+    // The simulator can back-date a document by up to an hour within the chain's validity.
     for (max_age, young, old) in
         [("300", 200, Some(400)), ("30", 10, Some(100)), ("\"chain\"", 3000, None)]
     {

@@ -1,4 +1,4 @@
-//! A simulator with a configuration, and clients that sign.
+//! A simulator with a configuration, and clients that sign requests.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::audit_buffer::AuditBuffer;
 use super::credentials::{ACCESS_KEY_ID, ARN, SECRET};
 
-/// A simulator whose callers must sign, and what it has recorded.
+/// A simulator whose callers must sign, and its audit records.
 pub(crate) struct ConfiguredService {
     simulator: Simulator,
     pub(crate) key: RecipientKey,
@@ -22,12 +22,12 @@ pub(crate) fn credentials() -> Credentials {
 }
 
 impl ConfiguredService {
-    /// With this configuration, and `policy` beside it as `wallet.json`.
+    /// Starts a service with this configuration, and with `policy` as `wallet.json`.
     pub(crate) fn start(config: &str, policy: &str) -> Self {
         Self::with_builder(Simulator::builder(), config, policy)
     }
 
-    /// As `builder` has it as well.
+    /// Starts a service with the further settings of `builder`.
     pub(crate) fn with_builder(builder: SimulatorBuilder, config: &str, policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enclave.toml");
@@ -39,17 +39,18 @@ impl ConfiguredService {
         Self { simulator: builder.start().unwrap(), key, trail }
     }
 
-    /// A client that signs.
+    /// Returns a client that signs its requests.
     pub(crate) fn client(&self) -> Client {
         self.client_at(self.simulator.endpoint_url())
     }
 
-    /// One that asks for it there.
+    /// Returns a signing client that connects to `url`.
     pub(crate) fn client_at(&self, url: &str) -> Client {
         self.simulator.client_at(url).unwrap().with_credentials(credentials())
     }
 
-    /// GenerateRandom of 32 bytes for a document, to be opened by `key` unless it says otherwise.
+    /// Requests 32 bytes for a document. The document has the public key of `key` unless it has its
+    /// own.
     pub(crate) fn generate_for(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         let key = || Some(self.key.public_key_der().to_vec());
         let public_key = document.public_key.clone().or_else(key);
@@ -58,29 +59,29 @@ impl ConfiguredService {
         self.client().generate_random_for(32, &document)
     }
 
-    /// GenerateRandom of 32 bytes without a Recipient.
+    /// Requests 32 bytes without a Recipient.
     pub(crate) fn generate_plain(&self) -> Result<Vec<u8>, ClientError> {
         self.client().generate_random(32).map(|bytes| bytes.to_vec())
     }
 
-    /// The service's address.
+    /// Returns the service's URL.
     pub(crate) fn endpoint_url(&self) -> &str {
         self.simulator.endpoint_url()
     }
 
-    /// Bytes of the records so far.
+    /// Returns the length of the audit trail so far, in bytes.
     pub(crate) fn audit_length(&self) -> usize {
         self.trail.length()
     }
 
-    /// Ends it, and gives what it recorded.
+    /// Stops the service and returns its audit records.
     pub(crate) fn records(self) -> Vec<Value> {
         drop(self.simulator);
         self.trail.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
-/// The error's type and message.
+/// Returns the error's type and message.
 #[track_caller]
 pub(crate) fn refusal(result: Result<Vec<u8>, ClientError>) -> (String, String) {
     match result {
@@ -89,7 +90,7 @@ pub(crate) fn refusal(result: Result<Vec<u8>, ClientError>) -> (String, String) 
     }
 }
 
-/// The message of an AccessDeniedException.
+/// Returns the reason in the message of an AccessDeniedException.
 #[track_caller]
 pub(crate) fn denied(result: Result<Vec<u8>, ClientError>) -> String {
     let (error_type, message) = refusal(result);

@@ -1,10 +1,10 @@
-//! A relay that writes something in front of what it relays.
+//! A TCP relay that sends a prefix before the relayed bytes.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-/// Relays from a free port to `upstream`, with `prelude` in front; its threads end with the test.
+/// Relays from a free port to `upstream` and sends `prelude` first. Its threads end with the test.
 pub(crate) fn relay(upstream: SocketAddr, prelude: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -12,7 +12,7 @@ pub(crate) fn relay(upstream: SocketAddr, prelude: Vec<u8>) -> SocketAddr {
         for client in listener.incoming() {
             let (client, prelude) = (client.unwrap(), prelude.clone());
             let mut upstream = TcpStream::connect(upstream).unwrap();
-            // In one segment with what follows, or not: as it comes.
+            // The prefix may share a segment with the bytes that follow.
             upstream.write_all(&prelude).unwrap();
             let (to_client, to_upstream) =
                 (client.try_clone().unwrap(), upstream.try_clone().unwrap());
@@ -24,7 +24,7 @@ pub(crate) fn relay(upstream: SocketAddr, prelude: Vec<u8>) -> SocketAddr {
 }
 
 fn pipe(mut from: TcpStream, mut to: TcpStream) {
-    // Either end may be gone.
+    // Either end may be closed.
     drop(io::copy(&mut from, &mut to));
     drop(to.shutdown(Shutdown::Write));
 }

@@ -1,4 +1,4 @@
-//! The table `[throttle]`, as the service obeys it.
+//! The configuration table `[throttle]`, in a whole service.
 
 use attested_recipient::{Client, ClientError, Credentials};
 
@@ -14,7 +14,8 @@ fn generate_one_byte(client: &Client) -> Result<Vec<u8>, ClientError> {
     client.generate_random(1).map(|bytes| bytes.to_vec())
 }
 
-/// So many are answered, then one is not: the rate is so low that no token is added meanwhile.
+/// Returns the number of requests that succeed before one is throttled. The rate is so low that
+/// hardly a token is added meanwhile.
 fn requests_until_throttled(client: &Client) -> usize {
     for answered in 0..100 {
         let result = generate_one_byte(client);
@@ -51,7 +52,7 @@ fn rate_is_per_principal_and_ignores_forged_requests() {
         let (error_type, _) = refusal(generate_one_byte(&forger));
         assert_eq!(error_type, "InvalidSignatureException");
     }
-    // A second may pass meanwhile, and bring one more.
+    // A second may pass meanwhile and add one token.
     assert!((2..=3).contains(&requests_until_throttled(&one)));
     assert!((2..=3).contains(&requests_until_throttled(&other)));
 }

@@ -1,5 +1,5 @@
-//! A flood of unsigned requests: what it adds to the audit trail, and that it displaces no record of an
-//! authenticated caller.
+//! A flood of unsigned requests: the growth of the audit trail, and the records of authenticated
+//! callers, none of which may be lost.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::credentials::{ACCESS_KEY_ID, ALLOW, sigv4};
 use super::service::ConfiguredService;
 
-/// Connections of the flood.
+/// Connections that send unsigned requests.
 const CONNECTIONS: usize = 4;
-/// Authenticated requests that are sent meanwhile.
+/// Authenticated requests sent during the flood.
 const AUTHENTICATED: u32 = 200;
-/// Bytes a second that the trail may grow by.
+/// Maximum growth of the audit trail, in bytes per second.
 const MAX_BYTES_PER_SECOND: u128 = 1_000_000;
 
 #[test]
@@ -44,7 +44,7 @@ fn flood(duration: Duration) {
     });
     let took = start.elapsed();
     let rate = stable_audit_length(&service) * 1000 / took.as_millis();
-    // The next record tells the rest of what was left out.
+    // The next record contains the number of omitted records.
     drop(service.generate_plain().unwrap());
     let records = service.records();
     let (authenticated, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| {
@@ -70,7 +70,8 @@ fn flood(duration: Duration) {
     assert_eq!(longest, Some(128));
 }
 
-/// Returns the bytes of the trail once it no longer grows: records gather for some milliseconds.
+/// Returns the length of the audit trail in bytes once it no longer grows. Records are batched for
+/// some milliseconds.
 fn stable_audit_length(service: &ConfiguredService) -> u128 {
     let mut before = service.audit_length();
     loop {
@@ -82,7 +83,7 @@ fn stable_audit_length(service: &ConfiguredService) -> u128 {
     }
 }
 
-/// Sends unsigned requests with User-Agents of 1 KiB, one after the other, and returns how many.
+/// Sends unsigned requests with User-Agents of 1 KiB one after the other, and returns their number.
 fn send_unsigned(address: &str, is_over: &AtomicBool) -> usize {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -104,7 +105,7 @@ fn send_unsigned(address: &str, is_over: &AtomicBool) -> usize {
     sent
 }
 
-/// Reads one answer, which refuses.
+/// Reads one response, whose status must be 400.
 fn skip_response(answers: &mut BufReader<TcpStream>) {
     let (mut length, mut line) = (0, String::new());
     answers.read_line(&mut line).unwrap();

@@ -1,5 +1,5 @@
-//! The binaries of this workspace as processes, where a test needs a process of its own: to kill it, to
-//! give it few resources, or because the binary itself is what is tested.
+//! The workspace's binaries as processes, for tests that kill them, limit their resources, or test
+//! the binary itself.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,24 +10,25 @@ use std::time::{Duration, Instant};
 
 pub(crate) use suite::binary;
 
-/// Far longer than anything here takes: reached only by what hangs.
+/// A limit that only a hang reaches.
 pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often what is awaited is looked at.
+/// The time between two checks of an awaited condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A server as a process, killed if the test ends before it does.
+/// A server process. It is killed if the test ends first.
 pub(crate) struct Process {
     child: Child,
-    /// The lines of its log so far, and to come.
+    /// The lines of the process's log.
     log: Receiver<String>,
-    /// What follows its announcements; the audit trail, if it has one.
+    /// The standard output after the announced endpoints. It carries the audit trail, if there is
+    /// one.
     pub(crate) stdout: BufReader<ChildStdout>,
-    /// Where it says that it listens, in the order in which it does.
+    /// The announced endpoints, in order.
     endpoints: Vec<String>,
 }
 
 impl Process {
-    /// Starts `command`, which announces as many endpoints on its stdout.
+    /// Starts `command`, and reads as many announced endpoints from its standard output.
     pub(crate) fn start(mut command: Command, endpoints: usize) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -35,7 +36,7 @@ impl Process {
         let (said, log) = channel();
         thread::spawn(move || {
             for line in stderr.lines() {
-                // Who listened may have gone; the process must not wait for that.
+                // The receiver may be gone. The process must not block on its log.
                 drop(said.send(line.unwrap_or_default()));
             }
         });
@@ -52,7 +53,7 @@ impl Process {
         this
     }
 
-    /// Where it listens: the nth that it said.
+    /// Returns the `nth` announced endpoint.
     pub(crate) fn endpoint(&self, nth: usize) -> &str {
         &self.endpoints[nth]
     }
@@ -61,14 +62,14 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends it a signal, such as `TERM`.
+    /// Sends a signal, such as `TERM`, to the process.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
         let sent = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
         assert!(sent.unwrap().success(), "{name}");
     }
 
-    /// At once, without a word.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -78,12 +79,13 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has exited by itself.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         wait_until("it ends", || self.child.try_wait().unwrap())
     }
 
-    /// Waits for a line of its log that says so; it, and those before it.
+    /// Waits for a log line that contains `expected`. Returns this line, preceded by the unread
+    /// lines before it.
     pub(crate) fn wait_for_log(&self, expected: &str) -> Vec<String> {
         let (mut lines, deadline) = (Vec::new(), Instant::now() + HANG_TIMEOUT);
         loop {
@@ -97,7 +99,8 @@ impl Process {
         }
     }
 
-    /// What its log has said since; all there is, if it has ended.
+    /// Returns the log lines that were not read yet. If the process has exited, these are all
+    /// remaining lines.
     pub(crate) fn remaining_log(&mut self) -> Vec<String> {
         let patience = if self.is_running() { Duration::ZERO } else { HANG_TIMEOUT };
         let mut lines = Vec::new();
@@ -109,19 +112,19 @@ impl Process {
         }
     }
 
-    /// What its stdout still had, once it has ended.
+    /// Returns the unread standard output of an exited process.
     pub(crate) fn remaining_stdout(&mut self) -> String {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         rest
     }
 
-    /// File descriptors that it has open.
+    /// Returns the number of open file descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
-    /// The same once nothing is open that was: the same number for a while.
+    /// Returns the number of open file descriptors once it is constant for 30 polls.
     pub(crate) fn stable_descriptors(&self) -> usize {
         let (mut last, mut times) = (self.descriptors(), 0);
         wait_until("descriptors settle", || {
@@ -132,33 +135,33 @@ impl Process {
         })
     }
 
-    /// A line of proc_pid_status(5) in KiB, such as `VmRSS`.
+    /// Returns a value of proc_pid_status(5) in KiB, such as `VmRSS`.
     pub(crate) fn kib(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap().trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
-    /// The processor time that it has used.
+    /// Returns the CPU time that the process has used.
     pub(crate) fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // The name before it may hold anything.
+        // The process name before the fields may contain spaces.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap());
-        // USER_HZ is 100 on every Linux that there is.
+        // USER_HZ is 100 on every Linux platform.
         Duration::from_millis(10 * ticks.sum::<u64>())
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // What has ended by itself cannot be killed.
+        // Killing an exited process fails.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// What `look` sees at last.
+/// Polls `look` until it returns a value, and returns the value.
 pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -170,7 +173,7 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
-/// Starts `command` by a shell, after `limit`, which is one of its `ulimit`s.
+/// Returns a command that runs `command` in a shell after `ulimit` with the arguments `limit`.
 pub(crate) fn with_ulimit(limit: &str, command: &Command) -> Command {
     let mut limited = Command::new("sh");
     limited.args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh"]);

@@ -1,4 +1,4 @@
-//! What OpenSSL, which shares no code with the service, makes of a `CiphertextForRecipient`.
+//! `CiphertextForRecipient` as OpenSSL parses it. OpenSSL shares no code with the service.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use tokio::process::Command;
 
 use super::process::{clean, run_successfully};
 
-/// A throw-away key of `tests/suite/keys`.
+/// A test key of `tests/suite/keys`.
 #[derive(Debug)]
 pub(crate) struct TestKey {
     pem: PathBuf,
     key: RecipientKey,
-    /// Bytes of its modulus.
+    /// Length of the modulus, in bytes.
     pub(crate) modulus_length: usize,
 }
 
 impl TestKey {
-    /// The one of 2048, 3072 or 4096 bits.
+    /// Reads the key of 2048, 3072 or 4096 bits.
     pub(crate) fn of_bits(bits: usize) -> Self {
         let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys");
         let pem = keys.join(format!("rsa-{bits}.pem"));
@@ -25,12 +25,12 @@ impl TestKey {
         Self { pem, key, modulus_length: bits / 8 }
     }
 
-    /// A fresh document of an enclave that has this key.
+    /// Returns the description of a fresh document with this key.
     pub(crate) fn document(&self) -> Document {
         Document { public_key: Some(self.subject_public_key_info()), ..Document::default() }
     }
 
-    /// What is inside, according to OpenSSL and to the harness's own opener.
+    /// Decrypts an envelope with OpenSSL and with `RecipientKey`, which must agree.
     pub(crate) fn open(&self, sealed: &[u8]) -> Vec<u8> {
         let arguments = ["cms", "-decrypt", "-inform", "DER", "-inkey"];
         let opened = openssl(|command| command.args(arguments).arg(&self.pem), sealed);
@@ -38,7 +38,7 @@ impl TestKey {
         opened
     }
 
-    /// SHA-256 of the SubjectPublicKeyInfo: the identifier by which the envelope names the key.
+    /// Returns the SHA-256 of the SubjectPublicKeyInfo, the identifier of the key in an envelope.
     pub(crate) fn identifier(&self) -> Vec<u8> {
         let arguments = ["dgst", "-sha256", "-binary"];
         openssl(|command| command.args(arguments), &self.subject_public_key_info())
@@ -56,12 +56,11 @@ fn openssl(arguments: impl FnOnce(&mut Command) -> &mut Command, input: &[u8]) -
     run_successfully(command, input)
 }
 
-/// Compares with what KMS writes for a key, byte by byte: BER, of indefinite length where KMS has
-/// it so. What only the key or chance can tell is taken from `sealed` itself: the encrypted key, the
-/// IV, and the ciphertext.
+/// Compares an envelope with the layout of KMS, byte by byte: BER, with indefinite lengths where
+/// KMS has them. The encrypted key, the IV and the ciphertext are taken from `sealed` itself.
 pub(crate) fn assert_kms_layout(sealed: &[u8], key: &TestKey, number_of_bytes: usize) {
     let modulus = key.modulus_length;
-    // PKCS#7: always at least one byte of padding.
+    // PKCS#7 adds at least one byte of padding.
     let ciphertext = (number_of_bytes / 16 + 1) * 16;
     let mut form = hex("3080 06092A864886F70D010703 A080 3080 020102");
     form.extend(long(0x31, 4 + 103 + modulus));
@@ -86,12 +85,12 @@ fn hex(text: &str) -> Vec<u8> {
     const_hex::decode(text.replace(' ', "")).unwrap()
 }
 
-/// A tag, and a length of one byte.
+/// Encodes a tag and a length of one byte.
 fn short(tag: u8, length: usize) -> Vec<u8> {
     vec![tag, length.try_into().unwrap()]
 }
 
-/// A tag, and a length of two bytes behind 82.
+/// Encodes a tag and a length of two bytes, which follow 0x82.
 fn long(tag: u8, length: usize) -> Vec<u8> {
     let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
     vec![tag, 0x82, high, low]

@@ -1,4 +1,4 @@
-//! The real clients: processes in a clean environment, in front of the relay.
+//! The real clients: processes in a clean environment that connect to the relay.
 
 mod enveloped_data;
 mod process;

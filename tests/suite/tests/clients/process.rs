@@ -1,4 +1,4 @@
-//! Runs the clients that `tests/suite/clients/setup.sh` installed.
+//! Runs the clients that `tests/suite/clients/setup.sh` installs.
 
 use std::env;
 use std::fs::File;
@@ -15,10 +15,10 @@ use tokio::time::timeout;
 
 use crate::sigv4::identities::{Identity, WALLET};
 
-/// Far longer than anything here takes: reached only by what hangs.
+/// A limit that only a hang reaches.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// `target/clients`, up to date.
+/// Returns `target/clients` after checking that it is up to date.
 pub(super) fn installed() -> &'static Path {
     static CLIENTS: OnceLock<PathBuf> = OnceLock::new();
     CLIENTS.get_or_init(|| {
@@ -31,29 +31,29 @@ pub(super) fn installed() -> &'static Path {
     })
 }
 
-/// A file in `tests/suite/clients`.
+/// Returns the path of a file in `tests/suite/clients`.
 pub(super) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }
 
-/// A program of the virtual environment.
+/// Returns a command for a program of the Python virtual environment.
 pub(super) fn python(program: &str) -> Command {
     clean(Command::new(installed().join("venv/bin").join(program)))
 }
 
-/// Nothing but `PATH` is inherited: no credentials, proxies or settings of whoever runs the tests.
+/// Clears the environment except `PATH`, so that no credentials, proxies or settings of the
+/// developer apply.
 pub(super) fn clean(mut command: Command) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).env("LANG", "C.UTF-8");
     command
 }
 
-/// Where a client finds the service, and whom it trusts there.
+/// The URL of the service and the certificate authorities for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServiceUrl<'a> {
-    /// Its URL.
     pub(crate) url: &'a str,
-    /// A file of certificate authorities, PEM; without one, those of the client's own.
+    /// A PEM file of certificate authorities. `None` selects the client's own authorities.
     pub(crate) ca: Option<&'a Path>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> From<&'a str> for ServiceUrl<'a> {
     }
 }
 
-/// What every AWS client reads from the environment.
+/// Sets the environment variables that every AWS client reads.
 pub(super) fn configure(command: &mut Command, site: ServiceUrl<'_>, identity: &Identity) {
     let Identity { region, access_key_id, secret_access_key, session_token } = *identity;
     command.envs([
@@ -75,7 +75,7 @@ pub(super) fn configure(command: &mut Command, site: ServiceUrl<'_>, identity: &
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
-        // Soon, so that a test need not wait; twice is enough to see that it happens.
+        // Two attempts are enough to observe a retry, and keep the test short.
         ("AWS_RETRY_MODE", "standard"),
         ("AWS_MAX_ATTEMPTS", "2"),
     ]);
@@ -83,7 +83,7 @@ pub(super) fn configure(command: &mut Command, site: ServiceUrl<'_>, identity: &
     command.envs(site.ca.map(|ca| ("AWS_CA_BUNDLE", ca)));
 }
 
-/// Runs to the end. What does not come to one is killed, and fails the test.
+/// Runs a command to its end. A command that hangs is killed and fails the test.
 pub(super) fn run(mut command: Command, input: &[u8]) -> Output {
     command.stdin(file_of(input)).kill_on_drop(true);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -92,14 +92,15 @@ pub(super) fn run(mut command: Command, input: &[u8]) -> Output {
     output.unwrap_or_else(|error| panic!("{error}: {command:?}"))
 }
 
-/// Like [`run`], for what must succeed: its stdout.
+/// Runs a command that must succeed, and returns its standard output.
 pub(super) fn run_successfully(command: Command, input: &[u8]) -> Vec<u8> {
     let output = run(command, input);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
-/// A file can be read at the client's own pace, a pipe would have to be fed.
+/// Returns a file that contains `input`. Unlike a pipe, a file needs no writer while the client
+/// reads.
 fn file_of(input: &[u8]) -> Stdio {
     let mut file: File = tempfile::tempfile().unwrap();
     file.write_all(input).unwrap();
@@ -107,12 +108,12 @@ fn file_of(input: &[u8]) -> Stdio {
     file.into()
 }
 
-/// `aws kms generate-random` of version 1.
+/// Runs `aws kms generate-random` of AWS CLI version 1.
 pub(crate) fn cli<'a>(site: impl Into<ServiceUrl<'a>>, arguments: &[&str]) -> Output {
     cli_as(&WALLET, site, &[&["generate-random"], arguments].concat())
 }
 
-/// Any `aws kms` of version 1, by anybody.
+/// Runs an `aws kms` command of AWS CLI version 1 as `identity`.
 pub(crate) fn cli_as<'a>(
     identity: &Identity,
     site: impl Into<ServiceUrl<'a>>,
@@ -124,7 +125,7 @@ pub(crate) fn cli_as<'a>(
     run(command, b"")
 }
 
-/// The model of KMS that botocore has.
+/// Returns botocore's model of KMS.
 pub(crate) fn model() -> Value {
     let mut command = python("python");
     command.arg(source("botocore_model.py"));

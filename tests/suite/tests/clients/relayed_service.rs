@@ -1,4 +1,4 @@
-//! A relay in this process, and what it relays to.
+//! A relay in this process, and its upstreams.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,36 +12,36 @@ use transport::Endpoint;
 
 use super::tampering_proxy::Message;
 
-/// A relay on a free loopback port. It ends when this is dropped.
+/// A relay on a free loopback port, with its upstream. It stops when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RelayedService {
     endpoint_url: String,
-    // Dropped first: a relay outlived by its upstream has nothing to report.
+    // Dropped first, so that the relay does not log the loss of its upstream.
     _relay: Runtime,
     simulator: Option<Simulator>,
 }
 
 impl RelayedService {
-    /// In front of a simulated enclave.
+    /// Starts a relay in front of a simulated enclave.
     pub(crate) fn simulator() -> Self {
         Self::enclave(Simulator::start().unwrap())
     }
 
-    /// In front of a simulated enclave that was told more. It ends when this is dropped.
+    /// Starts a relay in front of the given simulated enclave.
     pub(crate) fn enclave(simulator: Simulator) -> Self {
         let relayed = Self::in_front_of(simulator.address());
         let endpoint_url = match simulator.endpoint_url().starts_with("https:") {
-            // The relay does not see whether what passes is TLS.
+            // The relay does not look into the connection, so it does not know the scheme.
             true => relayed.endpoint_url.replace("http://127.0.0.1", "https://localhost"),
             false => relayed.endpoint_url.clone(),
         };
         Self { endpoint_url, simulator: Some(simulator), ..relayed }
     }
 
-    /// In front of a server of the test's own.
+    /// Starts a relay in front of a server of the test.
     pub(crate) fn in_front_of(upstream: SocketAddr) -> Self {
         let upstream = upstream.to_string();
-        // A server of a test's own has so many answers, and none for who asks whether it is ready.
+        // The server has a fixed number of responses, so the relay must send no health checks.
         let unasked = "--health-interval=0";
         let arguments =
             ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream, unasked];
@@ -54,26 +54,26 @@ impl RelayedService {
         Self { endpoint_url, _relay: runtime, simulator: None }
     }
 
-    /// The relay's, never the simulator's own.
+    /// Returns the URL of the relay.
     pub(crate) fn endpoint_url(&self) -> &str {
         &self.endpoint_url
     }
 
-    /// A document from the simulator's `POST /simulator/attest`.
+    /// Requests a document from the simulator's `POST /simulator/attest`.
     pub(crate) fn document(&self, document: &Document) -> Vec<u8> {
         let simulator = self.simulator.as_ref().unwrap();
         simulator.client_at(&self.endpoint_url).unwrap().document(document).unwrap()
     }
 }
 
-/// A server that gives the answers it was given, one for each connection, and never another.
+/// A server that sends one prepared response per connection.
 #[derive(Debug)]
 pub(crate) struct CannedErrorServer {
     address: SocketAddr,
 }
 
 impl CannedErrorServer {
-    /// One that answers with `errors` as the service does, in order.
+    /// Starts a server that returns `errors` in order, in the format of the service.
     pub(crate) fn start(errors: Vec<KmsError>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

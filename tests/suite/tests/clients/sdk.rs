@@ -1,4 +1,4 @@
-//! Calls through an SDK, and what its user gets.
+//! Calls through an SDK, and their results.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,56 +12,54 @@ use crate::sigv4::identities::{Identity, WALLET};
 /// An SDK, driven by a program in `tests/suite/clients`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sdk {
-    /// For Python.
+    /// The SDK for Python.
     Boto3,
-    /// The same, signing Date in place of X-Amz-Date.
+    /// The SDK for Python, which signs Date instead of X-Amz-Date.
     Boto3Dated,
-    /// For JavaScript, version 3.
+    /// The SDK for JavaScript, version 3.
     JavaScript,
-    /// For JavaScript, version 2, which leaves Content-Type unsigned.
+    /// The SDK for JavaScript, version 2, which does not sign Content-Type.
     JavaScriptV2,
-    /// Not an SDK: the package aws4fetch, which leaves Content-Type unsigned.
+    /// The package aws4fetch, which is no SDK and does not sign Content-Type.
     Aws4fetch,
 }
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Outcome {
-    /// The members of the answer; a blob is base64.
+    /// The members of the response; blobs are base64.
     pub(crate) answer: Option<Map<String, Value>>,
-    /// What was thrown instead.
+    /// The error that the SDK raised.
     pub(crate) error: Option<SdkError>,
-    /// What came over the wire, one for each attempt.
+    /// The HTTP responses, one per attempt.
     pub(crate) responses: Vec<Response>,
 }
 
-/// What the SDK throws.
+/// An error that an SDK raised.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct SdkError {
-    /// Its code.
+    /// The error code.
     pub(crate) name: String,
-    /// Its message.
     pub(crate) message: String,
-    /// Whether the SDK has a class of that name, and it is one.
+    /// Whether the error is an instance of the SDK's class of that name.
     pub(crate) typed: bool,
 }
 
 /// An HTTP response before the SDK parsed it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Response {
-    /// Its status.
     pub(crate) status: u16,
-    /// Its body.
     pub(crate) body: String,
 }
 
 impl Sdk {
-    /// Makes all `calls`, `{"operation", "parameters"}` each, in one process and in order.
+    /// Makes all `calls` in order in one process. Each has the members `operation` and
+    /// `parameters`.
     pub(crate) fn call<'a>(self, site: impl Into<ServiceUrl<'a>>, calls: &[Value]) -> Vec<Outcome> {
         self.call_as(&WALLET, site, calls)
     }
 
-    /// Like [`call`](Self::call), by anybody.
+    /// Makes all `calls` as `identity`.
     pub(crate) fn call_as<'a>(
         self,
         identity: &Identity,
@@ -103,8 +101,7 @@ fn node(program: &str) -> Command {
 }
 
 impl Outcome {
-    /// The blob `member` of an answer that has no other member, neither for the SDK's user nor in
-    /// the body.
+    /// Returns the blob `member`. The SDK's result and the raw body must have no other member.
     pub(crate) fn only_blob(&self, member: &str) -> Vec<u8> {
         let answer = self.answer.as_ref().unwrap_or_else(|| panic!("{self:?}"));
         assert_eq!(self.statuses(), [200]);
@@ -114,7 +111,7 @@ impl Outcome {
         STANDARD.decode(answer[member].as_str().unwrap()).unwrap()
     }
 
-    /// The statuses of all attempts.
+    /// Returns the status of each attempt.
     pub(crate) fn statuses(&self) -> Vec<u16> {
         self.responses.iter().map(|response| response.status).collect()
     }

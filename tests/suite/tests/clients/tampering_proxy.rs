@@ -1,4 +1,4 @@
-//! Somebody between a client and the relay who changes what passes.
+//! A proxy between a client and the relay that changes requests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,28 +6,28 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Far longer than a client keeps a connection idle in a test.
+/// Longer than a client keeps a connection idle in a test.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An HTTP message with Content-Length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// The first line and the headers, each with its end, without the empty line.
+    /// The start line and the header lines, each with its line end, without the empty line.
     pub(crate) head: Vec<String>,
-    /// Its body.
     pub(crate) body: Vec<u8>,
 }
 
 type Change = Arc<dyn Fn(&mut Message) + Send + Sync>;
 
-/// Forwards each request changed, and each answer as it is. It listens as long as the process lives.
+/// A proxy that changes each request and forwards each response unchanged. It listens until the
+/// process ends.
 #[derive(Debug)]
 pub(crate) struct TamperingProxy {
     endpoint_url: String,
 }
 
 impl TamperingProxy {
-    /// In front of `upstream`, such as `http://127.0.0.1:8000`.
+    /// Starts a proxy in front of `upstream`, such as `http://127.0.0.1:8000`.
     pub(crate) fn in_front_of(
         upstream: &str,
         change: impl Fn(&mut Message) + Send + Sync + 'static,
@@ -45,13 +45,13 @@ impl TamperingProxy {
         Self { endpoint_url }
     }
 
-    /// Its own.
+    /// Returns the URL of the proxy.
     pub(crate) fn endpoint_url(&self) -> &str {
         &self.endpoint_url
     }
 }
 
-/// All requests of a connection, one after the other.
+/// Forwards all requests of a connection one after the other.
 fn forward(mut client: &TcpStream, upstream: SocketAddr, change: &Change) {
     let mut server = TcpStream::connect(upstream).unwrap();
     for stream in [client, &server] {
@@ -68,7 +68,7 @@ fn forward(mut client: &TcpStream, upstream: SocketAddr, change: &Change) {
 }
 
 impl Message {
-    /// The next one; `None` at the end.
+    /// Reads the next message; `None` at the end of the stream.
     pub(crate) fn read(reader: &mut impl BufRead) -> Option<Self> {
         let mut head = Vec::new();
         loop {
@@ -89,7 +89,7 @@ impl Message {
         Some(message)
     }
 
-    /// The value of a header, if it is there once.
+    /// Returns the value of a header that occurs at most once.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.head.iter().filter_map(|line| {
             let (header, value) = line.split_once(':')?;
@@ -100,7 +100,7 @@ impl Message {
         value
     }
 
-    /// Gives a header that is there another value.
+    /// Replaces the value of a header that is present.
     pub(crate) fn set_header(&mut self, name: &str, value: &str) {
         let is_it = |line: &&mut String| {
             line.split_once(':').is_some_and(|(header, _)| header.eq_ignore_ascii_case(name))
@@ -109,7 +109,7 @@ impl Message {
         *line = format!("{name}: {value}\r\n");
     }
 
-    /// Another body, with its length.
+    /// Replaces the body and its Content-Length.
     pub(crate) fn set_body(&mut self, body: Vec<u8>) {
         self.set_header("content-length", &body.len().to_string());
         self.body = body;

@@ -1,4 +1,4 @@
-//! However a stream of requests is cut on its way, its answers are the same.
+//! Property: the responses do not depend on how a stream of requests is split into segments.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use crate::harness::service::{PIPE_LENGTH, TestService};
 const CASES: u32 = 96;
 const CHUNKED: &str = "Transfer-Encoding: chunked";
 
-/// A request, good or not.
+/// A valid or invalid request.
 #[derive(Clone, Copy, Debug)]
 enum Message {
     Plain,
@@ -38,7 +38,7 @@ enum Message {
 
 impl Message {
     fn strategy() -> impl Strategy<Value = Self> {
-        // One in four ends the connection: with more, hardly a stream would be long.
+        // One in four ends the connection. With more of them, long streams would be rare.
         let good = prop_oneof![
             Just(Self::Plain),
             Just(Self::Large),
@@ -87,10 +87,10 @@ impl Message {
     }
 }
 
-/// One to five requests. The last may be cut, if nothing before it lies about its length.
+/// Concatenates one to five requests. The last may be cut if no earlier one has a false length.
 ///
-/// hyper looks at a head that comes in pieces again only when it is whole: one that is malformed and
-/// never ends gets 400 when it comes at once, and nothing when it does not. No such head is made.
+/// hyper parses a head that arrives in pieces only when it is complete. A malformed head that never
+/// ends gets 400 when it arrives at once, and no response otherwise. No such head is generated.
 fn stream(messages: &[Message], cut: Option<Index>) -> Vec<u8> {
     let mut stream: Vec<u8> = messages.iter().flat_map(|message| message.bytes()).collect();
     let lies = |message: &Message| matches!(message, Message::TooShort | Message::TooLong);
@@ -98,7 +98,7 @@ fn stream(messages: &[Message], cut: Option<Index>) -> Vec<u8> {
         return stream;
     };
     if before.clone().any(lies) || lies(last) {
-        // Ends whatever head begins with what was not announced.
+        // Ends the head that begins with the surplus bytes.
         stream.extend_from_slice(b"\r\n\r\n");
     } else if let (Some(cut), Message::Plain | Message::Attested) = (cut, last) {
         let length = last.bytes().len();
@@ -107,7 +107,7 @@ fn stream(messages: &[Message], cut: Option<Index>) -> Vec<u8> {
     stream
 }
 
-/// The pieces between `cuts`; a piece of one byte each if there are none.
+/// Splits the stream at `cuts`, or into single bytes if there are none.
 fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     if cuts.is_empty() || stream.is_empty() {
         return stream.chunks(1).collect();
@@ -119,7 +119,7 @@ fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     starts.zip(ends).map(|(start, end)| &stream[start..end]).collect()
 }
 
-/// What does not differ from one time to the next, and how much entropy was drawn.
+/// Returns the normalised responses and the number of entropy draws.
 fn answers(service: &TestService, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Response>, u64) {
     let before = service.draws();
     let answers = service.send_in_pieces(pieces, pipe_length);

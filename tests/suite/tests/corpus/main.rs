@@ -1,5 +1,6 @@
-//! The corpus of hostile input: what must be refused and by which rule, and what looks hostile and
-//! must be accepted. Each row is a test named by its id; the summary at the end counts them.
+//! The corpus of hostile input: input that must be rejected and by which rule, and input that looks
+//! hostile and must be accepted. Each row is a test named by its id. The summary at the end prints
+//! totals.
 
 #![expect(
     clippy::expect_used,
@@ -43,7 +44,7 @@ fn rows() -> Vec<Row> {
 /// Returns the rows of `modules`.
 ///
 /// # Panics
-/// If a module has a row of another letter: [`section_of`] would not find it.
+/// If a module has a row of another section, which [`section_of`] would not find.
 fn rows_of<'a>(modules: impl IntoIterator<Item = &'a Module>) -> Vec<Row> {
     let mut all = Vec::new();
     for (letter, rows) in modules {
@@ -57,15 +58,16 @@ fn rows_of<'a>(modules: impl IntoIterator<Item = &'a Module>) -> Vec<Row> {
     all
 }
 
-/// Returns the rows of the section that holds the row `name`, or all rows if `name` is not a row's.
+/// Returns the rows of the section that contains the row `name`, or all rows if `name` is no row.
 ///
-/// Building a section takes up to half a second, which counts where each row runs in a process of its own.
+/// Building a section takes up to half a second. This matters when each row runs in its own
+/// process.
 fn section_of(name: &str) -> Vec<Row> {
     let is_row = expected_ids().iter().any(|id| name.split(' ').next() == Some(id));
     rows_of(MODULES.iter().filter(|(letter, _)| !is_row || name.starts_with(*letter)))
 }
 
-/// The ids that this service is to be tested by: all of them.
+/// Returns the ids that must exist.
 fn expected_ids() -> Vec<String> {
     let sections = [("A", 28), ("B", 24), ("C", 28), ("D", 16), ("E", 30), ("F", 29)];
     let ids =
@@ -73,7 +75,7 @@ fn expected_ids() -> Vec<String> {
     sections.into_iter().flat_map(ids).collect()
 }
 
-/// What is true of all rows together.
+/// Returns the trials that concern all rows together.
 fn trials_over_all_rows(rows: &[Row]) -> Vec<Trial> {
     let trial = |name: &str, check: Box<dyn FnOnce() + Send>| {
         Trial::test(name, move || {

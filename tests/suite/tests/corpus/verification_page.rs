@@ -1,4 +1,5 @@
-//! Keeps docs/verification.md in step: each rule with its name, its code, and the rows it refuses.
+//! Compares docs/verification.md with the code: each rule with its name, its function and the rows
+//! that it rejects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +12,8 @@ use crate::harness::row::Row;
 
 type Ids = BTreeSet<&'static str>;
 
-/// One of each, by name. `Unusable` is the provider's, for what no rule of ours refuses.
+/// One value of each variant, sorted by name. `Unusable` comes from the provider, for keys that no
+/// rule rejects.
 const KEY_ERRORS: [RecipientKeyError; 10] = [
     RecipientKeyError::Absent,
     RecipientKeyError::Algorithm,
@@ -25,7 +27,7 @@ const KEY_ERRORS: [RecipientKeyError; 10] = [
     RecipientKeyError::Unusable,
 ];
 
-/// The variant's name. A variant more is noticed here.
+/// Returns the variant's name. The match fails to compile when a variant is added.
 fn variant(error: RecipientKeyError) -> String {
     use RecipientKeyError as E;
     match error {
@@ -43,11 +45,11 @@ fn variant(error: RecipientKeyError) -> String {
     format!("{error:?}").split(' ').next().unwrap_or_default().to_owned()
 }
 
-/// The rows of each thing that refuses.
+/// The rows that each rule and each key error rejects.
 #[derive(Default)]
 pub(crate) struct RowIndex {
     by_rule: BTreeMap<Rule, Ids>,
-    /// By the name of the variant.
+    /// By variant name.
     by_key_error: BTreeMap<String, Ids>,
     accepted: Ids,
 }
@@ -78,7 +80,7 @@ impl RowIndex {
         index
     }
 
-    /// Compares with the page, which must say neither more nor less.
+    /// Asserts that the page lists exactly these rows.
     pub(crate) fn assert_page_agrees(&self) {
         let page = read("docs/verification.md");
         let rules = table(&page, "## The rules");
@@ -117,7 +119,7 @@ fn list(ids: &Ids) -> String {
     ids.iter().copied().collect::<Vec<_>>().join(" ")
 }
 
-/// The lines of the table under `heading`, without its head.
+/// Returns the rows of the table under `heading`, without its header.
 fn table<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
     let (_, section) = page.split_once(heading).unwrap_or_else(|| panic!("no {heading}"));
     let section = section.split("\n## ").next().unwrap_or_default();
@@ -134,7 +136,8 @@ fn key_error(line: &str) -> (String, &str) {
     (error.trim_matches('`').to_owned(), ids)
 }
 
-/// `file.rs` `function` or `file.rs` `Type::function`.
+/// Asserts that the code column, `file.rs` `function` or `file.rs` `Type::function`, names an
+/// existing function.
 fn assert_code_exists(code: &str) {
     let [_, file, _, name, _] = code.split('`').collect::<Vec<_>>()[..] else {
         panic!("a file and a function expected: {code}");

@@ -1,4 +1,4 @@
-//! CBOR data items, written by hand and generated: every sort there is, and some that are broken.
+//! CBOR data items of every kind, valid and malformed, built by hand or generated.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,10 +13,10 @@ const TAG: u8 = 6;
 pub(crate) const NULL: u8 = 0xf6;
 const BREAK: u8 = 0xff;
 
-/// One encoded item, or what takes the place of one.
+/// An encoded item or its malformed replacement.
 pub(crate) type Item = Vec<u8>;
 
-/// A head in the shortest form.
+/// Encodes a head in the shortest form.
 pub(crate) fn head(major: u8, argument: u64) -> Item {
     let major = major << 5;
     let bytes = argument.to_be_bytes();
@@ -37,7 +37,7 @@ pub(crate) fn text(content: &str) -> Item {
     string(TEXT, content.as_bytes())
 }
 
-/// An array or a map of `items`, an entry of a map being one of them.
+/// Encodes an array or a map. An entry of a map is one of `items`.
 pub(crate) fn container(major: u8, items: &[Item], is_indefinite: bool) -> Item {
     let items_together = items.concat();
     if is_indefinite {
@@ -47,12 +47,12 @@ pub(crate) fn container(major: u8, items: &[Item], is_indefinite: bool) -> Item 
     }
 }
 
-/// Any number, as often small as large.
+/// Generates small and large numbers.
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![0..32_u64, 0..0x200_u64, any::<u32>().prop_map(u64::from), any::<u64>()]
 }
 
-/// Strings, numbers, simple values and floats; all well-formed.
+/// Generates well-formed strings, numbers, simple values and floats.
 fn leaf() -> impl Strategy<Value = Item> {
     let bignum = (2..=3_u64, vec(any::<u8>(), 0..20))
         .prop_map(|(tag, bytes)| [head(TAG, tag), string(BYTES, &bytes)].concat());
@@ -70,11 +70,11 @@ fn leaf() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// What is not well-formed, or not in the form that ours reads.
+/// Generates items that are malformed or that our reader does not accept.
 fn broken() -> impl Strategy<Value = Item> {
     prop_oneof![
         vec(any::<u8>(), 0..6),
-        // simple values without a meaning, and those that are not well-formed
+        // unassigned and malformed simple values
         (0xe0..=0xf3_u8).prop_map(|byte| vec![byte]),
         any::<u8>().prop_map(|value| vec![0xf8, value]),
         // reserved additional information, indefinite numbers and tags, a lone break
@@ -90,7 +90,7 @@ fn broken() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// Any item, nested up to beyond what ours passes over; one leaf in thirty is broken.
+/// Generates items, nested deeper than our reader accepts. One leaf in thirty is malformed.
 pub(crate) fn item() -> BoxedStrategy<Item> {
     let leaf = prop_oneof![60 => leaf(), 2 => broken()];
     leaf.prop_recursive(20, 40, 4, |inner| {

@@ -1,5 +1,5 @@
-//! What two other decoders make of a payload that ours accepts: the one of the NSM crate (on
-//! serde_cbor) and ciborium. Also part of a fuzz target: bytes and claims in, a panic on difference.
+//! Two other decoders for payloads that our decoder accepts: the NSM crate (on serde_cbor) and
+//! ciborium. Also used by a fuzz target: it takes bytes and claims, and panics on a difference.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use attestation::{Claims, PcrFamily};
 use aws_nitro_enclaves_nsm_api::api::{AttestationDoc, Digest};
 use ciborium::Value;
 
-/// Checks that both decoders accept `payload` and read in it what `claims` say. Returns how many have
-/// read it: a NitroTPM's is for ciborium alone, and see
+/// Asserts that the other decoders accept `payload` and decode the same claims. Returns the number
+/// of decoders that decoded it. Only ciborium decodes NitroTPM documents; for its exception see
 /// [`has_number_below_128_bits`].
 ///
 /// # Panics
@@ -26,7 +26,7 @@ pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
             "ciborium refuses what ours accepts: {error}"
         ),
     }
-    // It knows no NitroTPM.
+    // The NSM crate does not support NitroTPM documents.
     if ours.family == PcrFamily::NitroEnclave.field() {
         match AttestationDoc::from_binary(payload) {
             Ok(document) => {
@@ -44,7 +44,7 @@ pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
     agreeing_decoders
 }
 
-/// Every field, as a decoder reads it.
+/// All fields as decoded by one decoder.
 #[derive(Debug, PartialEq, Eq)]
 struct DecodedPayload {
     module_id: String,
@@ -118,7 +118,7 @@ impl DecodedPayload {
     }
 }
 
-/// The field of that name, which is there once at the most; null is absent.
+/// Returns the field of this name, which occurs at most once. Null counts as absent.
 fn field<'a>(map: &'a [(Value, Value)], name: &str) -> Option<&'a Value> {
     let mut found = map.iter().filter(|(key, _)| key.as_text() == Some(name));
     let value = found.next().map(|(_, value)| value);
@@ -135,9 +135,9 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.as_bytes().unwrap().clone()
 }
 
-/// Whether there is a tag 3 over 16 bytes that begin with a set bit: a number below the least i128,
-/// well-formed, which ciborium does not read although nobody asks it for the value. Goes through a
-/// well-formed payload head by head, as RFC 8949 appendix C does.
+/// Returns whether the payload contains tag 3 over 16 bytes whose first bit is set. Such a number
+/// is below the least i128, and ciborium rejects it although it is well-formed. Walks the heads of
+/// a well-formed payload as in RFC 8949 appendix C.
 fn has_number_below_128_bits(payload: &[u8]) -> bool {
     let mut rest = payload;
     while let [initial, after @ ..] = rest {
@@ -151,7 +151,7 @@ fn has_number_below_128_bits(payload: &[u8]) -> bool {
             0..=23 => additional.into(),
             _ => argument.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
         };
-        // Tag 3, then the head of 16 bytes, then their first bit.
+        // Tag 3, the head of 16 bytes, and their first bit.
         if *initial == 0xc3 && matches!(after, [0x50, first, ..] if first & 0x80 != 0) {
             return true;
         }

@@ -1,5 +1,5 @@
-//! Three openers of one sealed answer: OpenSSL, a reading by fixed offsets with the crates `rsa`,
-//! `aes` and `cbc`, and our own.
+//! Three decryptors for each sealed response: OpenSSL, fixed offsets with the crates `rsa`, `aes`
+//! and `cbc`, and `RecipientKey`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::sha2::Sha256;
 
-/// Around the sizes of an AES block and of the longest answer.
+/// Around the AES block size and the maximum length.
 const LENGTHS: [u16; 9] = [1, 15, 16, 17, 31, 32, 1008, 1023, 1024];
 
-/// Where KMS puts the encrypted key, in its own layout with a key of 2048 bits or more.
+/// Offset of the encrypted key in KMS's layout, for keys of 2048 bits or more.
 const ENCRYPTED_KEY_OFFSET: usize = 131;
-/// From the end of the encrypted key to the IV: what the content is, and how it is encrypted.
+/// Bytes between the encrypted key and the IV: content type and algorithm.
 const HEADER_LENGTH_BEFORE_IV: usize = 28;
-/// What ends the five elements of indefinite length.
+/// Bytes that end the five elements of indefinite length.
 const END_OF_CONTENTS_LENGTH: usize = 10;
 
 fn pem_of_bits(bits: usize) -> PathBuf {
@@ -37,20 +37,20 @@ fn decrypt_with_openssl(sealed: &[u8], key: &Path) -> Vec<u8> {
         .unwrap_or_else(|error| {
             panic!("openssl does not run ({error}): install it (apt-get install openssl)")
         });
-    // It is shorter than a pipe's buffer, and written before anything is read.
+    // The envelope fits into the pipe's buffer, so it can be written before the output is read.
     openssl.stdin.take().unwrap().write_all(sealed).unwrap();
     let output = openssl.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
-/// Without a parser: the layout has no choices but the lengths.
+/// Decrypts without a parser. Only lengths vary in the layout.
 fn decrypt_by_offsets(sealed: &[u8], pem: &str, modulus_length: usize) -> Vec<u8> {
     let key = rsa::PrivateKey::from_pkcs8_pem(pem).unwrap();
     let (encrypted_key, rest) = sealed[ENCRYPTED_KEY_OFFSET..].split_at(modulus_length);
     let content_key = key.oaep_decrypt::<Sha256>(encrypted_key).unwrap();
     let (iv, rest) = rest[HEADER_LENGTH_BEFORE_IV..].split_at(16);
-    // [0], indefinite; then one OCTET STRING
+    // [0] of indefinite length, then one OCTET STRING
     let (octets, ends) = rest.split_at(rest.len() - END_OF_CONTENTS_LENGTH);
     assert_eq!((&octets[..3], ends), (&[0xa0, 0x80, 0x04][..], &[0; END_OF_CONTENTS_LENGTH][..]));
     let ciphertext = match octets[3] {

@@ -1,4 +1,4 @@
-//! Payloads made up: as AWS writes them, as it might, and as nobody should.
+//! Generated payloads: as AWS encodes them, other valid encodings, and invalid ones.
 
 use std::cell::Cell;
 
@@ -13,13 +13,13 @@ use crate::cbor_items::{
 };
 use crate::decoders::assert_agreement;
 
-/// The payload in the envelope that AWS writes, with a signature of nobody.
+/// Wraps a payload in AWS's envelope, with an invalid signature.
 fn document(payload: &[u8]) -> Vec<u8> {
     let envelope = [0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0];
     [&envelope[..], &string(BYTES, payload), &string(BYTES, &[7; 96])].concat()
 }
 
-/// How many others read what ours accepts, and agree; `None` if ours refuses.
+/// Returns how many other decoders agree with ours; `None` if ours rejects the payload.
 fn agreeing_decoders(payload: &[u8]) -> Option<usize> {
     let parsed = UnverifiedDocument::parse(document(payload)).ok()?;
     Some(assert_agreement(payload, parsed.dangerous_unverified_claims()))
@@ -29,10 +29,10 @@ fn is_accepted(payload: &[u8]) -> bool {
     agreeing_decoders(payload).is_some()
 }
 
-/// Name and value.
+/// Encoded name and value.
 type Field = (Item, Item);
 
-/// `usual`, and now and then `odd`.
+/// Generates `usual`, and rarely `odd`.
 fn mostly<T: std::fmt::Debug + 'static>(
     usual: impl Strategy<Value = T> + 'static,
     odd: impl Strategy<Value = T> + 'static,
@@ -72,7 +72,7 @@ fn cabundle() -> impl Strategy<Value = Item> {
         .prop_map(|(certificates, is_indefinite)| container(ARRAY, &certificates, is_indefinite))
 }
 
-/// Absent, null, or at most 1,024 bytes.
+/// Generates an absent field, null, or at most 1,024 bytes.
 fn optional(name: &'static str, least: usize) -> impl Strategy<Value = Vec<Field>> {
     let bytes = byte_string(mostly(least..=1024_usize, select(vec![0_usize, 1025])));
     let value = prop_oneof![1 => Just(vec![NULL]), 3 => bytes, 1 => Just(vec![])];
@@ -128,7 +128,7 @@ fn fields() -> impl Strategy<Value = Vec<Field>> {
         .prop_shuffle()
 }
 
-/// What may be wrong with the map as a whole.
+/// A fault of the map as a whole.
 #[derive(Clone, Debug)]
 enum Mutation {
     None,
@@ -176,7 +176,8 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 fn decoders_agree_on_generated_payloads() {
     const CASES: u32 = 3000;
     let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
-    // Refused by ours; accepted, and read by none, one or both of the others.
+    // Counts payloads that ours rejects, and accepted ones by the number of other decoders that
+    // decode them.
     let refused = Cell::new(0);
     let read_by = [const { Cell::new(0) }; 3];
     let count = |cell: &Cell<u32>| cell.set(cell.get() + 1);
@@ -189,13 +190,13 @@ fn decoders_agree_on_generated_payloads() {
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
-    // The generator is worth nothing if one kind prevails, or if hardly anything is compared.
+    // Both kinds must be frequent, or the comparison would prove little.
     println!("refused {refused:?}, accepted and read by none, one, both: {read_by:?}");
     assert!((CASES / 5..=CASES * 4 / 5).contains(&refused.get()), "{refused:?}");
     assert!(read_by[1].get() > CASES / 10 && read_by[2].get() > CASES / 10, "{read_by:?}");
 }
 
-/// The least payload that is accepted, with one unknown field more.
+/// Returns the smallest accepted payload, with one unknown field.
 fn with_unknown(value: &[u8]) -> Vec<u8> {
     let field = |name: &str, value: Item| [text(name), value].concat();
     let one = || string(BYTES, &[7]);
@@ -215,8 +216,8 @@ fn with_unknown(value: &[u8]) -> Vec<u8> {
 /// Numbers of either sign, h'', "", [], {}, false, true, null and undefined.
 const ONE_BYTE: usize = 24 + 24 + 4 + 4;
 
-/// Numbers of either sign; a string of one byte, or of one ASCII character; an array of one item; an
-/// empty array and an empty map of indefinite length; a tag upon an item.
+/// Numbers of either sign; a string of one byte or one ASCII character; an array of one item; an
+/// empty array or map of indefinite length; a tag with an item.
 const TWO_BYTES: usize = 2 * (256 - 24) + 256 + 128 + ONE_BYTE + 2 + 24 * ONE_BYTE;
 
 #[test]

@@ -1,4 +1,5 @@
-//! Second opinions: other decoders on what ours accepts, other openers on what we seal.
+//! Differential tests: other decoders for documents that ours accepts, and other decryptors for
+//! envelopes that ours encrypts.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,14 +23,14 @@ use attestation::time::UnixMillis;
 use attestation::{PcrFamily, UnverifiedDocument};
 use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 
-/// The payload of a document that ours accepts, compared with the others' reading of it.
+/// Compares all decoders on a document that ours accepts.
 fn assert_decoders_agree(document: Vec<u8>) {
     let payload = payload(&document);
     let parsed = UnverifiedDocument::parse(document).unwrap();
     decoders::assert_agreement(&payload, parsed.dangerous_unverified_claims());
 }
 
-/// The payload according to ciborium.
+/// Returns the payload as decoded by ciborium.
 fn payload(document: &[u8]) -> Vec<u8> {
     let envelope: ciborium::Value = ciborium::from_reader(document).unwrap();
     let envelope = match envelope {
@@ -46,7 +47,7 @@ fn decoders_agree_on_every_aws_document() {
     for entry in fs::read_dir(vectors.join("attdocs")).unwrap() {
         let path = entry.unwrap().path();
         let is_document = path.extension().is_some_and(|extension| extension == "bin");
-        // Its envelope is refused, see the test of bad documents.
+        // Our decoder rejects its envelope: see the tests of invalid documents.
         let is_refused = path.file_name() == Some(Path::new("nitrite_selfsigned.bin").as_os_str());
         if is_document && !is_refused {
             assert_decoders_agree(fs::read(path).unwrap());

@@ -1,6 +1,6 @@
-//! An enclave with attested TLS that restarts behind a relay, and so has another certificate authority: what
-//! clients with the old bundle lose, and that none loses anything if it is restarted as the docs have it. The
-//! binaries as they are run; `make ca-rotation` does the same for longer.
+//! A restart of an enclave with attested TLS behind a relay, which gives it a new certificate authority: the
+//! failures of clients with the old bundle, and none with the documented procedure. Uses the binaries;
+//! `make ca-rotation` runs longer.
 
 #![expect(
     clippy::indexing_slicing,
@@ -29,10 +29,11 @@ use self::binaries::{Process, binary, wait_until};
 use self::new_tls_clients::{CaBundle, RequestCounts, run_clients};
 
 const CONFIGURATION: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\", \"127.0.0.2\"]\n";
-/// The direct listener of each enclave: any free port, at two addresses because no two may be listed alike.
+/// The direct listener of each enclave. The relay requires distinct addresses, so the two differ in
+/// the host.
 const DIRECT_LISTENERS: [&str; 2] = ["127.0.0.1:0", "127.0.0.2:0"];
 
-/// Two enclaves behind a relay that has a direct listener for each, and clients' bundle.
+/// Two enclaves behind a relay with a direct listener for each, and the clients' CA bundle.
 struct RelayAndEnclaves {
     folder: TempDir,
     enclaves: Vec<Process>,
@@ -59,12 +60,13 @@ impl RelayAndEnclaves {
         this
     }
 
-    /// Where clients connect.
+    /// Returns the address for clients.
     fn address(&self) -> String {
         self.relay.endpoint(0).trim_start_matches("tcp:").to_owned()
     }
 
-    /// Lists one enclave as standby, or none, and waits until the relay has read it.
+    /// Sets one enclave, or none, as standby, and waits until the relay has reloaded its
+    /// configuration.
     fn set_standby(&self, standby: Option<usize>) {
         write_upstreams(&self.folder, standby);
         self.relay.signal("HUP");
@@ -76,7 +78,7 @@ impl RelayAndEnclaves {
         self.enclaves[place] = start_enclave(&self.folder, place);
     }
 
-    /// A metric of the relay about an enclave; `more` is in its labels too.
+    /// Returns a metric of the relay for an enclave. Its labels must contain `more`.
     fn metric(&self, name: &str, place: usize, more: &str) -> Option<f64> {
         let address = self.relay.endpoint(1).trim_start_matches("tcp:");
         let mut answer = ureq::get(format!("http://{address}/metrics")).call().unwrap();
@@ -90,14 +92,14 @@ impl RelayAndEnclaves {
         text.lines().find(of).map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
     }
 
-    /// Waits until an enclave was found ready once more.
+    /// Waits for the next successful health check of an enclave.
     fn await_ready(&self, place: usize) {
         let ready = || self.metric("health_checks_total", place, "outcome=\"ready\"").unwrap();
         let before = ready();
         wait_until("the enclave is ready", || (ready() > before).then_some(()));
     }
 
-    /// Verifies each enclave at its direct listener, and gives clients a bundle of all.
+    /// Verifies each enclave at its direct listener, and updates the clients' bundle.
     fn trust_all(&self, bundle: &CaBundle) {
         let out = self.folder.path().join("bundle.pem");
         let mut command = suite::command();
@@ -136,13 +138,13 @@ fn write_upstreams(folder: &TempDir, standby: Option<usize>) {
     fs::write(path(folder, "proxy.toml"), text).unwrap();
 }
 
-/// Lets new clients come while `meanwhile` goes on.
+/// Runs new clients continuously while `meanwhile` runs.
 fn with_clients(address: &str, bundle: &CaBundle, meanwhile: impl FnOnce()) -> RequestCounts {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let clients =
             scope.spawn(|| run_clients(address, bundle, || !over.load(Ordering::Relaxed)));
-        // A failure there must end the clients, or the scope would wait for them.
+        // A panic in `meanwhile` must stop the clients, or the scope would wait forever.
         let ended = catch_unwind(AssertUnwindSafe(meanwhile));
         over.store(true, Ordering::Relaxed);
         let counts = clients.join().unwrap();

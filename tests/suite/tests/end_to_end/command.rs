@@ -1,4 +1,4 @@
-//! The command `attested-recipient`, run as its users run it.
+//! The command `attested-recipient` as a process.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -30,7 +30,7 @@ fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-/// A folder with the file `name`.
+/// Creates a temporary folder with the file `name`.
 fn file(name: &str, content: &[u8]) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -43,7 +43,7 @@ fn document(vectors: &Path, name: &str) -> String {
     vectors.join("attdocs").join(name).to_str().unwrap().to_owned()
 }
 
-/// The one line of a report that refuses.
+/// Returns the only line of a report that rejects.
 fn refusal(report: &str) -> &str {
     let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("REFUSED")).collect();
     let [line] = lines[..] else { panic!("{report}") };
@@ -79,7 +79,7 @@ fn random_rejects_number_of_bytes_out_of_range() {
 
 #[test]
 fn random_error_names_the_unreachable_endpoint() {
-    // A port that was free a moment ago, and that nobody listens on.
+    // A port that was free a moment ago, without a listener.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint = format!("http://{address}");
     let output = run(&["random", "--endpoint", &endpoint, "--bytes", "1"]);
@@ -87,8 +87,8 @@ fn random_error_names_the_unreachable_endpoint() {
     assert!(stderr(&output).contains(&endpoint), "{}", stderr(&output));
 }
 
-/// A service that answers the order for a document with a document, and every GenerateRandom in the
-/// clear, as a proxy would that drops the Recipient.
+/// Starts a service that returns a document on request, and answers GenerateRandom in plaintext,
+/// like a proxy that drops the Recipient.
 fn plaintext_service(document: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -315,7 +315,8 @@ fn verify_applies_pcr_max_age_and_root_options() {
     assert!(refusal(&report.1).ends_with("the document does not hold it"));
 }
 
-/// A simulator's document, signed at 2026-11-30T06:49:01.432Z by a leaf of three seconds before.
+/// Uses a simulator's document that was signed at 2026-11-30T06:49:01.432Z by a leaf issued three
+/// seconds earlier.
 #[test]
 fn verify_allows_60_seconds_of_clock_skew() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/clock");

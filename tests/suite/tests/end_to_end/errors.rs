@@ -1,4 +1,4 @@
-//! Every error of the wire contract that exists by now, with its exact text.
+//! The errors of the wire contract with their exact texts.
 
 use crate::service::{Response, Service};
 use attested_recipient::{Document, RecipientKey};

@@ -1,4 +1,4 @@
-//! Log and audit records of two enclaves in the file of their proxy, which is killed and comes back.
+//! Log lines and audit records of two enclaves in the relay's file, across a restart of the relay.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Nothing takes as long as this.
+/// A limit that only a hang reaches.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests of each enclave while nobody takes its lines: far more than it keeps.
+/// Requests to each enclave while the relay is down: many more than an enclave queues.
 const REQUESTS_DURING_OUTAGE: usize = 3000;
 
-/// A program that runs; killed if the test ends before it does.
+/// A child process. It is killed if the test ends first.
 struct ChildProcess(Child);
 
 impl ChildProcess {
-    /// Starts one of the binaries, and waits until it says that it listens.
+    /// Starts a binary and waits until it listens.
     fn start(name: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary(name));
         let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -30,11 +30,11 @@ impl ChildProcess {
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
         assert!(line.starts_with(&format!("{name} listening on ")), "{line}");
-        // Nobody reads what else it says there, which is nothing.
+        // The rest of its standard output is empty.
         Self(process)
     }
 
-    /// Ends it as a service manager does, and waits.
+    /// Sends SIGTERM and waits for the exit.
     fn stop(mut self) {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -49,14 +49,14 @@ impl Drop for ChildProcess {
     }
 }
 
-/// One that `cargo test --workspace` has built beside the command.
+/// Returns a binary that `cargo test --workspace` has built.
 fn binary(name: &str) -> PathBuf {
     let path = suite::binary(name);
     assert!(path.is_file(), "{} is missing: cargo test --workspace builds it", path.display());
     path
 }
 
-/// Two enclaves behind a proxy, whose sockets and file are in a folder.
+/// Two enclaves behind a relay, with their sockets and log file in one folder.
 struct ParentInstance {
     folder: tempfile::TempDir,
     enclaves: Vec<ChildProcess>,
@@ -85,14 +85,14 @@ impl ParentInstance {
         ChildProcess::start("parent-proxy", &arguments)
     }
 
-    /// All lines so far, each of which is an object.
+    /// Returns all complete lines of the log file.
     fn lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.path("log")).unwrap_or_default();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole.lines().map(json).collect()
     }
 
-    /// Waits until the lines are so.
+    /// Waits until the lines match `is_so`.
     fn wait_for_lines(&self, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -105,7 +105,7 @@ impl ParentInstance {
         }
     }
 
-    /// Asks an enclave for so many bytes, so often.
+    /// Sends `times` requests for `bytes` bytes to an enclave.
     fn send_requests(&self, name: &str, bytes: u16, times: usize) {
         let body = format!("{{\"NumberOfBytes\":{bytes}}}");
         let request = format!(
@@ -129,7 +129,7 @@ fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// How many records there are of requests for so many bytes.
+/// Counts the audit records of requests for `bytes` bytes.
 fn records(lines: &[Value], bytes: u16) -> usize {
     let asked = |line: &&Value| line["requestParameters"]["numberOfBytes"] == bytes;
     lines.iter().filter(asked).count()
@@ -152,7 +152,7 @@ fn relay_restart_loses_only_counted_log_lines() {
     for (name, bytes) in names {
         host.send_requests(name, bytes, 200);
     }
-    // The logs, and the records, of both.
+    // Log lines and audit records of both enclaves.
     host.wait_for_lines(|lines| {
         count_messages(lines, "simulated: ") == 2
             && count_messages(lines, "[entropy]") == 2
@@ -167,7 +167,7 @@ fn relay_restart_loses_only_counted_log_lines() {
         }
     });
     let _proxy = host.start_proxy();
-    // What each of them kept, and then that it could not keep all.
+    // The records that each enclave queued, followed by the report of dropped ones.
     host.wait_for_lines(|lines| {
         names.iter().all(|(_, bytes)| records(lines, *bytes) > 200 + 512)
             && count_messages(lines, "audit records are lost") >= 2

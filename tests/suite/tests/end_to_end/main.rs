@@ -1,4 +1,4 @@
-//! Everything that crosses crates: client, relay, enclave, in one process over loopback.
+//! Tests across crates: client, relay and enclave in one process over loopback.
 
 #![expect(
     clippy::unwrap_used,

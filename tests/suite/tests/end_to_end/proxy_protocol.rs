@@ -1,4 +1,4 @@
-//! The relay tells the enclave whom it relays.
+//! The PROXY protocol header from the relay to the enclave.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::service::Service;
 
-/// Takes an audit trail.
+/// A writer that collects an audit trail.
 #[derive(Clone, Default)]
 struct AuditBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -30,7 +30,7 @@ fn audit_has_client_address_and_connection_id() {
     let request = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
         application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
         Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
-    // Two on the first connection.
+    // Two requests on the first connection.
     for requests in [2, 1] {
         let answers = service.exchange(request.repeat(requests).as_bytes());
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), requests, "{answers}");

@@ -1,4 +1,4 @@
-//! The service as clients reach it: through the relay, over TCP.
+//! The service as clients reach it: through the relay over TCP.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,10 +9,10 @@ use parent_proxy::{Config, Relay};
 use tokio::runtime::Runtime;
 use transport::Endpoint;
 
-/// No answer takes as long as this.
+/// A limit that only a hang reaches.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A relay in front of a simulator. The relay ends with its runtime.
+/// A relay in front of a simulator. The relay stops with its runtime.
 pub(crate) struct Service {
     pub(crate) simulator: Simulator,
     pub(crate) address: SocketAddr,
@@ -28,7 +28,7 @@ impl Service {
         Self::with_arguments(simulator, &[])
     }
 
-    /// With these arguments more.
+    /// Starts a relay with further arguments.
     pub(crate) fn with_arguments(simulator: Simulator, more: &[&str]) -> Self {
         let upstream = simulator.address().to_string();
         let arguments = ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream];
@@ -41,23 +41,23 @@ impl Service {
         Self { simulator, address, _runtime: runtime }
     }
 
-    /// Where a client finds it.
+    /// Returns the URL for clients.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Sends `bytes`, closes the sending half, and reads all that comes back.
+    /// Sends `bytes`, closes the sending half, and returns all received bytes.
     pub(crate) fn exchange(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        // The service may answer and close before it has read everything.
+        // The service may respond and close before it has read everything.
         drop(stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write)));
         let mut answer = Vec::new();
         drop(stream.read_to_end(&mut answer));
         String::from_utf8(answer).unwrap()
     }
 
-    /// A KMS request with a Content-Length, as SDKs send it.
+    /// Sends a KMS request in the format of the SDKs.
     pub(crate) fn kms(&self, operation: &str, body: &str) -> Response {
         let request = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
@@ -68,7 +68,7 @@ impl Service {
     }
 }
 
-/// A parsed answer.
+/// A parsed response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,

@@ -1,4 +1,4 @@
-//! `POST /simulator/attest`, as a developer's own client uses it.
+//! `POST /simulator/attest`, as other clients use it.
 
 use attested_recipient::{Client, Document, RecipientKey, Simulator};
 use base64::Engine;
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::service::{Response, Service};
 
-/// Starting and ending a simulator blocks, but brings no runtime into the caller's.
+/// Starting and stopping a simulator blocks, but does not nest runtimes.
 #[tokio::test]
 async fn simulator_runs_inside_an_async_test() {
     let simulator = Simulator::start().unwrap();

@@ -1,4 +1,4 @@
-//! DescribeCustomKeyStores, by boto3 and its paginator.
+//! DescribeCustomKeyStores through boto3 and its paginator.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     ("boto3_raises_each_key_store_error", boto3_raises_each_key_store_error),
 ];
 
-/// So many stores, of which nothing is asked: every third is an external one.
+/// Configures `count` unconnected stores. Every third is an external one.
 fn many(count: usize) -> SoftHsm {
     let hsm = SoftHsm::empty();
     let module = hsm.spy_module();
@@ -40,7 +40,7 @@ fn many(count: usize) -> SoftHsm {
     hsm
 }
 
-/// In another order than that of the file.
+/// Returns an id. Their order differs from that of the file.
 fn id(number: usize) -> String {
     format!("cks-{:017x}", 0xabc_def0 + (number * 7) % 25)
 }
@@ -98,7 +98,7 @@ fn paginates(count: usize) {
             assert_eq!(body.get("NextMarker").is_none(), is_last, "{body}");
             markers.extend(body["NextMarker"].as_str().map(str::to_owned));
         }
-        // None leads back.
+        // All markers differ.
         assert_eq!(markers.len(), number - 1);
         if count == 0 {
             assert_eq!(outcome.responses[0].body, r#"{"CustomKeyStores":[]}"#);
@@ -113,7 +113,7 @@ fn filters() {
     let found = [
         (json!({ "CustomKeyStoreId": id(17) }), 17),
         (json!({ "CustomKeyStoreName": name(4) }), 4),
-        // Neither more than one, nor cut.
+        // Returns one store, without truncation.
         (json!({ "CustomKeyStoreName": name(24), "Limit": 1 }), 24),
     ];
     let outcomes = call(&service, &found.clone().map(|(parameters, _)| describe(parameters)));
@@ -124,7 +124,7 @@ fn filters() {
     }
     let refused = [
         (json!({ "CustomKeyStoreId": "cks-fffffffffffffffff" }), NOT_FOUND),
-        // Neither by half of it, nor in another case, nor as the other.
+        // Partial names, another case and the other member do not match.
         (json!({ "CustomKeyStoreId": "cks-" }), NOT_FOUND),
         (json!({ "CustomKeyStoreName": "store" }), NOT_FOUND),
         (json!({ "CustomKeyStoreName": "STORE 3" }), NOT_FOUND),
@@ -138,7 +138,7 @@ fn filters() {
     service.shut_down();
 }
 
-/// An error's name, whether boto3 has a class for it, and its statuses, one for each attempt.
+/// An error's name, whether boto3 has a class for it, and the status of each attempt.
 type Refusal = (&'static str, bool, &'static [u16]);
 const NOT_FOUND: Refusal = ("CustomKeyStoreNotFoundException", true, &[400]);
 const VALIDATION: Refusal = ("ValidationException", false, &[400]);
@@ -164,12 +164,12 @@ fn refuses_markers() {
         rest.to_owned(),
         [&marker, "A"].concat(),
         [rest, other].concat(),
-        // What others take for a marker.
+        // Markers that other implementations use.
         "10".to_owned(),
         id(9),
         id(10),
     ];
-    // Whoever guesses is refused, but for who guesses the one marker that is.
+    // Any guess is rejected, except the valid marker.
     let markers: Vec<_> = markers.into_iter().filter(|guess| *guess != marker).collect();
     let calls: Vec<_> =
         markers.iter().map(|guess| describe(json!({ "Limit": 10, "Marker": guess }))).collect();
@@ -198,12 +198,12 @@ fn shows_what_is_known() {
     let body = body(&outcome, 0);
     assert_is_of(&model(), "DescribeCustomKeyStoresResponse", &body);
     let mut entries = body["CustomKeyStores"].as_array().unwrap().clone();
-    // What boto3 makes of it is the same time.
+    // boto3 parses the same time.
     let parsed = outcome.answer.unwrap()["CustomKeyStores"][0]["CreationDate"].as_f64().unwrap();
     for entry in &mut entries {
         let created = entry.as_object_mut().unwrap().remove("CreationDate").unwrap();
         let created = created.as_f64().unwrap();
-        // Whole seconds do.
+        // The time has whole seconds.
         let around = before - 1.0..=now();
         assert!(around.contains(&created), "{around:?} {created}");
         assert!((created - parsed).abs() < 0.001, "{created} {parsed}");
@@ -236,7 +236,7 @@ fn shows_what_is_known() {
 fn boto3_raises_each_key_store_error() {
     const INVALID_STATE: Refusal = ("CustomKeyStoreInvalidStateException", true, &[400]);
     const UNSUPPORTED: Refusal = ("UnsupportedOperationException", true, &[400]);
-    // A fault of ours, so it is tried again.
+    // A server fault, so boto3 retries.
     const TIMEOUT: Refusal = ("DependencyTimeoutException", true, &[500, 500]);
     const OFF: Store<'_> =
         Store { id: "cks-dddddddddddddddd0", name: "off", connect: false, ..SPARE };

@@ -1,4 +1,4 @@
-//! Each error of a custom key store, what brings it about, and what becomes of the store.
+//! Each error of a custom key store: its cause and the state of the store afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -16,34 +16,34 @@ const UNSUPPORTED: (&str, u16) = ("UnsupportedOperationException", 400);
 const TIMEOUT: (&str, u16) = ("DependencyTimeoutException", 500);
 const INTERNAL: (&str, u16) = ("KMSInternalException", 500);
 
-// Long enough for a good answer, once there is one again.
+// Long enough for a response once the HSM works again.
 const SHORT_DEADLINE: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
-/// One way to be refused.
+/// A request that fails, and the store's states.
 struct ErrorCase {
     name: &'static str,
     store: Store<'static>,
-    /// What the spy does from the beginning.
+    /// Faults of the module from the start.
     faults: &'static str,
-    /// The store's state then.
+    /// The store's state before the fault.
     initial_state: State,
-    /// What breaks it.
+    /// Function that injects the fault.
     inject_fault: fn(&Service<'_>),
-    /// Whom the request asks.
+    /// The store that the request names.
     requested_id: &'static str,
     expected_error: (&'static str, u16),
-    /// The store's state after that.
+    /// The store's state after the failed request.
     state_after: State,
     recovery: Recovery,
-    /// How often it is said that its calls do not return, and how often that they do again.
+    /// Number of log lines about stuck calls, and of those about their return.
     stuck_log_count: usize,
 }
 
-/// How a store ends.
+/// The expected recovery.
 enum Recovery {
-    /// It stays as it is, until a restart; so often it has logged in.
+    /// The store keeps its state until a restart, after this number of logins.
     Stays { logins: usize },
-    /// Once this is done it recovers without a restart.
+    /// The store recovers without a restart once the function has run.
     Recovers(fn(&Service<'_>)),
 }
 
@@ -60,7 +60,7 @@ const DEFAULT_CASE: ErrorCase = ErrorCase {
     stuck_log_count: 0,
 };
 
-/// The spy is as it was.
+/// Removes all injected faults.
 fn clear_faults(service: &Service<'_>) {
     service.hsm.inject("");
 }
@@ -112,7 +112,7 @@ const CASES_BY_ERROR: [ErrorCase; 19] = [
         initial_state: ("FAILED", Some("INVALID_CREDENTIALS")),
         expected_error: INVALID_STATE,
         state_after: ("FAILED", Some("INVALID_CREDENTIALS")),
-        // Each wrong one counts towards locking the user out.
+        // Each wrong PIN counts towards locking the user out.
         recovery: Recovery::Stays { logins: 1 },
         ..DEFAULT_CASE
     },
@@ -127,7 +127,7 @@ const CASES_BY_ERROR: [ErrorCase; 19] = [
     },
     ErrorCase {
         name: "too_few_sessions_fail_the_store_at_connection",
-        // One of the keeper's, and three for four workers.
+        // One session of the connection manager, and three for four workers.
         faults: "C_OpenSession limit 4\n",
         initial_state: INTERNAL_FAILURE,
         expected_error: INVALID_STATE,
@@ -171,7 +171,7 @@ const CASES_BY_ERROR: [ErrorCase; 19] = [
         name: "stuck_sessions_fail_the_store_until_they_return",
         store: SHORT_DEADLINE,
         inject_fault: |service| {
-            // What it still tells of its token helps nobody.
+            // The token's information is still available, but no session works.
             hold_draws(service);
             for _ in 0..4 {
                 assert_eq!(service.draw(VAULT.id, 32).error(), TIMEOUT);
@@ -225,7 +225,7 @@ const CASES_BY_ERROR: [ErrorCase; 19] = [
         name: "repeated_bytes_fail_the_store_permanently",
         inject_fault: |service| {
             service.hsm.inject("C_GenerateRandom same\n");
-            // Nobody can know yet.
+            // The repetition is not detectable yet.
             assert_eq!(service.draw(VAULT.id, 32).plaintext().len(), 32);
         },
         recovery: Recovery::Stays { logins: 1 },
@@ -241,7 +241,7 @@ const CASES_BY_ERROR: [ErrorCase; 19] = [
     },
 ];
 
-/// What cannot be reached.
+/// The state of a store that does not respond.
 const UNREACHABLE: State = ("FAILED", Some("NETWORK_ERRORS"));
 
 fn hold_draws(service: &Service<'_>) {

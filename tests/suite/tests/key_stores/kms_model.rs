@@ -1,8 +1,8 @@
-//! An answer, judged by the model that botocore has.
+//! Checks a response against botocore's model.
 
 use serde_json::Value;
 
-/// Checks a member's type, its limits, and that the model knows it, down to the last.
+/// Checks that the model declares every member, with its type and limits, recursively.
 pub(crate) fn assert_is_of(model: &Value, shape: &str, value: &Value) {
     let what = &model["shapes"][shape];
     match what["type"].as_str().unwrap() {
@@ -30,7 +30,7 @@ pub(crate) fn assert_is_of(model: &Value, shape: &str, value: &Value) {
             assert!(known.is_none_or(|known| known.contains(value)), "{shape}: {text}");
         }
         "boolean" => assert!(value.is_boolean(), "{shape}: {value}"),
-        // Of awsJson1_1: seconds since 1970.
+        // awsJson1_1 uses seconds since 1970.
         "timestamp" => assert!(value.is_number(), "{shape}: {value}"),
         other => panic!("{shape}: {other}"),
     }

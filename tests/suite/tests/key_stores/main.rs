@@ -1,6 +1,7 @@
-//! Custom key stores on PKCS#11: random bytes that are SoftHSM's, through a module of the tests' own
-//! (`tests/suite/key-stores/spy.c`) that tells what it gave and breaks as it is told. `tests/suite/key-stores/setup.sh`
-//! installs SoftHSM. A service is a process here: modules and their settings are a process's.
+//! Custom key stores on PKCS#11. SoftHSM provides the random bytes, through a module
+//! (`tests/suite/key-stores/spy.c`) that logs its calls and injects faults.
+//! `tests/suite/key-stores/setup.sh` installs SoftHSM. Each service is a process, because modules
+//! and their settings are per process.
 
 #![expect(
     clippy::expect_used,
@@ -37,7 +38,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A name that says the rule, and what tries it.
+/// A test's name and function.
 type Case = (&'static str, fn());
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! What is counted of the stores, and what the log says of them, once.
+//! Metrics of the stores, and their log lines, which are not repeated.
 
 use crate::Case;
 use crate::service::{CONNECTED, INTERNAL_FAILURE, Service, TOKEN_MISSING, wait_until};
@@ -32,7 +32,7 @@ fn counts_each_draw_by_outcome() {
     hsm.inject("C_GenerateRandom hold\n");
     assert_eq!(service.draw(VAULT.id, 32).error(), ("DependencyTimeoutException", 500));
     assert_counted([2, 1, 0, 0]);
-    // The call that was late is not to be the one that fails.
+    // The late call must not be the one that fails.
     let returned = hsm.calls("C_GenerateRandom").len();
     hsm.inject("");
     wait_until("it returns", || (hsm.calls("C_GenerateRandom").len() > returned).then_some(()));
@@ -66,13 +66,13 @@ fn repeated_fault_is_counted_each_time_and_logged_once() {
     let service = Service::start(&hsm);
     let failures = || service.metric("key_store_failures_total");
     let said = || service.count_log_lines(&format!("key store {} failed", ABSENT_TOKEN.id));
-    // Each attempt sets the module up anew.
+    // Each attempt initialises the module again.
     service.wait_until_called("C_Initialize", 4);
     wait_until("each is counted", || {
         (failures() == u64::try_from(hsm.calls("C_Initialize").len()).unwrap()).then_some(())
     });
     assert_eq!(said(), 1);
-    // Another is said.
+    // Another fault is logged.
     hsm.inject("C_Initialize return 0x05\n");
     service.wait_until_state(&ABSENT_TOKEN, INTERNAL_FAILURE);
     assert_eq!(said(), 2);

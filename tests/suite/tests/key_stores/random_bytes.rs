@@ -1,4 +1,5 @@
-//! Whose bytes they are: the module's in the answer, the enclave's own around it.
+//! The origin of random bytes: the module provides the content, and the enclave the content key and
+//! IV.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -46,7 +47,7 @@ fn recipient(document: &[u8]) -> Value {
     })
 }
 
-/// What comes of each call, and with what the module answered meanwhile.
+/// Returns the result of each call, and the bytes that the module returned meanwhile.
 fn outcomes(service: &Service<'_>, calls: &[Value]) -> (Vec<Outcome>, Vec<Vec<u8>>) {
     let before = service.hsm.calls("C_GenerateRandom").len();
     let outcomes = Sdk::Boto3.call(service.url(), calls);
@@ -60,7 +61,7 @@ fn boto3_receives_the_bytes_of_the_module() {
     let calls = LENGTHS.map(|n| call(json!({ "NumberOfBytes": n, "CustomKeyStoreId": VAULT.id })));
     let (outcomes, given) = outcomes(&service, &calls);
     let random: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
-    // One call each, of just that length.
+    // One call each, of exactly that length.
     assert_eq!(random, given);
     assert_eq!(random.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
     service.shut_down();
@@ -77,7 +78,7 @@ fn boto3_receives_module_bytes_sealed_with_an_enclave_key() {
     });
     let (outcomes, given) = outcomes(&service, &calls);
     let sealed = outcomes.iter().map(|outcome| outcome.only_blob("CiphertextForRecipient"));
-    // Of a key and an IV that were the module's there would be calls: of 32 and 16 bytes, or of 48.
+    // If the key and IV came from the module, there would be calls of 32 and 16 bytes, or of 48.
     let sealed: Vec<_> = sealed.collect();
     assert_eq!(sealed.iter().map(|sealed| key.open(sealed)).collect::<Vec<_>>(), given);
     for (sealed, length) in sealed.iter().zip(LENGTHS) {
@@ -90,7 +91,7 @@ fn self_test_bytes_are_never_returned() {
     let hsm = SoftHsm::with_stores(&[VAULT]);
     let service = connected(&hsm);
     let tested = hsm.calls("C_GenerateRandom");
-    // As much at once as anybody may ask for.
+    // The maximum number of bytes per request.
     assert_eq!(tested.iter().map(|call| call.bytes.len()).collect::<Vec<_>>(), [1024, 1024]);
     let asked = call(json!({ "NumberOfBytes": 1024, "CustomKeyStoreId": VAULT.id }));
     let (outcomes, given) = outcomes(&service, &[asked]);
@@ -110,7 +111,7 @@ fn requests_without_store_do_not_call_the_module() {
 
 fn failed_nsm_prevents_sealing_but_not_the_store() {
     let hsm = SoftHsm::empty();
-    // Nothing is fetched ahead, so that it fails whoever asks.
+    // Without prefetching, the fault affects the next request.
     let nsm = "[entropy]\nprefetch = 0\n[simulator.nsm]\nfault = \"error\"\nafter = 0\n";
     hsm.configure(&[nsm, &VAULT.toml(&hsm.spy_module())].concat());
     let service = connected(&hsm);

@@ -1,4 +1,4 @@
-//! What a request does not notice: sessions that are lost, and that are opened again for it.
+//! Lost sessions that are reopened within the same request.
 
 use crate::Case;
 use crate::service::{CONNECTED, Service, TOKEN_MISSING};
@@ -44,11 +44,11 @@ fn assert_retried_within_the_request(rv: u64) {
         let calls = hsm.calls("C_GenerateRandom");
         let calls = &calls[before..];
         assert_eq!(calls[0].rv, rv);
-        // What is tested at a connection comes in calls of another length.
+        // The self-test at connection uses another length.
         let given: Vec<_> = calls.iter().filter(|call| call.bytes.len() == 32).collect();
         let [call] = given[..] else { panic!("{calls:?}") };
         assert_eq!(call.bytes, random);
-        // Over another session, for which the first made room.
+        // The second attempt uses a new session, after the first was closed.
         let calls = hsm.calls_of(&["C_CloseSession", "C_OpenSession", "C_GenerateRandom"]);
         let functions: Vec<_> = calls.iter().map(|call| call.function.as_str()).collect();
         let last = ["C_GenerateRandom", "C_CloseSession", "C_OpenSession", "C_GenerateRandom"];
@@ -70,8 +70,8 @@ fn assert_fails_once(rv: u64) {
     service.shut_down();
 }
 
-/// SoftHSM looks for tokens at C_Initialize alone, and that would end the sessions of the other store: what
-/// works is left alone.
+/// SoftHSM looks for tokens only in C_Initialize, which would end the sessions of the other store.
+/// A working store must not be interrupted.
 fn two_stores_on_one_module_use_their_own_tokens() {
     let hsm = SoftHsm::with_stores(&[VAULT, SPARE]);
     let service = Service::start(&hsm);
@@ -81,7 +81,7 @@ fn two_stores_on_one_module_use_their_own_tokens() {
     }
     hsm.remove_token("spare");
     service.wait_until_state(&SPARE, TOKEN_MISSING);
-    // Nobody set anything up anew for it.
+    // The module was not initialised again.
     assert!(hsm.calls("C_Finalize").is_empty());
     service.assert_state(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);

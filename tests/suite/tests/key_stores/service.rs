@@ -1,4 +1,4 @@
-//! A service on a SoftHSM, behind a relay, and what is asked of it.
+//! A service with stores on SoftHSM, behind a relay.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -18,12 +18,12 @@ use crate::simulator_process;
 use crate::softhsm::{PIN, SPARE_PIN, SoftHsm};
 use crate::store_config::Store;
 
-/// Far longer than anything here takes: reached only by what hangs.
+/// A limit that only a hang reaches.
 pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often what is awaited is looked at.
+/// The time between two checks of an awaited condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A running service; killed if the test ends before it does.
+/// A running service. It is killed if the test ends first.
 pub(crate) struct Service<'a> {
     pub(crate) hsm: &'a SoftHsm,
     process: Process,
@@ -31,7 +31,7 @@ pub(crate) struct Service<'a> {
     agent: Agent,
 }
 
-/// A process that does not outlive its test.
+/// A process that is killed when this is dropped.
 struct Process(Child);
 
 impl Drop for Process {
@@ -41,7 +41,7 @@ impl Drop for Process {
     }
 }
 
-/// What came over the wire.
+/// A received response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -49,34 +49,34 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// The error's name and status.
+    /// Returns the error's name and status.
     pub(crate) fn error(&self) -> (&str, u16) {
         (self.body["__type"].as_str().unwrap_or("no error"), self.status)
     }
 
-    /// What is in a good answer in the clear.
+    /// Returns the random bytes of a successful response.
     pub(crate) fn plaintext(&self) -> Vec<u8> {
         assert_eq!(self.status, 200, "{self:?}");
         STANDARD.decode(self.body["Plaintext"].as_str().unwrap()).unwrap()
     }
 }
 
-/// What DescribeCustomKeyStores shows of a store: its ConnectionState and ConnectionErrorCode.
+/// ConnectionState and ConnectionErrorCode of a store in DescribeCustomKeyStores.
 pub(crate) type State = (&'static str, Option<&'static str>);
 pub(crate) const CONNECTED: State = ("CONNECTED", None);
 pub(crate) const CONNECTING: State = ("CONNECTING", None);
 pub(crate) const DISCONNECTED: State = ("DISCONNECTED", None);
-/// A token that is gone, once its slot was looked for.
+/// The state of a store whose token is missing.
 pub(crate) const TOKEN_MISSING: State = ("FAILED", Some("CLUSTER_NOT_FOUND"));
 pub(crate) const INTERNAL_FAILURE: State = ("FAILED", Some("INTERNAL_ERROR"));
 
 impl<'a> Service<'a> {
-    /// One that listens: whatever its stores do.
+    /// Starts a service and waits until it listens, regardless of its stores.
     pub(crate) fn start(hsm: &'a SoftHsm) -> Self {
         Self::start_in(hsm, &[])
     }
 
-    /// One with more in its environment.
+    /// Starts a service with further environment variables.
     pub(crate) fn start_in(hsm: &'a SoftHsm, environment: &[(&str, &str)]) -> Self {
         let mut process = spawn(hsm, environment);
         let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
@@ -84,7 +84,7 @@ impl<'a> Service<'a> {
         thread::spawn(move || {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
-            // Whoever waited may have given up.
+            // The receiver may have timed out.
             drop(said.send(line));
         });
         let line = heard.recv_timeout(HANG_TIMEOUT).unwrap();
@@ -96,14 +96,14 @@ impl<'a> Service<'a> {
         Self { hsm, process, relayed, agent }
     }
 
-    /// The status and the log of one that does not start.
+    /// Returns the exit status and the log of a service that fails to start.
     pub(crate) fn fails_to_start(hsm: &SoftHsm) -> (ExitStatus, String) {
         let mut process = spawn(hsm, &[]);
         let status = wait_until("it ends", || process.0.try_wait().unwrap());
         (status, log(hsm))
     }
 
-    /// The relay's.
+    /// Returns the relay's URL.
     pub(crate) fn url(&self) -> &str {
         self.relayed.endpoint_url()
     }
@@ -119,25 +119,25 @@ impl<'a> Service<'a> {
         Response { status, body }
     }
 
-    /// GenerateRandom, from the store.
+    /// Requests random bytes of the store.
     pub(crate) fn draw(&self, id: &str, number_of_bytes: usize) -> Response {
         let parameters = json!({ "NumberOfBytes": number_of_bytes, "CustomKeyStoreId": id });
         self.call("GenerateRandom", &parameters)
     }
 
-    /// A document that carries `public_key`.
+    /// Requests a document from the simulator.
     pub(crate) fn document(&self, document: &attested_recipient::Document) -> Vec<u8> {
         attested_recipient::Client::new(self.url()).document(document).unwrap()
     }
 
-    /// What is shown of the store.
+    /// Returns the store's entry in DescribeCustomKeyStores.
     pub(crate) fn describe(&self, id: &str) -> Value {
         let answer = self.call("DescribeCustomKeyStores", &json!({ "CustomKeyStoreId": id }));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body["CustomKeyStores"][0].clone()
     }
 
-    /// What /metrics says of `sample`, a name with its labels.
+    /// Returns the value of `sample`, a metric name with its labels.
     pub(crate) fn metric(&self, sample: &str) -> u64 {
         let mut response = self.agent.get(format!("{}/metrics", self.url())).call().unwrap();
         let text = response.body_mut().read_to_string().unwrap();
@@ -148,19 +148,19 @@ impl<'a> Service<'a> {
         text.lines().find_map(value).unwrap_or_else(|| panic!("{sample}: {text}"))
     }
 
-    /// How many lines of its log have this.
+    /// Counts the log lines that contain `what`.
     pub(crate) fn count_log_lines(&self, what: &str) -> usize {
         log(self.hsm).lines().filter(|line| line.contains(what)).count()
     }
 
-    /// Waits until so many calls of `function` have returned.
+    /// Waits until `times` calls of `function` have returned.
     pub(crate) fn wait_until_called(&self, function: &str, times: usize) {
         wait_until(&format!("{function} is called {times} times"), || {
             (self.hsm.calls(function).len() >= times).then_some(())
         });
     }
 
-    /// Waits until the store is shown in this state.
+    /// Waits until the store is in this state.
     pub(crate) fn wait_until_state(&self, store: &Store<'_>, state: State) {
         let mut last = Value::Null;
         let is_there = || {
@@ -179,8 +179,8 @@ impl<'a> Service<'a> {
         assert!(is_in_state(&shown, state), "{state:?}: {shown}");
     }
 
-    /// For two seconds, in which whoever tries again after 250 ms, 500 ms and 1 s would have, nothing
-    /// changes: neither what is shown, nor does anybody log in.
+    /// Asserts that state and logins do not change for two seconds. Retries after 250 ms, 500 ms
+    /// and 1 s would happen within that time.
     pub(crate) fn assert_state_stays(&self, store: &Store<'_>, state: State) {
         let logins = self.hsm.calls("C_Login").len();
         let end = Instant::now() + Duration::from_secs(2);
@@ -191,18 +191,18 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// The store's bytes are the module's: those of one call, of just that length.
+    /// Asserts that the store's bytes come from one call of the module with exactly that length.
     pub(crate) fn assert_serves(&self, store: &Store<'_>, number_of_bytes: usize) {
         let before = self.hsm.calls("C_GenerateRandom").len();
         let random = self.draw(store.id, number_of_bytes).plaintext();
         assert_eq!(random.len(), number_of_bytes);
         let calls = self.hsm.calls("C_GenerateRandom");
-        // Others may return now that were stuck.
+        // Calls that were stuck may return now.
         let given = calls[before..].iter().filter(|call| call.bytes == random);
         assert_eq!(given.count(), 1, "{calls:?}");
     }
 
-    /// Whoever asks for no store does not notice any.
+    /// Asserts that requests without a store are unaffected.
     pub(crate) fn assert_serves_others(&self) {
         let answer = self.call("GenerateRandom", &json!({ "NumberOfBytes": 32 }));
         assert_eq!(answer.plaintext().len(), 32);
@@ -210,7 +210,7 @@ impl<'a> Service<'a> {
         assert_eq!(ready.status().as_u16(), 200);
     }
 
-    /// Ends it, by itself, however stuck its modules are. Nowhere has it said a PIN.
+    /// Stops the service, even with stuck modules, and asserts that it leaked no PIN.
     pub(crate) fn shut_down(mut self) {
         drop(self.process.0.stdin.take());
         let status = wait_until("it ends", || self.process.0.try_wait().unwrap());
@@ -219,10 +219,10 @@ impl<'a> Service<'a> {
     }
 }
 
-/// Neither log nor audit trail show a PIN.
+/// Asserts that neither the log nor the audit trail contains a PIN.
 pub(crate) fn assert_no_pin(hsm: &SoftHsm) {
     let log = log(hsm);
-    // There was something to look through.
+    // The log is not empty.
     assert!(log.contains("in service"), "{log}");
     let audit = fs::read_to_string(hsm.path("audit")).unwrap();
     for (place, text) in [("log", &log), ("audit trail", &audit)] {
@@ -248,13 +248,13 @@ fn log(hsm: &SoftHsm) -> String {
     fs::read_to_string(hsm.path("log")).unwrap()
 }
 
-/// Whether a store is shown in this state.
+/// Returns whether the entry has this state.
 pub(crate) fn is_in_state(shown: &Value, (state, code): State) -> bool {
     shown["ConnectionState"] == state
         && shown.get("ConnectionErrorCode").and_then(Value::as_str) == code
 }
 
-/// Looks again and again until there is something to see.
+/// Polls `look` until it returns a value, and returns the value.
 pub(crate) fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     poll(look).unwrap_or_else(|| panic!("it does not come to it that {what}"))
 }

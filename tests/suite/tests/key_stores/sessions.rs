@@ -1,5 +1,5 @@
-//! A store's sessions and its logins: how many there are, what becomes of one that is gone, and of a
-//! request that is in the module as the connection ends.
+//! Sessions and logins of a store: their number, lost sessions, and requests in progress when the
+//! connection ends.
 
 use std::thread;
 
@@ -34,7 +34,7 @@ fn connected(hsm: &SoftHsm) -> Service<'_> {
 fn replaces_login_session_without_failing_requests() {
     let hsm = SoftHsm::with_stores(&[VAULT]);
     let service = connected(&hsm);
-    // By a session of its own, which keeps the user logged in.
+    // The request uses its own session. The first session keeps the user logged in.
     service.assert_serves(&VAULT, 32);
     let of_sessions = ["C_GetSessionInfo", "C_CloseSession", "C_OpenSession", "C_Login"];
     hsm.inject_once("C_GetSessionInfo", CKR_SESSION_HANDLE_INVALID);
@@ -46,7 +46,7 @@ fn replaces_login_session_without_failing_requests() {
         let calls: Vec<_> = calls.collect();
         (calls.len() >= 5).then_some(calls)
     });
-    // Closed first: its handle may be the next one's.
+    // Closed first, because the new session may have the same handle.
     let expected = [
         ("C_GetSessionInfo", CKR_SESSION_HANDLE_INVALID),
         ("C_CloseSession", 0),
@@ -85,7 +85,7 @@ fn assert_fails_request_in_flight(others: &str) {
     hsm.inject(&["C_GenerateRandom hold 48\n", others].concat());
     thread::scope(|scope| {
         let held = scope.spawn(|| service.draw(VAULT.id, 48));
-        // It is no longer in the line, which ends with the connection.
+        // The request has left the queue, which ends with the connection.
         service.wait_until_called("C_OpenSession", opened + 1);
         assert_eq!(service.draw(VAULT.id, 32).error(), ("KMSInternalException", 500));
         hsm.inject("");
@@ -106,7 +106,7 @@ fn closes_every_session_on_shutdown() {
     thread::scope(|scope| {
         let held = [(); 4].map(|()| scope.spawn(|| service.draw(VAULT.id, 32)));
         service.wait_until_called("C_OpenSession", opened + 4);
-        // Whoever does not wait for it ends before.
+        // A shutdown that does not wait would end before.
         hsm.inject("C_CloseSession sleep 100\n");
         for held in held {
             assert_eq!(held.join().unwrap().plaintext().len(), 32);

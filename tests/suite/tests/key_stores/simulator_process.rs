@@ -1,4 +1,4 @@
-//! The service as a process: this very test, told by the environment to serve.
+//! The service as a process: this test binary, started with an environment variable.
 
 use std::env;
 use std::fs::File;
@@ -9,18 +9,19 @@ use std::process::{Command, ExitCode};
 use attested_recipient::Simulator;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Names the folder of the configuration.
+/// Environment variable with the folder of the configuration.
 const SERVE: &str = "KEY_STORES_SERVE";
 
-/// What serves `enclave.toml` in `folder` until its stdin ends. It says on stdout where it listens, logs
-/// all there is to stderr, and writes its audit trail to `audit` in the folder.
+/// Returns the command that serves `enclave.toml` in `folder` until its standard input ends. It
+/// prints its address to standard output, logs everything to standard error, and writes its audit
+/// trail to `audit` in the folder.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.env(SERVE, folder);
     command
 }
 
-/// Serves, if that is what this process is for.
+/// Serves if the environment variable is set.
 pub(crate) fn serve_if_requested() -> Option<ExitCode> {
     let folder = PathBuf::from(env::var_os(SERVE)?);
     let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE);

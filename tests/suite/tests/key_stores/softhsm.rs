@@ -1,4 +1,4 @@
-//! A folder with a SoftHSM of its own, the spy before it, and a configuration.
+//! A folder with a SoftHSM, the fault-injecting module in front of it, and a configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::store_config::Store;
 
-/// The user's PIN of the token `vault`, and of `spare`.
+/// The user PINs of the tokens `vault` and `spare`.
 pub(crate) const PIN: &str = "canary-pin-5309-vault";
 pub(crate) const SPARE_PIN: &str = "canary-pin-8675-spare";
 
@@ -25,26 +25,26 @@ pub(crate) const CKR_TOKEN_NOT_PRESENT: u64 = 0xe0;
 pub(crate) const CKR_USER_ALREADY_LOGGED_IN: u64 = 0x100;
 pub(crate) const CKR_CRYPTOKI_ALREADY_INITIALIZED: u64 = 0x191;
 
-/// All that a service needs whose key stores are on SoftHSM. `vault` and `spare` are its tokens.
+/// A SoftHSM with the tokens `vault` and `spare`, for one service.
 #[derive(Debug)]
 pub(crate) struct SoftHsm {
     folder: TempDir,
-    /// Orders for some calls alone, so far.
+    /// Number of faults injected for single calls.
     counted: AtomicU64,
 }
 
-/// A call that has returned.
+/// A call of the module that has returned.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) function: String,
-    /// Its `CK_RV`.
+    /// The return code (`CK_RV`).
     pub(crate) rv: u64,
-    /// What `C_GenerateRandom` gave.
+    /// The bytes that `C_GenerateRandom` returned.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl SoftHsm {
-    /// One whose configuration has `stores`, on the spy.
+    /// Creates a SoftHSM and a configuration with `stores` on the fault-injecting module.
     pub(crate) fn with_stores(stores: &[Store<'_>]) -> Self {
         let hsm = Self::empty();
         let stores: Vec<_> = stores.iter().map(|store| store.toml(&hsm.spy_module())).collect();
@@ -52,7 +52,7 @@ impl SoftHsm {
         hsm
     }
 
-    /// One without a configuration.
+    /// Creates a SoftHSM without a configuration.
     pub(crate) fn empty() -> Self {
         let hsm = Self { folder: tempfile::tempdir().unwrap(), counted: AtomicU64::new(0) };
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("key-stores/spy.c");
@@ -70,7 +70,7 @@ impl SoftHsm {
         hsm
     }
 
-    /// One more token.
+    /// Initialises a further token.
     pub(crate) fn make_token(&self, label: &str, pin: &str) {
         let mut token = self.softhsm();
         token.args(["--init-token", "--free", "--label", label, "--so-pin", "so-pin"]);
@@ -82,12 +82,12 @@ impl SoftHsm {
         fs::write(self.path("enclave.toml"), text).unwrap();
     }
 
-    /// A file of its folder.
+    /// Returns the path of a file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The module that the stores are configured with.
+    /// Returns the module that the stores are configured with.
     pub(crate) fn spy_module(&self) -> PathBuf {
         self.path("spy.so")
     }
@@ -98,7 +98,7 @@ impl SoftHsm {
         command
     }
 
-    /// What the module reads of the environment.
+    /// Returns the environment variables of the module.
     pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 4] {
         [
             ("SOFTHSM2_CONF", self.path("softhsm2.conf")),
@@ -108,32 +108,32 @@ impl SoftHsm {
         ]
     }
 
-    /// From now on the spy does what `orders` say, and nothing else; `spy.c` says how they are written.
+    /// Replaces the injected faults. `spy.c` describes their format.
     pub(crate) fn inject(&self, faults: &str) {
         let (new, control) = (self.path("spy.control.new"), self.path("spy.control"));
         fs::write(&new, faults).unwrap();
         fs::rename(new, control).unwrap();
     }
 
-    /// Its next call of `function` returns `rv`, and those after it are good again.
+    /// Makes the next call of `function` return `rv`.
     pub(crate) fn inject_once(&self, function: &str, rv: u64) {
         self.inject_times(function, rv, 1);
     }
 
-    /// So many do.
+    /// Makes the next `times` calls of `function` return `rv`.
     pub(crate) fn inject_times(&self, function: &str, rv: u64, times: usize) {
         let count = self.counted.fetch_add(1, Ordering::Relaxed) + 1;
         self.inject(&format!("{function} return {rv} {count} {times}\n"));
     }
 
-    /// Calls of `function` that have returned so far.
+    /// Returns the calls of `function` that have returned so far.
     pub(crate) fn calls(&self, function: &str) -> Vec<Call> {
         self.calls_of(&[function])
     }
 
-    /// Calls of any of `functions` that have returned so far, in their order.
+    /// Returns the calls of any of `functions` that have returned so far, in order.
     pub(crate) fn calls_of(&self, functions: &[&str]) -> Vec<Call> {
-        // Without a call there is no file.
+        // The file does not exist before the first call.
         let log = fs::read_to_string(self.path("spy.log")).unwrap_or_default();
         let calls = log.lines().map(|line| {
             let [function, rv, bytes] = line.split(' ').collect::<Vec<_>>()[..] else {
@@ -145,12 +145,12 @@ impl SoftHsm {
         calls.filter(|call| functions.contains(&call.function.as_str())).collect()
     }
 
-    /// What each call of `function` returned.
+    /// Returns the return code of each call of `function`.
     pub(crate) fn return_codes(&self, function: &str) -> Vec<u64> {
         self.calls(function).iter().map(|call| call.rv).collect()
     }
 
-    /// The slot in which SoftHSM has the token.
+    /// Returns the slot of the token.
     pub(crate) fn slot(&self, label: &str) -> String {
         let shown = self.softhsm().arg("--show-slots").output().unwrap();
         let shown = String::from_utf8(shown.stdout).unwrap();
@@ -161,18 +161,18 @@ impl SoftHsm {
         slots.unwrap().lines().next().unwrap().to_owned()
     }
 
-    /// Takes the token out of SoftHSM's sight.
+    /// Moves the token away, so that SoftHSM does not find it.
     pub(crate) fn remove_token(&self, label: &str) {
         let token = self.token(label);
         fs::rename(token, self.path(label)).unwrap();
     }
 
-    /// Puts it back.
+    /// Moves the token back.
     pub(crate) fn restore_token(&self, label: &str) {
         fs::rename(self.path(label), self.path("tokens").join(label)).unwrap();
     }
 
-    /// The folder that SoftHSM keeps the token in: its serial number makes the folder's name.
+    /// Returns the folder of the token. SoftHSM names it after the serial number.
     fn token(&self, label: &str) -> PathBuf {
         let holds = |folder: &PathBuf| {
             let object = fs::read(folder.join("token.object")).unwrap();
@@ -183,7 +183,7 @@ impl SoftHsm {
     }
 }
 
-/// SoftHSM's module, which must be installed.
+/// Returns the path of SoftHSM's module, which must be installed.
 pub(crate) fn softhsm_module() -> &'static str {
     static MODULE: OnceLock<String> = OnceLock::new();
     MODULE.get_or_init(|| {

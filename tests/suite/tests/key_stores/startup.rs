@@ -1,4 +1,4 @@
-//! How a store comes by its module, token and PIN, and what is asked before any store is.
+//! The module, token and PIN of a store, and checks that precede the stores.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub(crate) const CASES: &[Case] = &[
         assert_module_cannot_be_loaded(|hsm| hsm.path("pin"));
     }),
     ("reports_library_that_is_not_a_module", || {
-        // A spy before nothing has a list of functions to offer as little as any other library.
+        // A library without C_GetFunctionList.
         assert_module_cannot_be_loaded(|hsm| {
             let library = hsm.path("library.so");
             let mut compile = Command::new("cc");
@@ -45,14 +45,14 @@ pub(crate) const CASES: &[Case] = &[
     ("denied_callers_learn_nothing_of_stores", denied_callers_learn_nothing_of_stores),
 ];
 
-/// Of calls in a row that are slow, any two take longer than one may.
+/// Any two of the slow calls together take longer than a single call may.
 fn slow_connection_attempt_continues_while_calls_return() {
     let slow = |functions: &[&str]| {
         functions.iter().map(|function| format!("{function} sleep 5500\n")).collect::<String>()
     };
     let is_slow_in = |phases: &[(&[&str], &str, usize)]| {
         let hsm = SoftHsm::with_stores(&[VAULT]);
-        // From the first call on.
+        // Injected before the first call.
         hsm.inject(&slow(phases[0].0));
         let service = Service::start(&hsm);
         for (functions, last, times) in phases {
@@ -69,9 +69,9 @@ fn slow_connection_attempt_continues_while_calls_return() {
     let [token, login, bytes, session] =
         ["C_GetTokenInfo", "C_Login", "C_GenerateRandom", "C_OpenSession"];
     thread::scope(|scope| {
-        // Three slots are looked at.
+        // Three slots are searched.
         scope.spawn(|| is_slow_in(&[(&["C_Initialize", token, session, login], login, 1)]));
-        // The sessions after the first are for workers.
+        // The sessions after the first belong to the workers.
         scope.spawn(|| is_slow_in(&[(&[login, bytes], bytes, 1), (&[bytes, session], session, 3)]));
     });
 }
@@ -86,7 +86,7 @@ fn missing_module_prevents_start() {
     assert!(said.is_some_and(|line| line.contains("key_store")), "{log}");
 }
 
-/// Whoever ends as it starts would take a module from under the threads that are in it.
+/// A failing start must not unload a module that threads are executing.
 fn failed_start_calls_no_module() {
     let hsm = SoftHsm::empty();
     let nowhere = hsm.path("nowhere.so");
@@ -146,7 +146,8 @@ fn rejects_ambiguous_token_label() {
     service.shut_down();
 }
 
-/// The spy is one module, what it forwards to another: but that can be set up only once.
+/// The module under test and the module that it forwards to are different modules, but SoftHSM can
+/// be initialised only once.
 fn uses_module_that_is_already_initialized() {
     let hsm = SoftHsm::empty();
     hsm.configure(&[SPARE.toml(softhsm_module().as_ref()), VAULT.toml(&hsm.spy_module())].concat());
@@ -162,7 +163,7 @@ fn uses_module_that_is_already_initialized() {
     service.shut_down();
 }
 
-/// Once its user is logged in, nobody else in the process needs the PIN.
+/// Once the user is logged in, other stores of the process would need no PIN.
 fn second_store_on_one_token_fails() {
     const TAKEN: State = ("FAILED", Some("USER_LOGGED_IN"));
     let hsm = SoftHsm::empty();
@@ -189,7 +190,7 @@ fn second_store_on_one_token_fails() {
     service.shut_down();
 }
 
-/// So many that a second for each would be far too long.
+/// So many stores that a second for each would take too long.
 fn stuck_stores_shut_down_concurrently() {
     let hsm = SoftHsm::empty();
     hsm.inject("C_Initialize hold\n");
@@ -208,7 +209,7 @@ fn stuck_stores_shut_down_concurrently() {
     service.shut_down();
 }
 
-/// Signature, then form, then policy, then the store.
+/// Checks the order: signature, request, policy, store.
 fn denied_callers_learn_nothing_of_stores() {
     const SIGV4: &str = r#"
 [auth]

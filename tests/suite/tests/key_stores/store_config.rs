@@ -1,32 +1,32 @@
-//! A `[[key_store]]` of a configuration.
+//! A `[[key_store]]` entry of a configuration.
 
 use std::path::Path;
 
-/// What differs from one to another.
+/// The settings that differ between stores.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Store<'a> {
     pub(crate) id: &'a str,
     pub(crate) name: &'a str,
-    /// The line that says which token.
+    /// The line that selects the token.
     pub(crate) token: &'a str,
-    /// The line that says where the PIN is.
+    /// The line that sets the PIN's source.
     pub(crate) pin: &'a str,
     pub(crate) deadline_ms: u64,
     pub(crate) connect: bool,
 }
 
-/// On the token that every [`SoftHsm`](super::softhsm::SoftHsm) has.
+/// A store on the token that every [`SoftHsm`](super::softhsm::SoftHsm) has.
 pub(crate) const VAULT: Store<'_> = Store {
     id: "cks-1234567890abcdef0",
     name: "vault",
     token: r#"token_label = "vault""#,
     pin: r#"pin_file = "pin""#,
-    // Machines that run tests are slow, and this is not to be met by chance.
+    // Long enough that slow machines do not reach it.
     deadline_ms: 10_000,
     connect: true,
 };
 
-/// On another token, with another PIN.
+/// A store on another token, with another PIN.
 pub(crate) const SPARE: Store<'_> = Store {
     id: "cks-0fedcba0987654321",
     name: "spare",
@@ -35,7 +35,7 @@ pub(crate) const SPARE: Store<'_> = Store {
     ..VAULT
 };
 
-/// An external one.
+/// An external key store.
 pub(crate) const EXTERNAL: &str = r#"
 [[key_store]]
 id = "cks-eeeeeeeeeeeeeeeee"
@@ -46,13 +46,13 @@ uri = "https://xks.example.com/team/kms/xks/v1"
 pub(crate) const EXTERNAL_ID: &str = "cks-eeeeeeeeeeeeeeeee";
 
 impl Store<'_> {
-    /// That of its cluster: each store has its own.
+    /// Returns the cluster id, which is derived from the store's id.
     pub(crate) fn cluster_id(&self) -> String {
-        // After `cks-` there is one digit more than a cluster's id may have.
+        // A cluster id has one digit less than a store id.
         format!("cluster-{}", self.id.chars().skip(5).collect::<String>())
     }
 
-    /// As it is written, with its module at `module`.
+    /// Returns the entry as TOML, with its module at `module`.
     pub(crate) fn toml(&self, module: &Path) -> String {
         let Self { id, name, token, pin, deadline_ms, connect } = self;
         let cluster_id = self.cluster_id();

@@ -1,10 +1,10 @@
-//! Bodies of requests, one good and many hostile.
+//! Request bodies, one valid and many hostile.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use transport::limits::MAX_BODY_LENGTH;
 
-/// A request for the most bytes there are.
+/// Returns a request for the maximum number of bytes.
 pub(crate) fn request(document: &str) -> Vec<u8> {
     format!(
         r#"{{"NumberOfBytes":1024,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"{document}"}}}}"#
@@ -12,7 +12,7 @@ pub(crate) fn request(document: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// `part` again and again between `start` and `end`, up to the cap.
+/// Repeats `part` between `start` and `end` up to the maximum length.
 fn full(start: &str, part: &str, end: &str) -> Vec<u8> {
     let count = (MAX_BODY_LENGTH - start.len() - end.len()) / part.len();
     let body = [start, &part.repeat(count), end].concat().into_bytes();

@@ -1,4 +1,4 @@
-//! Documents that would have a careless reader allocate.
+//! Documents that would make a careless reader allocate memory.
 
 use attestation::{MAX_DOCUMENT_LENGTH, UntrustedDocument};
 use simulator::{CertificateSpec, Extension, Key, KeyUsage, Overrides};
@@ -11,7 +11,7 @@ const ARRAY: u8 = 4;
 const MAP: u8 = 5;
 const BREAK: u8 = 0xff;
 
-/// The envelope up to its payload, as AWS writes it.
+/// The envelope before the payload, as AWS encodes it.
 const BEFORE_PAYLOAD: [u8; 7] = [0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0];
 
 fn string(content: &[u8]) -> Vec<u8> {
@@ -25,12 +25,12 @@ fn string(content: &[u8]) -> Vec<u8> {
     [&head, content].concat()
 }
 
-/// In an envelope whose signature is nobody's.
+/// Wraps a payload in an envelope with an invalid signature.
 fn unsigned(payload: &[u8]) -> Vec<u8> {
     [&BEFORE_PAYLOAD[..], &string(payload), &string(&[7; 96])].concat()
 }
 
-/// The head of an item that claims a length, in its shortest form.
+/// Encodes the head of an item that claims a length, in its shortest form.
 fn claim(major: u8, length: u64) -> Vec<u8> {
     match u32::try_from(length) {
         Ok(length) => [&[major << 5 | 26][..], &length.to_be_bytes()].concat(),
@@ -38,7 +38,7 @@ fn claim(major: u8, length: u64) -> Vec<u8> {
     }
 }
 
-/// A24: each place of a document where a length stands, with each length that is not there.
+/// Returns documents for A24: each length field with each unavailable length.
 pub(crate) fn claimed_lengths() -> Vec<(String, Vec<u8>)> {
     let inner: [(&str, &[u8], u8); 15] = [
         ("the payload's map", b"", MAP),
@@ -71,7 +71,7 @@ pub(crate) fn claimed_lengths() -> Vec<(String, Vec<u8>)> {
     documents
 }
 
-/// Whose form is refused.
+/// Returns documents whose encoding is rejected.
 pub(crate) fn malformed(pki: &TestPki) -> Vec<(&'static str, Vec<u8>)> {
     let start = pki.open_payload(pki.chain.certificate(), &pki.chain.cabundle());
     let room = MAX_DOCUMENT_LENGTH - unsigned(&start).len() - 1;
@@ -94,7 +94,7 @@ pub(crate) fn malformed(pki: &TestPki) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Whose form is good: name, document, and why it is refused all the same, if it is.
+/// Returns well-formed documents with name, bytes and expected error.
 pub(crate) fn well_formed(
     pki: &TestPki,
 ) -> Vec<(&'static str, Vec<u8>, Option<UntrustedDocument>)> {
@@ -130,7 +130,7 @@ fn unknown_root() -> Option<UntrustedDocument> {
     Some(UntrustedDocument::UnknownRoot)
 }
 
-/// What a certificate is filled with: whatever a reader may keep in a vector.
+/// The repeated element of a certificate that a reader might collect in a vector.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CertificateFilling {
     Names,
@@ -138,8 +138,8 @@ enum CertificateFilling {
     AlternativeNames,
 }
 
-/// A document with as many and as long certificates as there may be, all of the stranger's making:
-/// they cost what reading them costs before their root is seen to be nobody's.
+/// Returns a document with the maximum number and size of certificates under an unknown root.
+/// Reading them costs memory before the root is rejected.
 fn oversized_chain(pki: &TestPki, stuffing: CertificateFilling) -> Vec<u8> {
     let keys: Vec<Key> = (0..6).map(|_| Key::generate().unwrap().0).collect();
     let certificate = |level: usize| {
@@ -179,7 +179,7 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     [&head, content].concat()
 }
 
-/// A Name of one part, or of as many as fit a certificate twice.
+/// Encodes a Name of one part, or of as many as fit into a certificate twice.
 fn name(level: usize, stuffing: CertificateFilling) -> Vec<u8> {
     let part =
         |value: &[u8]| tlv(0x31, &tlv(0x30, &[&tlv(6, &[0x2a])[..], &tlv(0x13, value)].concat()));

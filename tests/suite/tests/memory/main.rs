@@ -1,7 +1,7 @@
-//! What a request costs in memory, good or hostile: measured, printed (`--nocapture`) and bounded.
+//! Memory per request, valid or hostile: measured, printed (`--nocapture`) and bounded.
 //!
-//! Counted is what Rust code allocates, on the thread that measures. AWS-LC's own allocations are not
-//! seen: they are of the size of a key or a signature, whatever the document's.
+//! The measurement counts allocations of Rust code on the measuring thread. It does not see
+//! allocations of AWS-LC, which have the size of a key or a signature, regardless of the document.
 
 #![expect(
     clippy::indexing_slicing,
@@ -28,21 +28,21 @@ use transport::limits::SMALL_BODY_LENGTH;
 
 use crate::simulated_pki::{DocumentError, TestPki};
 
-/// Reading a document's form, whatever it is: the places of at most 5 certificates and 16 unknown
-/// fields, of 16 bytes each, while a vector grows. Nothing is copied.
+/// Memory for parsing any document, in bytes: growing vectors for at most 5 certificates and 16
+/// unknown fields of 16 bytes each. Nothing is copied.
 const FORM_BOUND: usize = 1024;
 
-/// Judging a document of the right form: certificates are decoded one at a time, and little is kept of
-/// each, whatever a stranger put into it. Of the document there is no copy, but for the provider ring,
-/// which takes what is signed in one piece.
+/// Returns the memory bound for verifying a well-formed document, in bytes. Certificates are
+/// decoded one at a time, and little of each is kept. Only the provider ring needs a copy of the
+/// document, because it verifies one contiguous message.
 fn verification_bound(document_length: usize) -> usize {
     let copies = usize::from(PROVIDER == "ring");
     copies * document_length + 8 * 1024
 }
 
-/// One whole request with a document, from its body to that of the answer: beside the judgement, the
-/// document as decoded, and room for the answer. What is dear is done without awaiting, so of these
-/// there are as many at a time as worker threads.
+/// Returns the memory bound for a whole request with a document, in bytes: verification, the
+/// decoded document and the response. The expensive part runs without awaiting, so at most one per
+/// worker thread exists.
 fn request_bound() -> usize {
     verification_bound(MAX_DOCUMENT_LENGTH) + MAX_DOCUMENT_LENGTH + 8 * 1024
 }
@@ -56,7 +56,7 @@ fn report(what: &str, length: usize, info: &AllocationInfo) {
     println!("{what}: {length} bytes; peak {peak}, total {total} in {}", info.count_total);
 }
 
-/// The document's fate, and what it cost beyond the document itself.
+/// Verifies a document. Returns the result and the allocations beyond the document itself.
 fn verify(pki: &TestPki, document: &[u8]) -> (Result<(), DocumentError>, AllocationInfo) {
     let owned = document.to_vec();
     let mut outcome = None;
@@ -112,7 +112,7 @@ fn sealed_response(key: &RecipientKey, content: &[u8], encryption: ContentEncryp
     .unwrap()
 }
 
-/// Parses, verifies, seals and writes the answer, as the service does.
+/// Parses, verifies, seals and encodes the response, as the service does.
 fn respond(pki: &TestPki, body: &[u8]) -> Result<Vec<u8>, DocumentError> {
     let request = GenerateRandom::parse(body).unwrap();
     let document = pki.verify(request.attestation_document.unwrap())?;

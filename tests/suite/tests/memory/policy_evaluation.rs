@@ -1,4 +1,4 @@
-//! What policies cost for every request.
+//! Memory of policy evaluation per request.
 
 use allocation_counter::measure;
 use attestation::time::UnixMillis;

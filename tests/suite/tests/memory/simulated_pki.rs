@@ -1,4 +1,4 @@
-//! A simulated world whose chain is at hand, so that documents of any form can be signed by it.
+//! A simulated root and chain that can sign documents of any form.
 
 use attestation::cms::RecipientPrivateKey;
 use attestation::time::UnixMillis;
@@ -10,7 +10,7 @@ use simulator::{Chain, DocumentSpec, Root, default_pcrs};
 
 pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
-/// Why a document is refused.
+/// The error of a rejected document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DocumentError {
     Malformed(MalformedDocument),
@@ -27,7 +27,7 @@ impl TestPki {
         let root = Root::generate().unwrap();
         let chain = Chain::issue(&root, NOW).unwrap();
         let pki = Self { chain, anchors: TrustAnchors::simulator_root(root.certificate()) };
-        // What is set up once in a process is no cost of a document.
+        // One-time initialisation is not part of a document's cost.
         pki.verify(pki.typical_document()).unwrap();
         pki
     }
@@ -47,12 +47,12 @@ impl TestPki {
             .map_err(DocumentError::Untrusted)
     }
 
-    /// What an enclave with an RSA-2048 key sends.
+    /// Returns the document of an enclave with an RSA-2048 key.
     pub(crate) fn typical_document(&self) -> Vec<u8> {
         Self::spec(include_str!("../../keys/rsa-2048.pem"), None).sign(&self.chain).unwrap()
     }
 
-    /// With the longest key, and as much user data and nonce as there may be.
+    /// Returns a document with the longest key and the maximum user data and nonce.
     pub(crate) fn longest_document(&self) -> Vec<u8> {
         let extra = Some(vec![7; 1024]);
         Self::spec(include_str!("../../keys/rsa-4096.pem"), extra).sign(&self.chain).unwrap()
@@ -71,7 +71,7 @@ impl TestPki {
         }
     }
 
-    /// The payload of the usual document, without the break that ends it.
+    /// Returns the payload of a typical document without its final break.
     pub(crate) fn open_payload(&self, certificate: &[u8], cabundle: &[&[u8]]) -> Vec<u8> {
         let spec = Self::spec(include_str!("../../keys/rsa-2048.pem"), None);
         let mut payload = spec.payload(certificate, cabundle);

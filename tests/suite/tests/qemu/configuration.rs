@@ -1,4 +1,4 @@
-//! The configuration of the enclaves that are booted here.
+//! The configuration of the booted enclaves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::sigv4::identities::Identity;
 
-/// Its one credential. Each of its secrets is one that nothing else can be.
+/// The only credential. Its secrets are unique strings.
 pub(crate) const IDENTITY: Identity = Identity {
     region: "eu-west-1",
     access_key_id: "AKIDQEMUTEST",
@@ -20,27 +20,27 @@ pub(crate) const IDENTITY: Identity = Identity {
     session_token: Some("canary/sessionToken/Qk29w"),
 };
 
-/// By what a service with TLS is known: a name, an address, and what clients call who know AWS alone.
+/// The TLS names of the service: a DNS name, an address, and the name that AWS clients use.
 pub(crate) const TLS_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "kms.eu-west-1.amazonaws.com"];
 
-/// A configuration with a root of its own as a further anchor.
+/// A configuration with its own root as a further trust anchor.
 pub(crate) struct Configuration {
     folder: TempDir,
     pki: SimulatedPki,
 }
 
 impl Configuration {
-    /// Without TLS, and with answers in plain all the same.
+    /// Creates a configuration without TLS that allows plaintext.
     pub(crate) fn without_tls() -> Self {
         Self::build(&without_tls("\n"))
     }
 
-    /// With TLS that ends in the enclave, and what it takes to be answered left as it is by default.
+    /// Creates a configuration with attested TLS and the default plaintext setting.
     pub(crate) fn with_tls() -> Self {
         Self::build(&format!("[tls]\nmode = \"attested\"\nnames = {TLS_NAMES:?}\n"))
     }
 
-    /// With these tables, and this PIN in the file `pin`; else without TLS.
+    /// Creates a configuration with these tables and a PIN file, without TLS.
     pub(crate) fn with_key_stores(tables: &str, pin: &str) -> Self {
         let configuration = Self::build(&[tables, &without_tls("\n")].concat());
         fs::write(configuration.folder().join("pin"), pin).unwrap();
@@ -62,7 +62,7 @@ impl Configuration {
         self.folder.path()
     }
 
-    /// The archive of it as it is now.
+    /// Builds the archive of the current files.
     pub(crate) fn archive(&self) -> PathBuf {
         let archive = self.folder.path().join("config.tar");
         let mut command = suite::command();
@@ -71,7 +71,7 @@ impl Configuration {
         archive
     }
 
-    /// What PCR16 and PCR17 are to be, as the command says it.
+    /// Returns the PCR16 and PCR17 that `config-pcr` prints.
     pub(crate) fn pcrs(&self) -> [[u8; PCR_LENGTH]; 2] {
         let mut command = suite::command();
         let output = command.arg("config-pcr").arg(self.folder()).output().unwrap();
@@ -79,18 +79,18 @@ impl Configuration {
         ["PCR16", "PCR17"].map(|name| pcr(&pcrs[name]))
     }
 
-    /// One byte is another: that of [`without_tls`](Self::without_tls) by which it answers in plain.
+    /// Changes one byte of [`without_tls`](Self::without_tls), which removes the plaintext setting.
     pub(crate) fn change_a_byte(&self) {
         fs::write(self.folder().join("enclave.toml"), toml(&without_tls(" "))).unwrap();
     }
 
-    /// A document under the root that it names.
+    /// Returns a document under the configured root.
     pub(crate) fn document(&self, public_key: Vec<u8>) -> Vec<u8> {
         document(&self.pki, public_key)
     }
 }
 
-/// A value in hexadecimal.
+/// Decodes a PCR value from hexadecimal.
 pub(crate) fn pcr(value: &Value) -> [u8; PCR_LENGTH] {
     const_hex::decode_to_array(value.as_str().unwrap()).unwrap()
 }
@@ -112,12 +112,13 @@ pub(crate) fn document(pki: &SimulatedPki, public_key: Vec<u8>) -> Vec<u8> {
     pki.document(request).unwrap()
 }
 
-/// Behind `end_of_remark`, which ends the remark or does not.
+/// Returns the plaintext setting after a comment that `end_of_remark` ends or continues.
 fn without_tls(end_of_remark: &str) -> String {
     format!("[recipient] # each byte counts{end_of_remark}plaintext = \"always\"\n")
 }
 
-/// `tsc-early` is what a kernel that has booted within a second has until it has the other.
+/// Returns `enclave.toml`. A kernel uses `tsc-early` until `tsc` is available, about a second after
+/// boot.
 fn toml(what_differs: &str) -> String {
     let Identity { region, access_key_id, secret_access_key, session_token } = IDENTITY;
     let session_token = session_token.unwrap();

@@ -1,4 +1,4 @@
-//! What an enclave's own document says. QEMU's is not signed: this reads, and verifies nothing.
+//! A decoder for an enclave's own document. QEMU does not sign it, so nothing is verified.
 
 use std::collections::BTreeMap;
 

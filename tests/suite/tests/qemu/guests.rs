@@ -1,4 +1,4 @@
-//! The enclaves that the checks look at, each booted when the first of them asks for it.
+//! The enclaves of the checks, each booted on first use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::configuration::Configuration;
 use crate::tls_guest::{Authority, TlsGuest};
 use crate::virtual_machine::{Boot, VirtualMachine, setting};
 
-/// The kernel shows each call that makes or uses a socket, by the kind of socket.
+/// Traces each system call that creates or uses a socket, with the socket's family.
 const TRACE: &str = "loglevel=8 tp_printk trace_event=syscalls:sys_enter_socket,\
                      syscalls:sys_enter_socketpair,syscalls:sys_enter_bind,\
                      syscalls:sys_enter_listen,syscalls:sys_enter_connect";
@@ -22,11 +22,11 @@ pub(crate) struct Guests {
     second: OnceLock<Mutex<Option<VirtualMachine>>>,
     tls_configuration: OnceLock<Configuration>,
     tls: OnceLock<Mutex<Option<TlsGuest>>>,
-    /// By which that one was known, when it has gone.
+    /// The authority of the TLS enclave, kept after it stops.
     authority: OnceLock<Arc<Authority>>,
-    /// Answers of the first, and of the one with TLS.
+    /// Random bytes of the first enclave and of the TLS enclave.
     answers: Mutex<Vec<Vec<u8>>>,
-    /// What those showed that were traced.
+    /// Consoles of the traced enclaves.
     consoles: Mutex<Vec<String>>,
 }
 
@@ -35,7 +35,7 @@ impl Guests {
         self.configuration.get_or_init(Configuration::without_tls)
     }
 
-    /// The image of `make eif`, with the configuration from the parent.
+    /// Returns the image of `make eif` with its configuration from the parent, booted.
     pub(crate) fn first(&self) -> MutexGuard<'_, Option<VirtualMachine>> {
         lock(self.first.get_or_init(|| {
             let (image, archive) = (image(), self.configuration().archive());
@@ -44,7 +44,7 @@ impl Guests {
         }))
     }
 
-    /// The same once more, with a configuration of which one byte is another.
+    /// Returns the same image, booted with a configuration that differs in one byte.
     pub(crate) fn second(&self) -> MutexGuard<'_, Option<VirtualMachine>> {
         lock(self.second.get_or_init(|| {
             drop(self.first().take());
@@ -60,7 +60,7 @@ impl Guests {
         self.tls_configuration.get_or_init(Configuration::with_tls)
     }
 
-    /// The image of `make eif`, with a configuration with TLS from the parent.
+    /// Returns the image of `make eif` with a TLS configuration from the parent, booted.
     pub(crate) fn tls(&self) -> MutexGuard<'_, Option<TlsGuest>> {
         lock(self.tls.get_or_init(|| {
             let (image, archive) = (image(), self.tls_configuration().archive());
@@ -75,7 +75,7 @@ impl Guests {
         self.authority.get().expect("an enclave with TLS was there before")
     }
 
-    /// Keeps answers, for comparison.
+    /// Stores responses for comparison.
     pub(crate) fn keep(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
         lock(&self.answers).extend(answers);
     }
@@ -92,7 +92,7 @@ impl Guests {
         lock(&self.consoles).clone()
     }
 
-    /// An image with a configuration with TLS in it, whose kernel shows what sockets there are.
+    /// Boots an image that contains a TLS configuration, with socket tracing.
     pub(crate) fn traced(&self) -> (TlsGuest, BuiltImage) {
         let archive = self.tls_configuration().archive();
         let built = BuiltImage::with(&modules(), &["--config", "/config.tar"], Some(&archive));
@@ -102,17 +102,17 @@ impl Guests {
     }
 }
 
-/// After a check that failed the others go on.
+/// Ignores poisoning, so that other checks run after a failed one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `make eif`'s.
+/// Returns the image of `make eif`.
 pub(crate) fn image() -> PathBuf {
     setting("EIF").join("enclave.eif")
 }
 
-/// The modules of its kernel, in order.
+/// Returns the kernel modules of the image, in order.
 pub(crate) fn modules() -> Vec<PathBuf> {
     let mut modules: Vec<_> = fs::read_dir(setting("KERNEL_DIR"))
         .unwrap()
@@ -123,7 +123,7 @@ pub(crate) fn modules() -> Vec<PathBuf> {
     modules
 }
 
-/// An image made for one test.
+/// An image built for one test.
 pub(crate) struct BuiltImage(TempDir);
 
 impl BuiltImage {

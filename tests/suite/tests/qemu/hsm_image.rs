@@ -1,5 +1,5 @@
-//! HSMs for an enclave: SoftHSM2 in its image, and there once more, where it is as that of another host
-//! is: behind a module that asks this host for a word first.
+//! HSMs for an enclave: SoftHSM2 in its image, and a copy of it behind a module that first connects
+//! to a host, like the module of a networked HSM.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,27 +16,27 @@ use crate::configuration::Configuration;
 use crate::guests::modules;
 use crate::virtual_machine::setting;
 
-/// The key stores: of the module in the image, and of the one that asks.
+/// The key stores on the local module and on the networked module.
 pub(crate) const LOCAL_STORE: &str = "cks-near";
 pub(crate) const NETWORKED_STORE: &str = "cks-far";
 
-/// The parent's, to which the enclave's route leads.
+/// The vsock port of the parent for the egress route.
 pub(crate) const PARENT_PORT: u32 = 8101;
 
-/// The token's user's.
+/// The PIN of the token's user.
 const PIN: &str = "canary-pin-5678";
 
-/// SoftHSM2, as Debian has it.
+/// The path of SoftHSM2 on Debian.
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
-/// The same once more, for the other store: a module has one state, and this is another module.
+/// A copy for the other store, because a loaded module has one state.
 const SOFTHSM_COPY: &str = "/opt/far/libsofthsm2.so";
 const NETWORKED_MODULE: &str = "/opt/far/far.so";
 
-/// Where SoftHSM2 looks for this without being told.
+/// The default path of SoftHSM2's configuration.
 const SOFTHSM_CONF: &str = "/etc/softhsm/softhsm2.conf";
 const TOKENS: &str = "/var/lib/softhsm/tokens";
 
-/// What the two stores and the route are in the configuration.
+/// Returns the configuration with the two stores and the routes.
 pub(crate) fn configuration() -> Configuration {
     let store = |id: &str, module: &str, cluster: &str| {
         format!(
@@ -48,14 +48,15 @@ pub(crate) fn configuration() -> Configuration {
     let route = |address: &str, port: u32| {
         format!("[[egress]]\naddress = \"{address}\"\nparent_port = {port}\n")
     };
-    // The second leads to nobody: that the kernel gives such an address is seen by its being open.
+    // The second route has no peer. Opening it shows that the kernel accepts such an address.
     let routes = [route("10.77.0.5:2223", PARENT_PORT), route("[fd77::5]:2223", 8102)].concat();
     let near = store(LOCAL_STORE, SOFTHSM, "cluster-1a23b4cdefg");
     let far = store(NETWORKED_STORE, NETWORKED_MODULE, "cluster-2b34c5defgh");
     Configuration::with_key_stores(&[routes, near, far].concat(), PIN)
 }
 
-/// An image with the modules, made as its users make one; all ends with the value.
+/// An image with the modules, built by the documented procedure. Its files are removed when this is
+/// dropped.
 pub(crate) struct HsmImage(TempDir);
 
 impl HsmImage {
@@ -65,7 +66,7 @@ impl HsmImage {
         let mut files = vec![
             file(SOFTHSM, Path::new(SOFTHSM)),
             file(SOFTHSM_COPY, Path::new(SOFTHSM)),
-            // Without a folder: it is looked for in that which this is called in.
+            // A relative path, which the build resolves in its working directory.
             file(NETWORKED_MODULE, Path::new("far.so")),
         ];
         let tokens = folder.path().join("tokens");
@@ -93,7 +94,7 @@ impl HsmImage {
     }
 }
 
-/// Initialises a token, and gives its files.
+/// Initialises a token and returns its files.
 fn token(folder: &Path, tokens: &Path) -> Vec<String> {
     fs::create_dir(tokens).unwrap();
     let mut softhsm = Command::new("softhsm2-util");
@@ -112,7 +113,7 @@ fn softhsm_conf(folder: &Path, name: &str, tokens: &str) -> PathBuf {
     path
 }
 
-/// As `far.so`.
+/// Compiles the networked module as `far.so`.
 fn far_module(folder: &Path) {
     let module = folder.join("far.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/networked_hsm.c");
@@ -136,12 +137,12 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A word of `FILES`.
+/// Formats an entry of `FILES`.
 fn file(name: &str, path: &Path) -> String {
     format!("{}={}", name.strip_prefix('/').unwrap(), text(path))
 }
 
-/// The host that is asked: it sends away who comes first, and welcomes all others.
+/// A host that rejects its first connection and accepts all others.
 pub(crate) struct NetworkedHsm {
     address: SocketAddr,
     asked: Arc<AtomicUsize>,
@@ -167,12 +168,12 @@ impl NetworkedHsm {
         Self { address, asked }
     }
 
-    /// Of the relay that leads here.
+    /// Returns the route of the relay that leads here.
     pub(crate) fn route(&self) -> [(u32, SocketAddr); 1] {
         [(PARENT_PORT, self.address)]
     }
 
-    /// By how many it was.
+    /// Returns the number of connections.
     pub(crate) fn connection_count(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }

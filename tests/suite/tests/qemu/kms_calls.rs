@@ -1,4 +1,4 @@
-//! What clients ask of an enclave.
+//! Requests of clients to an enclave.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::clients::{Outcome, Sdk, ServiceUrl, TestKey};
 use crate::configuration::{Configuration, IDENTITY};
 
-/// Numbers of bytes that are asked for.
+/// Requested numbers of bytes.
 pub(crate) const LENGTHS: [usize; 3] = [1, 32, 1024];
 
-/// A nonce that is in nothing else.
+/// A nonce that occurs nowhere else.
 pub(crate) const NONCE: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// A call of GenerateRandom, sealed if there is a document.
+/// Returns a GenerateRandom call, with a Recipient if there is a document.
 pub(crate) fn generate_random(number_of_bytes: usize, document: Option<&[u8]>) -> Value {
     let mut parameters = json!({ "NumberOfBytes": number_of_bytes });
     if let Some(document) = document {
@@ -29,12 +29,12 @@ pub(crate) fn generate_random(number_of_bytes: usize, document: Option<&[u8]>) -
     json!({ "operation": "GenerateRandom", "parameters": parameters })
 }
 
-/// What becomes of `calls` with boto3.
+/// Makes `calls` with boto3.
 pub(crate) fn boto3<'a>(site: impl Into<ServiceUrl<'a>>, calls: &[Value]) -> Vec<Outcome> {
     Sdk::Boto3.call_as(&IDENTITY, site, calls)
 }
 
-/// Bytes of each length, in plain.
+/// Requests each length in plaintext.
 pub(crate) fn plain<'a>(site: impl Into<ServiceUrl<'a>>) -> Vec<Vec<u8>> {
     let outcomes = boto3(site, &LENGTHS.map(|length| generate_random(length, None)));
     let answers: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
@@ -42,7 +42,7 @@ pub(crate) fn plain<'a>(site: impl Into<ServiceUrl<'a>>) -> Vec<Vec<u8>> {
     answers
 }
 
-/// Bytes of each length, sealed to a key of so many bits, and opened.
+/// Requests each length sealed to a key of `bits` bits, and decrypts the responses.
 pub(crate) fn sealed<'a>(
     site: impl Into<ServiceUrl<'a>>,
     configuration: &Configuration,
@@ -59,7 +59,7 @@ pub(crate) fn sealed<'a>(
     opened
 }
 
-/// The harness's client, which signs.
+/// Returns a signing client of `attested-recipient`.
 pub(crate) fn client(url: &str) -> Client {
     let credentials =
         Credentials::new(IDENTITY.access_key_id, IDENTITY.secret_access_key, IDENTITY.region);
@@ -67,8 +67,8 @@ pub(crate) fn client(url: &str) -> Client {
     Client::new(url).with_credentials(credentials)
 }
 
-/// 32 bytes for each of 64 clients at a time, each with a connection of its own: those whose number
-/// is a multiple of `sealed_each` get them sealed.
+/// Requests 32 bytes from 64 concurrent clients with own connections. Clients whose number is a
+/// multiple of `sealed_each` request sealed bytes.
 pub(crate) fn generate_concurrently(
     client: impl Fn() -> Client + Sync,
     configuration: &Configuration,

@@ -1,6 +1,6 @@
-//! The production binary as production runs it: booted from its image as the first process, with
-//! Linux's own NSM driver, over vsock, measured. QEMU stands in for the hypervisor; all that is missing
-//! is AWS's signature. `make qemu-test` builds what this needs and runs it.
+//! The production binary in a virtual machine: booted from its image as PID 1, with Linux's NSM
+//! driver, over vsock, measured. QEMU replaces the hypervisor; only AWS's signature is missing.
+//! `make qemu-test` builds the prerequisites and runs it.
 
 #![expect(
     clippy::expect_used,
@@ -43,7 +43,7 @@ use self::guests::Guests;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One boot after the other, and each check against one that is up.
+    // Enclaves boot one after the other, and each check uses a running one.
     arguments.test_threads = Some(1);
     let start = Instant::now();
     let guests = Arc::new(Guests::default());

@@ -1,11 +1,11 @@
-//! The relay between TCP and one of an enclave's ports, and what is asked through it in plain.
+//! The relay between TCP and a vsock port, and plain requests through it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::virtual_machine::{BOOT_TIMEOUT, Process};
 
-/// A relay to one of an enclave's ports.
+/// A relay to a port of the enclave.
 pub(crate) struct Relay {
     authority: String,
     _process: Process,
@@ -20,22 +20,22 @@ impl Relay {
         Self { authority: address.to_owned(), _process: process }
     }
 
-    /// `HOST:PORT`.
+    /// Returns `HOST:PORT`.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// For who speaks no TLS.
+    /// Returns the URL without TLS.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.authority)
     }
 
-    /// Asks for a path; the status and the body.
+    /// Sends GET and returns status and body.
     pub(crate) fn get(&self, path: &str) -> (u16, Vec<u8>) {
         read(agent().get([&self.url(), path].concat()).call())
     }
 
-    /// Sends a body, which the path is to take for a request to KMS.
+    /// Sends a KMS request to the path and returns status and body.
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, Vec<u8>) {
         let request = agent()
             .post([&self.url(), path].concat())

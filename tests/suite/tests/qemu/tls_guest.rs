@@ -1,4 +1,4 @@
-//! An enclave in which TLS ends, and the authority by which clients know it there.
+//! An enclave with attested TLS, and the certificate authority for it.
 
 use std::fs;
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::kms_calls::NONCE;
 use crate::s_client::{SClient, public_key_of};
 use crate::virtual_machine::VirtualMachine;
 
-/// A running one.
+/// A running enclave with TLS.
 pub(crate) struct TlsGuest {
     pub(crate) machine: VirtualMachine,
-    /// As the enclave itself shows it: QEMU's documents are not signed, and trusting them is not
-    /// what is checked here.
+    /// The authority that the enclave presents. QEMU's documents are unsigned, and this test does
+    /// not check trust.
     pub(crate) authority: Arc<Authority>,
 }
 
-/// An authority's certificate, in a file.
+/// A file with an authority's certificate.
 pub(crate) struct Authority(NamedTempFile);
 
 impl TlsGuest {
@@ -34,17 +34,17 @@ impl TlsGuest {
         Self { machine, authority: Arc::new(Authority(file)) }
     }
 
-    /// By its address, which is one of its names.
+    /// Returns the URL with the enclave's address, which is one of its names.
     pub(crate) fn url(&self) -> String {
         format!("https://{}", self.machine.service().authority())
     }
 
-    /// Calls boto3 there, with the authority.
+    /// Calls the enclave with its authority as the CA.
     pub(crate) fn trusting<T>(&self, call: impl FnOnce(ServiceUrl<'_>) -> T) -> T {
         call(ServiceUrl { url: &self.url(), ca: Some(self.authority.path()) })
     }
 
-    /// `openssl s_client`, with the authority: it refuses whatever it cannot verify by that.
+    /// Runs `openssl s_client` with the authority. It fails if verification fails.
     pub(crate) fn connect(&self, arguments: &[&str], input: &str) -> SClient {
         let authority = self.authority.path().to_str().unwrap();
         let strictly = ["-x509_strict", "-verify_return_error", "-CAfile", authority];
@@ -52,7 +52,7 @@ impl TlsGuest {
         SClient::run(address, &[&strictly, arguments].concat(), input)
     }
 
-    /// Its own document, which came over its TLS.
+    /// Returns the enclave's own document, requested over TLS.
     pub(crate) fn enclave_document(&self) -> EnclaveDocument {
         let answer = self.connect(&["-quiet"], &get(&format!("/attestation?nonce={NONCE}")));
         let answer = answer.answer();
@@ -71,13 +71,13 @@ impl Authority {
         self.0.path()
     }
 
-    /// Its SubjectPublicKeyInfo, DER.
+    /// Returns the SubjectPublicKeyInfo in DER.
     pub(crate) fn public_key(&self) -> Vec<u8> {
         public_key_of(self.path())
     }
 }
 
-/// A request for a path, the last on its connection.
+/// Returns a GET request that closes the connection.
 pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }

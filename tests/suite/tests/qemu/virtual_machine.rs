@@ -1,5 +1,5 @@
-//! An enclave in QEMU's machine `nitro-enclave`, and the parent's end of its vsock: the processes, and
-//! what the console shows. All end with the value.
+//! An enclave in QEMU's machine `nitro-enclave`, and the parent's end of its vsock. All processes
+//! end when the value is dropped.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,66 +17,65 @@ use transport::HEARTBEAT_PORT;
 
 use crate::relay::Relay;
 
-/// Many times what a boot takes on two busy cores.
+/// Many times the duration of a boot on two busy cores.
 pub(crate) const BOOT_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// Whom QEMU says has started the enclave, and on which instance.
+/// The role and instance id that QEMU measures as the parent's.
 pub(crate) const PARENT_ROLE: &str = "arn:aws:iam::123456789012:role/parent";
 pub(crate) const PARENT_ID: &str = "i-0123456789abcdef0";
 
-/// What the service prints last of its start.
+/// The last line that the service prints when it starts.
 const LISTENING: &str = "enclave listening on vsock:4294967295:5000";
 
-/// What the relays say, which a check that fails shows.
+/// The log of the relays, which is printed after a failed check.
 const RELAYS_LOG: &str = "relays.log";
 
-/// How an enclave is booted.
+/// The settings of a boot.
 pub(crate) struct Boot<'a> {
-    /// Its image.
     pub(crate) image: &'a Path,
-    /// The archive that the relay hands to it, if one does.
+    /// The configuration archive that the relay serves, if any.
     pub(crate) config: Option<&'a Path>,
-    /// More for the kernel's command line: what is not measured.
+    /// Further kernel arguments, which are not measured.
     pub(crate) append: &'a str,
-    /// A library that QEMU is run with.
+    /// A library to preload into QEMU.
     pub(crate) preload: Option<&'a Path>,
-    /// Where the parent relays what the enclave sends to these ports of its.
+    /// Egress: parent ports, and the address that each is relayed to.
     pub(crate) out: &'a [(u32, SocketAddr)],
 }
 
 impl<'a> Boot<'a> {
-    /// Of an image that needs nothing else.
+    /// Creates a boot of an image without further settings.
     pub(crate) fn new(image: &'a Path) -> Self {
         Self { image, config: None, append: "", preload: None, out: &[] }
     }
 }
 
-/// A running enclave, with relays in front of it.
+/// A running enclave with relays in front of it.
 pub(crate) struct VirtualMachine {
-    /// For all sockets; short, for their names have 107 bytes at most.
+    /// The folder of all sockets. Its path is short, because socket paths are limited to 107 bytes.
     folder: TempDir,
     console: Arc<Console>,
     heartbeat: mpsc::Receiver<u8>,
-    /// To the service, and to what whoever watches it may ask.
+    /// The relays to the service and to the admin listener.
     relays: Option<[Relay; 2]>,
     _out: Vec<Relay>,
     qemu: Process,
     _vsock: Process,
 }
 
-/// A process that ends with this value.
+/// A process that is killed when this is dropped.
 pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Boot<'_> {
-    /// Starts it, and waits until the service listens.
+    /// Boots the enclave and waits until the service listens.
     pub(crate) fn boot_to_service(&self) -> VirtualMachine {
         let machine = self.start();
         machine.console.wait_for(LISTENING);
@@ -84,7 +83,7 @@ impl Boot<'_> {
         machine
     }
 
-    /// Starts it, and gives what the console showed by the time that the machine has stopped.
+    /// Boots the enclave, waits until the machine stops, and returns the console.
     pub(crate) fn boot_to_end(&self) -> String {
         let machine = self.start();
         machine.console.wait_for_end()
@@ -104,7 +103,7 @@ impl Boot<'_> {
                 .arg("--uds-path")
                 .arg(&vsock)
                 .stdout(Stdio::null())
-                // It complains when QEMU has gone.
+                // It logs an error when QEMU exits.
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap(),
@@ -138,8 +137,8 @@ impl Boot<'_> {
              acpi=on"
         );
         let chardev = format!("socket,id=v,path={}", host.display());
-        // The emulated processor's counter is this machine's, and the kernel cannot find its rate; under
-        // load it would take it for unstable.
+        // The emulated TSC is the host's, and the kernel cannot calibrate it. Under load it would
+        // be marked unstable.
         let append = format!(
             "tsc_early_khz={} tsc=reliable clocksource=tsc parent_cid=2 {}",
             tsc_khz(),
@@ -165,7 +164,7 @@ impl Boot<'_> {
     }
 }
 
-/// A port of the guest's, or where it finds one of its host's.
+/// Returns the endpoint of a vsock port, of the guest or of the host.
 fn mux(vsock: &Path, port: u32) -> String {
     format!("vsock-mux:{}:{port}", vsock.display())
 }
@@ -179,22 +178,22 @@ fn relay(listen: &str, upstream: &str, vsock: &Path) -> Command {
 }
 
 impl VirtualMachine {
-    /// The way to the service.
+    /// Returns the relay to the service.
     pub(crate) fn service(&self) -> &Relay {
         &self.relays.as_ref().unwrap()[0]
     }
 
-    /// The way to what whoever watches it may ask.
+    /// Returns the relay to the admin listener.
     pub(crate) fn admin(&self) -> &Relay {
         &self.relays.as_ref().unwrap()[1]
     }
 
-    /// What the console has shown so far.
+    /// Returns the console output so far.
     pub(crate) fn console(&self) -> String {
         self.console.text()
     }
 
-    /// What it has shown, once that is in it.
+    /// Waits until the console contains `expected`, and returns its output.
     pub(crate) fn wait_for_console(&self, expected: &str) -> String {
         self.console.wait_for(expected)
     }
@@ -202,7 +201,7 @@ impl VirtualMachine {
 
 impl Drop for VirtualMachine {
     fn drop(&mut self) {
-        // First of all, so that nobody talks to what has gone.
+        // Dropped first, so that the relays do not connect to a stopped enclave.
         self.relays.take();
         let _ = self.qemu.0.kill();
         if thread::panicking() {
@@ -212,7 +211,7 @@ impl Drop for VirtualMachine {
     }
 }
 
-/// All that a console has shown, and whether that was all.
+/// The output of a console, and whether it has ended.
 struct Console {
     shown: Mutex<(String, bool)>,
     more: Condvar,
@@ -255,7 +254,7 @@ impl Console {
         shown
     }
 
-    /// Waits for that, for the end, or until nobody would wait any longer.
+    /// Waits until `done`, the end of the output, or the time-out.
     fn wait(&self, done: impl Fn(&str, bool) -> bool) -> String {
         let state = self.shown.lock().unwrap();
         let waiting = self.more.wait_timeout_while(state, BOOT_TIMEOUT, |(text, ended)| {
@@ -265,7 +264,7 @@ impl Console {
     }
 }
 
-/// What nitro-cli does on the parent while an enclave boots.
+/// Answers heartbeats as nitro-cli does while an enclave boots.
 fn answer_heartbeats(vsock: &Path) -> mpsc::Receiver<u8> {
     let mut path = vsock.as_os_str().to_owned();
     path.push(format!("_{HEARTBEAT_PORT}"));
@@ -287,7 +286,7 @@ fn answer_heartbeats(vsock: &Path) -> mpsc::Receiver<u8> {
     receiver
 }
 
-/// Waits for what another process does without telling.
+/// Waits for a condition that another process causes.
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -296,7 +295,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// The rate of this processor's counter, as the kernel knows it.
+/// Returns the frequency of this processor's TSC in kHz, from the kernel.
 fn tsc_khz() -> u64 {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap();
     let line = cpuinfo.lines().find(|line| line.starts_with("cpu MHz")).unwrap();
@@ -304,7 +303,7 @@ fn tsc_khz() -> u64 {
     format!("{:.0}", mhz * 1000.0).parse().unwrap()
 }
 
-/// A path that `make qemu-test` names.
+/// Returns a path from an environment variable that `make qemu-test` sets.
 pub(crate) fn setting(name: &str) -> PathBuf {
     std::env::var_os(name)
         .map(PathBuf::from)

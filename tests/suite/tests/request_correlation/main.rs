@@ -1,5 +1,5 @@
-//! One request, followed by its id through the log of the relay, that of the enclave and the audit trail: the
-//! binaries as they are run, with the enclave's lines on the relay's channel.
+//! One request id in the relay's log, the enclave's log and the audit trail. Uses the binaries; the
+//! enclave sends its lines to the relay.
 
 #![expect(
     clippy::indexing_slicing,
@@ -24,13 +24,13 @@ use tempfile::TempDir;
 
 use self::binaries::{HANG_TIMEOUT, Process, binary, wait_until};
 
-/// Characters of a request's id that are its connection's.
+/// Length of the connection id at the start of a request id, in characters.
 const CONNECTION_ID_LENGTH: usize = 13;
 const REQUEST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\n\
     Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
     Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
 
-/// A relay before an enclave, whose lines it takes.
+/// A relay that receives the log of an enclave.
 struct RelayAndEnclave {
     proxy: Process,
     _enclave: Process,
@@ -44,7 +44,7 @@ impl RelayAndEnclave {
         let mut proxy = Command::new(binary("parent-proxy"));
         proxy.args(["--listen", "127.0.0.1:0", "--proxy-protocol", "--log-format", "json"]);
         proxy.args(["--log-level", "debug", "--upstream", &at("enclave")]);
-        // A check would be a connection of nobody's, at any time.
+        // Health checks would add connections.
         proxy.args(["--health-interval", "0", "--log-listen", &at("channel"), "--log-file"]);
         proxy.arg(folder.path().join("lines"));
         let proxy = Process::start(proxy, 1);
@@ -55,7 +55,7 @@ impl RelayAndEnclave {
         Self { proxy, _enclave: enclave, folder }
     }
 
-    /// The ids of as many requests on one connection.
+    /// Sends requests on one connection and returns their ids.
     fn send_requests(&self, requests: usize) -> Vec<String> {
         let mut client = TcpStream::connect(self.proxy.endpoint(0)).unwrap();
         client.set_read_timeout(Some(HANG_TIMEOUT)).unwrap();
@@ -69,7 +69,7 @@ impl RelayAndEnclave {
         ids
     }
 
-    /// The enclave's lines so far: its log and its audit trail.
+    /// Returns the lines of the enclave's log and audit trail so far.
     fn lines(&self) -> Vec<Value> {
         lines_of(&self.folder.path().join("lines"))
     }
@@ -77,7 +77,7 @@ impl RelayAndEnclave {
 
 fn lines_of(file: &Path) -> Vec<Value> {
     let text = fs::read_to_string(file).unwrap_or_default();
-    // The last line may still be on its way.
+    // The last line may be incomplete.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -101,7 +101,7 @@ fn request_id_links_relay_log_enclave_log_and_audit_record() {
         assert_eq!(recorded[0]["eventName"], "GenerateRandom", "{recorded:?}");
     }
 
-    // The relay has seen two connections, and says which of them the requests came on.
+    // The relay has logged both connections with their ids.
     let connections = [&one[0][..CONNECTION_ID_LENGTH], &two[0][..CONNECTION_ID_LENGTH]];
     assert_ne!(connections[0], connections[1]);
     assert_eq!(connections[1], &two[1][..CONNECTION_ID_LENGTH]);

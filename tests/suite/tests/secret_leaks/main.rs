@@ -1,6 +1,6 @@
-//! Secrets appear nowhere: neither in the log at its most talkative, nor in the audit trail, nor in
-//! what a stranger is told. A process of its own: the log is everybody's, and one that is set up while
-//! others already log can miss lines for good.
+//! Secrets must not appear in the log at its most verbose level, in the audit trail, or in
+//! responses. This test has its own process: the log is global, and a subscriber that is installed
+//! while others log can miss lines.
 
 #![expect(
     clippy::indexing_slicing,
@@ -45,18 +45,18 @@ use self::credentials::{ACCESS_KEY_ID, ALLOW, SECRET, sigv4};
 
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEPT//////////wEaCXVzLWVhc3QtMSJGMEQCIAcanary";
 
-/// What the module gives, again and again, but for a few bytes.
+/// Returns the pattern that the NSM returns in each block, except for the last bytes.
 fn canary() -> Vec<u8> {
     (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
 }
 
-/// Blocks that differ in so many bytes: one that came before would be refused.
+/// Length of the unique end of each block, in bytes. A repeated block would be rejected.
 const UNIQUE_LENGTH: usize = 16;
 
-/// CallCounter after which it gives what no health test lets pass.
+/// Number of draws before the NSM returns blocks that fail the health tests.
 const HEALTHY_DRAWS: usize = 60;
 
-/// Gives nothing but the canary, and fails in a different way every fourth time after the start.
+/// An NSM that returns the canary. After the start, every fourth draw fails in a different way.
 struct CanaryNsm {
     nsm: SimulatedNsm,
     in_service: Arc<AtomicBool>,
@@ -83,7 +83,7 @@ impl Nsm for CanaryNsm {
     }
 }
 
-/// A simulated platform whose module gives the canary.
+/// A simulated platform with the canary NSM.
 struct CanaryPlatform {
     simulated: Simulated<SystemClock>,
     in_service: Arc<AtomicBool>,
@@ -115,7 +115,7 @@ impl<'a> MakeWriter<'a> for AuditBuffer {
     }
 }
 
-/// The keys that are derived from `secret`, on any day that this test can be running.
+/// Returns the keys derived from `secret` for today and tomorrow.
 fn derived_keys(secret: &str) -> Vec<Vec<u8>> {
     let hmac = |key: &[u8], text: &str| {
         let mut hmac = HmacSha256::new(key);
@@ -135,14 +135,14 @@ fn derived_keys(secret: &str) -> Vec<Vec<u8>> {
     keys
 }
 
-/// All that the service says while it is asked for everything.
+/// All output of the service during the requests.
 struct ServiceOutput {
     log: String,
     audit: String,
     debug: String,
     shown: String,
     refusals: Vec<String>,
-    /// Of TLS.
+    /// Secrets of TLS.
     secrets: Vec<Vec<u8>>,
 }
 
@@ -157,7 +157,7 @@ fn config(folder: &std::path::Path) -> Config {
     let temporary = [temporary("AKIDEXPIRED", 2020), temporary("AKIDTEMPORARY", 2999)].concat();
     let path = folder.join("enclave.toml");
     fs::write(folder.join("wallet.json"), ALLOW).unwrap();
-    // Nothing is fetched ahead, so that who draws meets what the module does.
+    // Without prefetching, each draw belongs to a request.
     let entropy = "[entropy]\nprefetch = 0\n".to_owned();
     fs::write(&path, [entropy, sigv4(), temporary].concat()).unwrap();
     Config::load(Some(&path)).unwrap()
@@ -179,7 +179,7 @@ fn send_every_request(url: &str) -> Vec<String> {
         client(ACCESS_KEY_ID, "another secret", "eu-west-1"),
         client("AKIDUNKNOWN", SECRET, "eu-west-1"),
         client(ACCESS_KEY_ID, SECRET, "us-east-1"),
-        // Where others belong: the secret as the access key, and as the token.
+        // The secret in the wrong place: as access key id and as token.
         client(SECRET, SECRET, "eu-west-1"),
         temporary("AKIDTEMPORARY", SECRET),
         temporary("AKIDEXPIRED", TOKEN),
@@ -200,9 +200,9 @@ fn send_every_request(url: &str) -> Vec<String> {
             Err(error) => refusals.push(format!("{error} {error:?}")),
         }
     }
-    // The canary went through, and faults did.
+    // Both canary draws and faults occurred.
     assert!(opened > 0 && !refusals.is_empty(), "{opened}, {refusals:?}");
-    // The module fails now and then, never twice.
+    // The NSM never fails twice in a row.
     let temporary_holds =
         (0..2).any(|_| temporary("AKIDTEMPORARY", TOKEN).generate_random(1).is_ok());
     assert!(temporary_holds);
@@ -212,14 +212,14 @@ fn send_every_request(url: &str) -> Vec<String> {
     }
     let error = good.generate_random_for(32, &stale).unwrap_err();
     refusals.push(format!("{error} {error:?}"));
-    // Until it is not trusted any more.
+    // Until the NSM is latched as unhealthy.
     for _ in 0..HEALTHY_DRAWS {
         refusals.extend(good.generate_random(1).err().map(|error| format!("{error} {error:?}")));
     }
     refusals
 }
 
-/// What anybody may ask.
+/// Returns the public endpoints.
 fn public_endpoints(url: &str) -> String {
     let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
     let get = |path: &str| {
@@ -242,7 +242,7 @@ fn run_service() -> ServiceOutput {
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(log.clone())
         .finish();
-    // For all threads: the module and the audit trail have their own.
+    // The NSM and the audit trail have their own threads.
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
@@ -281,7 +281,7 @@ fn run_service() -> ServiceOutput {
 #[test]
 fn f29_no_output_contains_a_secret_in_any_encoding() {
     let output = run_service();
-    // There was something to find.
+    // The output is not empty.
     assert!(output.log.contains("refused") && output.log.contains("failed"), "{}", output.log);
     assert!(output.audit.lines().count() > 30, "{}", output.audit);
     let mut secrets = vec![canary(), SECRET.as_bytes().to_vec(), TOKEN.as_bytes().to_vec()];
@@ -304,7 +304,7 @@ fn f29_no_output_contains_a_secret_in_any_encoding() {
                 "in the {place}: {text}"
             );
         }
-        // For five minutes, whoever has one can send the request again.
+        // A recorded signature could be replayed for five minutes.
         assert!(!text.contains("Signature="), "in the {place}: {text}");
     }
 }

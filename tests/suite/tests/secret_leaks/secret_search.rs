@@ -1,15 +1,15 @@
-//! Looks for secrets in text, whatever they are written as.
+//! Searches text for secrets in any encoding.
 
 use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Bytes of a secret that are a find. A longer secret is looked for in pieces, which begin at every
-/// fourth byte: whoever shows [`WINDOW`] + 3 bytes in a row is found.
+/// Length of a piece that counts as a leak, in bytes. Pieces start at every fourth byte, so any
+/// leak of [`WINDOW`] + 3 consecutive bytes is found.
 const WINDOW: usize = 12;
 
-/// How each piece could be written.
+/// Returns the encodings of a piece.
 fn encodings(piece: &[u8]) -> Vec<Vec<u8>> {
     let each = |format: &dyn Fn(u8) -> String| piece.iter().map(|byte| format(*byte)).collect();
     let list = |separator: &str| {
@@ -29,7 +29,8 @@ fn encodings(piece: &[u8]) -> Vec<Vec<u8>> {
         list(","),
         list(", "),
     ];
-    // Wherever the piece begins among the groups of three; what its neighbours share is left out.
+    // The piece may start at any position of a base64 group. Characters that it shares with its
+    // neighbours are left out.
     for before in 0..3 {
         let padded = [&vec![0; before][..], piece].concat();
         for encoded in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
@@ -42,7 +43,7 @@ fn encodings(piece: &[u8]) -> Vec<Vec<u8>> {
     texts.into_iter().map(String::into_bytes).chain([piece.to_vec(), reversed]).collect()
 }
 
-/// The first piece of `secret` that is in `text`, and how it is written there.
+/// Returns the first encoded piece of `secret` in `text`.
 pub(crate) fn find(secret: &[u8], text: &[u8]) -> Option<String> {
     let window = WINDOW.min(secret.len());
     let pieces = secret.windows(window).step_by(4);

@@ -1,4 +1,4 @@
-//! Handshakes that succeed and that fail, and what of them must stay secret.
+//! Successful and failed TLS handshakes, and their secrets.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,13 +14,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, KeyLog, RootCertStore, StreamOwned};
 
-/// What was to stay secret, and what `Debug` showed of the configuration.
+/// The secrets, and the `Debug` output of the configuration.
 pub(super) struct SessionSecrets {
     pub(super) secrets: Vec<Vec<u8>>,
     pub(super) debug: String,
 }
 
-/// The secrets of all connections, as a client has them.
+/// The secrets of all connections, logged by the client.
 #[derive(Debug, Default)]
 struct SecretLog(Mutex<Vec<Vec<u8>>>);
 
@@ -30,7 +30,7 @@ impl KeyLog for SecretLog {
     }
 }
 
-/// Speaks TLS of each version with a simulator whose key everybody knows.
+/// Connects in each TLS version to a simulator with a known key.
 pub(super) fn run_handshakes() -> SessionSecrets {
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys/tls");
     let folder = tempfile::tempdir().unwrap();
@@ -56,7 +56,7 @@ pub(super) fn run_handshakes() -> SessionSecrets {
         let key_log = Arc::clone(&known);
         config.key_log = key_log;
         let config = Arc::new(config);
-        // The second is resumed.
+        // The second connection resumes the session.
         for _ in 0..2 {
             let name = ServerName::try_from("localhost").unwrap();
             let connection = ClientConnection::new(Arc::clone(&config), name).unwrap();
@@ -71,7 +71,7 @@ pub(super) fn run_handshakes() -> SessionSecrets {
     }
     let mut stranger = TcpStream::connect(simulator.address()).unwrap();
     stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    // Refused, with or without an alert.
+    // The service rejects it, with or without an alert.
     drop(stranger.read_to_end(&mut Vec::new()));
 
     let mut secrets = known.0.lock().unwrap().clone();

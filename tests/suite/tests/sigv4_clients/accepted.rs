@@ -1,4 +1,4 @@
-//! Who signs with a known secret, and is allowed to, is served.
+//! Clients with valid credentials and permission succeed.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The clients, asked alike.
+//! A common interface to the clients.
 
 use std::process::Output;
 
@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use crate::clients::{Outcome, Sdk, cli_as};
 use crate::sigv4::identities::{Identity, Operation};
 
-/// A client.
+/// A client that signs requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SigningClient {
     Boto3,
-    /// boto3 that signs Date in place of X-Amz-Date.
+    /// boto3, which signs Date instead of X-Amz-Date.
     Boto3Dated,
     /// Version 3.
     JavaScript,
@@ -23,28 +23,28 @@ pub(super) enum SigningClient {
     Cli,
 }
 
-/// What a client is asked to call.
+/// A call of a client.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     /// GenerateRandom of 32 bytes.
     Plain,
-    /// The same, sealed to the key in this document.
+    /// GenerateRandom, sealed to the key in this document.
     Sealed(Vec<u8>),
     /// DescribeCustomKeyStores.
     List,
 }
 
-/// What its user gets.
+/// The result that the client's user receives.
 #[derive(Debug)]
 pub(super) struct CallOutcome {
-    /// The members of the answer, or the error's name and its message.
+    /// The members of the response, or the error's name and message.
     pub(super) result: Result<Map<String, Value>, (String, String)>,
-    /// Of all attempts.
+    /// The status of each attempt.
     pub(super) statuses: Vec<u16>,
 }
 
 impl SigningClient {
-    /// Returns whether the client signs the Content-Type that it sends.
+    /// Returns whether the client signs Content-Type.
     pub(super) fn signs_content_type(self) -> bool {
         match self {
             Self::Boto3 | Self::Boto3Dated | Self::JavaScript | Self::Cli => true,
@@ -52,7 +52,7 @@ impl SigningClient {
         }
     }
 
-    /// Makes all calls: an SDK in one process, the CLI in one for each.
+    /// Makes all calls: an SDK in one process, the CLI in one process per call.
     pub(super) fn call(
         self,
         identity: &Identity,
@@ -114,7 +114,7 @@ impl Call {
     }
 
     fn run_cli(&self, identity: &Identity, endpoint_url: &str) -> CallOutcome {
-        // Else nothing tells how often it tried.
+        // Only the debug log shows the number of attempts.
         let call = |arguments: &[&str]| {
             CallOutcome::from_cli(&cli_as(
                 identity,
@@ -142,7 +142,7 @@ impl Call {
 impl CallOutcome {
     fn from_cli(output: &Output) -> Self {
         let stderr = str::from_utf8(&output.stderr).unwrap();
-        // What urllib3 logs of each response.
+        // urllib3 logs each response in this format.
         let responses = stderr.split(r#""POST / HTTP/1.1" "#).skip(1);
         let statuses = responses.map(|rest| rest.split(' ').next().unwrap().parse().unwrap());
         let result = match output.status.code() {
@@ -156,7 +156,7 @@ impl CallOutcome {
                 let error = stderr.lines().rev().find_map(|line| {
                     let (_, error) = line.split_once("An error occurred (")?;
                     let (name, rest) = error.split_once(") when calling the ")?;
-                    // It would say here that it tried in vain more than once.
+                    // After several attempts the CLI would add their number here.
                     let (_, message) = rest.split_once(" operation: ")?;
                     Some((name.to_owned(), message.to_owned()))
                 });
@@ -166,7 +166,7 @@ impl CallOutcome {
         Self { result, statuses: statuses.collect() }
     }
 
-    /// The one member of the answer to the first attempt.
+    /// Returns the only member of a response that succeeded at the first attempt.
     pub(super) fn only_blob(&self, member: &str) -> Vec<u8> {
         assert_eq!(self.statuses, [200]);
         let answer = self.result.as_ref().unwrap_or_else(|_| panic!("{self:?}"));

@@ -1,6 +1,6 @@
-//! Signatures are good for five minutes. What a client does about a clock that is wrong is its own
-//! matter: boto3, the CLI, version 2 of the SDK for JavaScript and aws4fetch give up, version 3 of that
-//! SDK corrects itself by the Date header.
+//! Clients with a wrong clock. Signatures are valid for five minutes. boto3, the CLI, version 2 of
+//! the SDK for JavaScript and aws4fetch fail; version 3 of that SDK corrects its clock from the
+//! Date header.
 
 use super::client::{Call, SigningClient};
 use super::sigv4_service::SigV4Service;
@@ -31,8 +31,7 @@ fn fails_when_its_clock_is_skewed(client: SigningClient) {
     for client_clock in [ClientClock::Behind, ClientClock::Ahead] {
         let (service, skew) = skewed(client_clock);
         let reply = client.call(&WALLET, service.endpoint_url(), &[Call::Plain]).remove(0);
-        // Version 2 of the SDK for JavaScript tries again when it is told that its signature has
-        // expired, by the same clock.
+        // Version 2 of the SDK for JavaScript retries an expired signature with the same clock.
         let expected = match (client, client_clock) {
             (SigningClient::JavaScriptV2, ClientClock::Behind) => 2,
             _ => 1,

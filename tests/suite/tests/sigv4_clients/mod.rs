@@ -1,5 +1,5 @@
-//! Real clients that sign, in front of a service that looks at signatures and policies:
-//! `tests/suite/sigv4/config.toml`. What became of each attempt, its audit trail tells.
+//! Real clients that sign, with a service that verifies signatures and evaluates policies
+//! (`tests/suite/sigv4/config.toml`). The audit trail shows the result of each attempt.
 
 mod accepted;
 mod client;

@@ -1,4 +1,5 @@
-//! Who does not sign with a known secret, or is not allowed to, is refused in KMS's words, once.
+//! Clients with invalid credentials or without permission receive the error of KMS after one
+//! attempt.
 
 use super::client::{Call, SigningClient};
 use super::sigv4_service::SigV4Service;
@@ -37,7 +38,7 @@ fn receives_the_kms_error_after_one_attempt(client: SigningClient) {
     let mut expected = Vec::new();
     for refused in REJECTED_CASES {
         let RejectedCase { reason, identity, operation, .. } = refused;
-        // The Recipient is not looked at, so it changes nothing.
+        // The Recipient is not evaluated before the signature and policy.
         let mut calls = vec![operation.into()];
         if operation == Operation::GenerateRandom && client != SigningClient::Cli {
             calls.push(Call::Sealed(document.clone()));
@@ -58,8 +59,8 @@ fn receives_the_kms_error_after_one_attempt(client: SigningClient) {
     assert_eq!(service.attempts(), expected);
 }
 
-/// Version 2 of the SDK for JavaScript fetches its credentials anew when they have expired, and tries
-/// again; nothing else makes any client do so.
+/// Returns the number of attempts. Only version 2 of the SDK for JavaScript refreshes expired
+/// credentials and retries.
 fn attempts(client: SigningClient, error: &str) -> usize {
     match (client, error) {
         (SigningClient::JavaScriptV2, "ExpiredTokenException") => 2,

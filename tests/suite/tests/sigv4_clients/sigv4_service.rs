@@ -1,4 +1,4 @@
-//! The service under `tests/suite/sigv4/config.toml`, behind a relay.
+//! A service with `tests/suite/sigv4/config.toml` behind a relay.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use enclave::clock::{Clock, SystemClock};
 use crate::clients::{RelayedService, TestKey};
 use crate::sigv4::{Attempt, AuditTrail, simulator};
 
-/// A relay in front of a simulated enclave that lets in who signs.
+/// A relay in front of a simulated enclave that requires signatures.
 #[derive(Debug)]
 pub(super) struct SigV4Service {
     relayed: RelayedService,
@@ -16,29 +16,29 @@ pub(super) struct SigV4Service {
 }
 
 impl SigV4Service {
-    /// One whose clock is right.
+    /// Starts a service with the correct time.
     pub(super) fn start() -> Self {
         Self::start_at(|| SystemClock.now())
     }
 
-    /// One that takes the time from `now`.
+    /// Starts a service with the clock `now`.
     pub(super) fn start_at(now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("sigv4/config.toml");
         let (simulator, trail) = simulator(&config, now);
         Self { relayed: RelayedService::enclave(simulator), trail }
     }
 
-    /// The relay's.
+    /// Returns the relay's URL.
     pub(super) fn endpoint_url(&self) -> &str {
         self.relayed.endpoint_url()
     }
 
-    /// A fresh document of an enclave that has `key`.
+    /// Returns a fresh document with `key`.
     pub(super) fn document(&self, key: &TestKey) -> Vec<u8> {
         self.relayed.document(&key.document())
     }
 
-    /// Ends it: all that anybody has attempted.
+    /// Stops the service and returns all recorded attempts.
     pub(super) fn attempts(self) -> Vec<Attempt> {
         let Self { relayed, trail } = self;
         drop(relayed);

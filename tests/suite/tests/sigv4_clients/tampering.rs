@@ -1,4 +1,4 @@
-//! What was signed cannot be changed on the way, and a Recipient cannot be taken away.
+//! Changes to signed requests are detected, and so is the removal of a Recipient.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,10 +11,10 @@ use crate::clients::{Message, RelayedService, TamperingProxy, TestKey};
 use crate::sigv4::Attempt;
 use crate::sigv4::identities::{Identity, MISMATCH, TEMPORARY, WALLET, WALLET_ARN};
 
-/// A change to a request for bytes sealed to a recipient, and what it is.
+/// The description of a change to a sealed request, and the change.
 type Tampering = (&'static str, fn(&mut Message));
 
-/// A client that leaves Content-Type unsigned cannot be protected from its change; see
+/// A client that does not sign Content-Type cannot detect its change: see
 /// [`rejects_changed_content_type_that_was_not_signed`].
 const CONTENT_TYPE_CHANGES: &str = "the content type has a parameter more";
 
@@ -92,7 +92,7 @@ fn aws4fetch_is_rejected_when_a_bit_of_its_body_is_flipped() {
 }
 
 fn is_rejected_when_a_bit_of_its_body_is_flipped(client: SigningClient) {
-    /// From the first to the last.
+    /// Number of flipped bits, from the first to the last of the body.
     const BITS: usize = 64;
     let flip = |n: usize| {
         let flip = move |request: &mut Message| {
@@ -104,7 +104,7 @@ fn is_rejected_when_a_bit_of_its_body_is_flipped(client: SigningClient) {
     assert_refused(client, &TEMPORARY, (0..BITS).map(flip).collect());
 }
 
-/// Asks once for each change, all in one process, and is told each time that the signature is wrong.
+/// Makes one call per change in one process. Each must fail with the signature error.
 fn assert_refused<C>(client: SigningClient, identity: &Identity, changes: Vec<(String, C)>)
 where
     C: Fn(&mut Message) + Send + Sync + 'static,
@@ -128,8 +128,8 @@ where
     assert_eq!(service.attempts(), names.iter().map(|_| refused()).collect::<Vec<_>>());
 }
 
-/// A signature that does not cover Content-Type is right whatever its value. The service speaks one
-/// media type and refuses every other, so a change can only do what dropping the request would.
+/// A signature without Content-Type stays valid when it changes. The service accepts one media type
+/// only, so a change has the effect of dropping the request.
 #[test]
 fn rejects_changed_content_type_that_was_not_signed() {
     for client in [SigningClient::JavaScriptV2, SigningClient::Aws4fetch] {
@@ -167,7 +167,8 @@ fn sdks_receive_bytes_through_transparent_proxy() {
     }
 }
 
-/// Where nobody verifies a signature, the client alone can tell: SDKs do not, the harness does.
+/// Without authentication only the client can detect the removal: SDKs do not, `attested-recipient`
+/// does.
 #[test]
 fn test_client_rejects_plaintext_after_recipient_is_removed() {
     let service = RelayedService::simulator();
@@ -192,7 +193,7 @@ fn change_json(request: &mut Message, change: impl FnOnce(&mut Value)) {
     request.set_body(body.to_string().into_bytes());
 }
 
-/// Within its minute: the date of the scope remains right.
+/// Changes the second only, so that the date of the scope stays valid.
 fn change_second(request: &mut Message) {
     let date = request.header("x-amz-date").unwrap();
     let (minute, second) = date.strip_suffix('Z').unwrap().split_at("YYYYMMDDTHHMM".len());

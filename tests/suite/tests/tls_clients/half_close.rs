@@ -1,4 +1,4 @@
-//! A client that has said all it has to say, and still listens.
+//! A client that half-closes its connection after the request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,19 +11,19 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// Far longer than an answer takes.
+/// Much longer than a response takes.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How it says that no more will come.
+/// The way in which a client half-closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HalfClose {
-    /// With TLS's close_notify.
+    /// Sends TLS close_notify.
     TlsOnly,
-    /// And that of the connection below.
+    /// Sends TLS close_notify and closes the sending half of TCP.
     TlsAndTcp,
 }
 
-/// What localhost answers to a request behind which everything ends. The answer must end as TLS does.
+/// Sends a request, half-closes and returns the response. The response must end with close_notify.
 pub(super) fn request_and_half_close(
     authority: &str,
     ca: &Path,

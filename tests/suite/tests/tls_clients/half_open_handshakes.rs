@@ -1,4 +1,4 @@
-//! Clients who begin a handshake and do not go on.
+//! Clients that start a handshake and do not continue it.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use super::TlsService;
 use crate::clients::{Sdk, ServiceUrl};
 use crate::generate_random;
 
-/// More than twice the places that there are: an honest client is behind some who wait for one.
+/// More than twice the handshake limit, so that an honest client queues behind some of them.
 const HALF_OPEN: u64 = 1200;
 
-/// The flood's own, the relay's two, and the enclave's.
+/// Per connection: one descriptor of the flood, two of the relay and one of the enclave.
 const DESCRIPTORS: u64 = 4 * HALF_OPEN + 200;
 
 #[test]
@@ -23,7 +23,7 @@ fn serves_clients_beside_1200_half_open_handshakes() {
     let service = TlsService::start();
     let begin = |number: u64| {
         let mut client = TcpStream::connect(service.authority()).unwrap();
-        // A record that announces a ClientHello; of it there is the beginning, or nothing.
+        // A record that announces a ClientHello, of which only the first bytes or none are sent.
         let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 40]].concat();
         let sent = [0, 5, 11, hello.len()][usize::try_from(number % 4).unwrap()];
         client.write_all(&hello[..sent]).unwrap();
@@ -34,9 +34,9 @@ fn serves_clients_beside_1200_half_open_handshakes() {
     let calls = [generate_random(serde_json::json!({ "NumberOfBytes": 32 }))];
     let outcome =
         Sdk::Boto3.call(ServiceUrl { url: service.url(), ca: Some(&ca) }, &calls).remove(0);
-    // At the first attempt.
+    // Succeeds at the first attempt.
     assert_eq!(outcome.only_blob("Plaintext").len(), 32);
-    // It did not wait until everybody's time was up: they gave way.
+    // The stalled handshakes were evicted before their deadline.
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let metrics = service.connect(&[], request);
     let evicted = "attested_random_tls_handshakes_total{outcome=\"evicted\"} ";

@@ -1,4 +1,4 @@
-//! Handshakes that real clients fail, by the causes under which the enclave counts them.
+//! Failed handshakes of real clients, by the enclave's metric labels.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{SClient, TlsService};
 use crate::clients::{Sdk, ServiceUrl};
 use crate::generate_random;
 
-/// The handshakes counted so far, by outcome.
+/// Returns the number of handshakes by outcome.
 fn handshake_counts(service: &TlsService) -> BTreeMap<String, u64> {
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let answer = service.connect(&[], request);
@@ -18,12 +18,12 @@ fn handshake_counts(service: &TlsService) -> BTreeMap<String, u64> {
     samples.map(|(outcome, count)| (outcome.to_owned(), count.parse().unwrap())).collect()
 }
 
-/// Returns the outcomes that `fail` has counted.
+/// Returns the outcomes that `fail` adds.
 fn counts_added_by(service: &TlsService, fail: impl FnOnce()) -> Vec<(String, u64)> {
     let before = handshake_counts(service);
     fail();
     let mut after = handshake_counts(service);
-    // The connection that asked last.
+    // The connection that requested the metrics.
     *after.get_mut("full").unwrap() -= 1;
     let more = after.into_iter().map(|(outcome, count)| {
         let more = count - before[&outcome];
@@ -62,14 +62,14 @@ fn counts_failed_sdk_handshakes_by_cause() {
     let (service, other) = (TlsService::start(), TlsService::start());
     let other = other.ca();
     let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
-    // Node.js verifies after the handshake, and closes.
+    // Node.js verifies after the handshake and then closes.
     for (sdk, expected) in [(Sdk::Boto3, "unknown_ca"), (Sdk::JavaScript, "closed")] {
         let counted = counts_added_by(&service, || {
             let outcome =
                 sdk.call(ServiceUrl { url: service.url(), ca: Some(&other) }, &calls).remove(0);
             assert!(outcome.error.is_some(), "{outcome:?}");
         });
-        // An SDK tries again.
+        // An SDK retries.
         let [(cause, 1..)] = &counted[..] else { panic!("{sdk:?}: {counted:?}") };
         assert_eq!(cause, expected, "{sdk:?}");
     }

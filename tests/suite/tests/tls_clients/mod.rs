@@ -1,5 +1,5 @@
-//! Real clients over TLS that ends in the enclave, through the relay: with the file that
-//! `attested-recipient trust` writes they are served, without it they refuse.
+//! Real clients over attested TLS through the relay: they connect with the bundle that
+//! `attested-recipient trust` writes, and fail without it.
 
 mod half_close;
 mod half_open_handshakes;
@@ -30,7 +30,7 @@ names = ["localhost", "127.0.0.1", "::1", "kms.eu-west-1.amazonaws.com"]
 plaintext = "attested-tls"
 "#;
 
-/// A simulated enclave with TLS, behind the relay, and the file by which it is trusted.
+/// A simulated enclave with attested TLS behind the relay, and its CA bundle.
 struct TlsService {
     relayed: RelayedService,
     folder: TempDir,
@@ -57,7 +57,7 @@ impl TlsService {
         self.relayed.endpoint_url()
     }
 
-    /// `HOST:PORT`.
+    /// Returns `HOST:PORT`.
     fn authority(&self) -> &str {
         self.url().strip_prefix("https://").unwrap()
     }
@@ -130,7 +130,7 @@ fn recording_relay_sees_no_plaintext() {
     let random = plain.only_blob("Plaintext");
     let sealed = sealed.only_blob("CiphertextForRecipient");
     let recorded = recording_relay.recorded();
-    // All of it passed there: the document alone takes more than all else.
+    // All bytes passed the recorder: the document alone is longer than the rest.
     assert!(recorded.len() > document.len() + random.len() + sealed.len(), "{}", recorded.len());
     for (what, secret) in [("answer", &random), ("envelope", &sealed)] {
         assert_eq!(crate::secret_search::find(secret, &recorded), None, "the {what} was recorded");
@@ -145,7 +145,7 @@ fn recording_relay_sees_no_plaintext() {
             "{text} was recorded"
         );
     }
-    // The same without TLS shows all of it, or nothing was looked for.
+    // Control: the same calls without TLS show everything.
     let plain_service = RelayedService::simulator();
     let recording_relay =
         RecordingRelay::in_front_of(plain_service.endpoint_url().strip_prefix("http://").unwrap());
@@ -163,7 +163,8 @@ fn recording_relay_sees_no_plaintext() {
     }
 }
 
-/// What tells a document from others: not the zeros of registers, which a handshake pads with too.
+/// Returns pieces that identify the document. Zeros of PCRs are left out, because handshakes
+/// contain zeros as well.
 fn pieces(document: &[u8]) -> impl Iterator<Item = &[u8]> {
     document.split(|byte| *byte == 0).filter(|piece| piece.len() >= 16)
 }

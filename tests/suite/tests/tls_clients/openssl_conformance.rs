@@ -1,4 +1,4 @@
-//! What OpenSSL says of handshakes and certificates, at its strictest.
+//! Handshakes and certificates under OpenSSL's strictest checks.
 
 use std::fs;
 use std::path::Path;
@@ -57,7 +57,7 @@ fn openssl_resumes_sessions_in_both_versions() {
 #[test]
 fn rejects_renegotiation_and_older_tls_versions() {
     let service = TlsService::start();
-    // With this line s_client renegotiates.
+    // This line makes s_client renegotiate.
     let renegotiating = service.connect(&["-tls1_2", "-legacy_renegotiation"], "R\n");
     assert!(renegotiating.output_contains("no renegotiation"), "{renegotiating:?}");
     let old = ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"];

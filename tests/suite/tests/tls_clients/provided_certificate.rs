@@ -1,4 +1,4 @@
-//! A certificate and its key from the configuration.
+//! A certificate and key from the configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::generate_random;
 
 const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// Each of `tests/suite/keys/tls`, with a form of its key.
+/// Certificates of `tests/suite/keys/tls` and the format of each key.
 const KEYS: [(&str, &str); 5] =
     [("p256", "pkcs8"), ("p256", "sec1"), ("rsa", "pkcs8"), ("rsa", "pkcs1"), ("ed25519", "pkcs8")];
 
@@ -75,7 +75,7 @@ fn provided_certificate_allows_plaintext_unless_never() {
     assert!(refused.message.ends_with("answers no request without a Recipient"), "{refused:?}");
 }
 
-/// Whoever has the configuration has the key: no document says that TLS ends here.
+/// The key is known outside the enclave, so no document attests it.
 #[test]
 fn trust_rejects_provided_certificate() {
     let service = ProvidedTlsService::start("p256", "pkcs8", "");

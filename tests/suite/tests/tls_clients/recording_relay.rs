@@ -1,21 +1,21 @@
-//! A relay that passes everything on, and keeps it.
+//! A relay that records all forwarded bytes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What passed, of all connections and both ways.
+/// The recorded bytes of all connections in both directions.
 type RecordedBytes = Arc<Mutex<Vec<u8>>>;
 
-/// It listens as long as the process lives.
+/// A recording relay. It listens until the process ends.
 pub(super) struct RecordingRelay {
     port: u16,
     recorded_bytes: RecordedBytes,
 }
 
 impl RecordingRelay {
-    /// In front of `upstream`, as `HOST:PORT`.
+    /// Starts a relay in front of `upstream` (`HOST:PORT`).
     pub(super) fn in_front_of(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -36,12 +36,12 @@ impl RecordingRelay {
         Self { port, recorded_bytes }
     }
 
-    /// `HOST:PORT`.
+    /// Returns `HOST:PORT`.
     pub(super) fn authority(&self) -> String {
         format!("localhost:{}", self.port)
     }
 
-    /// All that has passed so far.
+    /// Returns all bytes recorded so far.
     pub(super) fn recorded(&self) -> Vec<u8> {
         self.recorded_bytes.lock().unwrap().clone()
     }
@@ -49,7 +49,7 @@ impl RecordingRelay {
 
 fn pass(mut from: &TcpStream, mut to: &TcpStream, recorded_bytes: &RecordedBytes) {
     let mut buffer = vec![0; 64 * 1024];
-    // A side that breaks off is as good an end as one that closes.
+    // A reset ends the loop like a close.
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         recorded_bytes.lock().unwrap().extend_from_slice(&buffer[..length]);
         if to.write_all(&buffer[..length]).is_err() {

@@ -4,16 +4,17 @@ use std::fmt;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What a run of it said.
+/// The output of a run.
 pub(super) struct SClient {
     succeeded: bool,
-    /// What it says of the connection, and what it received.
+    /// Connection details and received data.
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 impl SClient {
-    /// Connects to `authority` and sends `input`; with a request, it waits for the server to close.
+    /// Connects to `authority` and sends `input`. If the input is a request, waits for the server
+    /// to close.
     pub(super) fn run(authority: &str, arguments: &[&str], input: &str) -> Self {
         let mut command = Command::new("timeout");
         command.args(["60", "openssl", "s_client", "-connect", authority]).args(arguments);
@@ -23,7 +24,7 @@ impl SClient {
         let piped = || Stdio::piped();
         command.stdin(piped()).stdout(piped()).stderr(piped());
         let mut child = command.spawn().unwrap();
-        // It may have left already, having been refused.
+        // The process may have exited after a failed handshake.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let (stdout, stderr) = (output.stdout, output.stderr);
@@ -34,24 +35,24 @@ impl SClient {
         self.succeeded
     }
 
-    /// Whether it says exactly this line.
+    /// Returns whether the output contains exactly this line.
     pub(super) fn has_line(&self, line: &str) -> bool {
         self.output().lines().any(|said| said == line)
     }
 
-    /// Whether this stands in what it says.
+    /// Returns whether the output contains this text.
     pub(super) fn output_contains(&self, text: &str) -> bool {
         self.output().contains(text)
     }
 
-    /// The HTTP answer that it received, or nothing.
+    /// Returns the received HTTP response, or nothing.
     pub(super) fn answer(&self) -> &[u8] {
         let start = self.stdout.windows(9).position(|window| window == b"HTTP/1.1 ");
         let answer = &self.stdout[start.unwrap_or(self.stdout.len())..];
         answer.strip_suffix(b"closed\n").unwrap_or(answer)
     }
 
-    /// The certificates that it shows, PEM: the server's own first.
+    /// Returns the presented certificates as PEM, the server's own first.
     pub(super) fn certificates(&self) -> Vec<String> {
         const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
         const END: &str = "-----END CERTIFICATE-----\n";
@@ -72,7 +73,7 @@ impl fmt::Debug for SClient {
     }
 }
 
-/// The SubjectPublicKeyInfo, DER, of a certificate in PEM.
+/// Returns the SubjectPublicKeyInfo (DER) of a PEM certificate.
 pub(super) fn public_key_of(certificate: &std::path::Path) -> Vec<u8> {
     let run =
         |program: &str| Command::new("sh").args(["-c", program, "sh"]).arg(certificate).output();

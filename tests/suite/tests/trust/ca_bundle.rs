@@ -1,4 +1,4 @@
-//! The file, as others read it, and as it is left alone.
+//! The CA bundle as other programs read it, and cases in which it stays unchanged.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, symlink};
@@ -74,7 +74,7 @@ fn one_rejected_url_leaves_the_bundle_unchanged() {
     }
 }
 
-/// The command, that writes to `out`.
+/// Returns the command that writes to `out`.
 fn command(enclave: &Enclave, out: &Path) -> Command {
     let mut command = suite::command();
     command.args([
@@ -125,7 +125,7 @@ fn writes_no_bundle_when_output_fails() {
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let mut unsaid = command(&enclave, &out);
     unsaid.stdout(full());
-    // That it is a simulator is what must be known of it.
+    // The warning about a simulator must not be lost.
     let mut unwarned = command(&enclave, &out);
     unwarned.stderr(full());
     for mut command in [unsaid, unwarned] {

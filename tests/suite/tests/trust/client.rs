@@ -1,4 +1,4 @@
-//! Clients of the service behind TLS.
+//! Clients of the service over TLS.
 
 use std::fs;
 use std::process::Output;
@@ -9,7 +9,7 @@ use enclave::tls::Authority;
 use crate::enclave::{authority, now};
 use crate::tls_terminator::TlsTerminator;
 
-/// A simulator behind TLS, and the authority by which it is known.
+/// A simulator behind TLS, and its CA.
 struct Service {
     _simulator: Simulator,
     terminator: TlsTerminator,

@@ -3,7 +3,7 @@ use std::fs;
 use crate::enclave::pcr0;
 use crate::trust_command::trust;
 
-/// Nobody is asked: nothing listens there.
+/// Nothing listens at this address.
 const URL: &str = "https://127.0.0.1:1";
 
 #[test]
@@ -26,9 +26,9 @@ fn rejects_zero_and_contradictory_pcrs() {
     run(&format!("0={}", hex("00"))).assert_fails(2, "PCR0 is zero: nothing was measured there");
     run(&format!("2={}", hex("00"))).assert_fails(2, "PCR2 is zero: nothing was measured there");
     run(&format!("0={}", hex("01"))).assert_fails(2, "PCR0 is expected to be two things");
-    // Of everybody's image that is not signed.
+    // Every unsigned image has this value.
     run(&format!("8={}", hex("00"))).assert_fails(2, "PCR8 is zero: nothing was measured there");
-    // The same thing twice is no contradiction.
+    // A repeated equal value is no contradiction.
     run(&pcr0()).assert_fails(1, "unreachable");
 }
 

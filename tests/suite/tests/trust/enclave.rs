@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::tls_terminator::TlsTerminator;
 
-/// What every enclave here measures as PCR0.
+/// The PCR0 of every enclave here.
 pub(crate) const PCR0: [u8; 48] = [0xa5; 48];
 
 pub(crate) fn pcr0() -> String {
@@ -31,35 +31,35 @@ pub(crate) fn authority(names: &[&str]) -> Authority {
     Authority::generate(&names, now()).unwrap()
 }
 
-/// As the enclave's service answers `GET /attestation`, over documents from a simulator, which signs
-/// what it is told to; and TLS in front of it, with an authority of its own.
+/// An enclave that returns simulated documents on `GET /attestation`, behind TLS with its own
+/// authority.
 pub(crate) struct Enclave {
     pub(crate) authority: Authority,
     pub(crate) certified: Arc<CertifiedKey>,
-    /// Where it answers without TLS.
+    /// The address without TLS.
     pub(crate) plain_address: SocketAddr,
-    /// Where its TLS ends.
+    /// The TLS endpoint.
     pub(crate) terminator: TlsTerminator,
     folder: TempDir,
 }
 
 impl Enclave {
-    /// A right one.
+    /// Starts a valid enclave.
     pub(crate) fn start() -> Self {
         Self::with_document(|_| ())
     }
 
-    /// One whose document says something else.
+    /// Starts an enclave whose document is changed before it is signed.
     pub(crate) fn with_document(change: fn(&mut Document)) -> Self {
         Self::with(authority(&["localhost", "127.0.0.1", "::1"]), change, |_| ())
     }
 
-    /// One whose document is changed after it was signed.
+    /// Starts an enclave whose document is changed after it was signed.
     pub(crate) fn with_tampered_document(tamper: fn(&mut Vec<u8>)) -> Self {
         Self::with(authority(&["127.0.0.1"]), |_| (), tamper)
     }
 
-    /// One that answers as many requests for its document with 429 and these fields, before it gives it.
+    /// Starts an enclave that answers the first `times` requests with 429 and these headers.
     pub(crate) fn with_throttling(times: usize, fields: &'static str) -> Self {
         let left = AtomicUsize::new(times);
         let decrement = |left: usize| left.checked_sub(1);
@@ -118,16 +118,17 @@ impl Enclave {
         self.terminator.url()
     }
 
-    /// A file with the root of its documents: with it as a trust anchor, it is as a real enclave.
+    /// Returns a file with the root of its documents. With this trust anchor the enclave verifies
+    /// like a real one.
     pub(crate) fn root(&self) -> String {
         self.folder.path().join("root.pem").to_str().unwrap().to_owned()
     }
 }
 
-/// An answer with 429 and these fields, each with its line's end.
+/// A 429 response with these header lines, each with its line end.
 pub(crate) struct TooManyRequests(&'static str);
 
-/// Answers GET on a free port, with 404 where there is nothing. The thread ends with the process.
+/// Serves GET on a free port, with 404 for unknown paths. The thread ends with the process.
 pub(crate) fn serve(
     answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> SocketAddr {
@@ -150,7 +151,7 @@ fn serve_or_throttle(
     address
 }
 
-/// One connection, request after request.
+/// Serves the requests of one connection.
 fn converse(
     stream: TcpStream,
     throttle: &dyn Fn(&str) -> Option<TooManyRequests>,
@@ -159,7 +160,7 @@ fn converse(
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let mut stream = stream;
     while let Some(Ok(request)) = lines.next() {
-        // The fields.
+        // Skips the headers.
         while lines.next().unwrap().unwrap() != "" {}
         let target = request.split(' ').nth(1).unwrap();
         if let Some(TooManyRequests(fields)) = throttle(target) {
@@ -176,7 +177,7 @@ fn converse(
         let status = if answer.is_some() { "200 OK" } else { "404 Not Found" };
         let body = answer.unwrap_or_else(|| b"there is nothing\n\x1b[2J".to_vec());
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
-        // Whoever asked may have left.
+        // The client may be gone.
         drop(stream.write_all(&[head.as_bytes(), &body].concat()));
     }
 }

@@ -1,5 +1,4 @@
-//! `trust` beside clients that ask an enclave for its document as fast as they can: the binaries as they
-//! are run, directly and behind the relay.
+//! `trust` during a flood of document requests: the binaries, directly and behind the relay.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,15 +24,15 @@ use tokio_rustls::TlsConnector;
 use crate::binaries::{Process, binary, wait_until};
 use crate::trust_command::{Outcome, trust};
 
-/// Connections that ask as fast as they can.
+/// Connections that send requests continuously.
 const FLOOD_CONNECTIONS: u8 = 8;
 
-/// How long one run of `trust` may take beside them.
+/// Maximum duration of one run of `trust` during the flood.
 const MAX_TRUST_DURATION: Duration = Duration::from_secs(3);
 
 const CONFIG: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
 
-/// A simulated enclave with TLS of its own, and what leads there.
+/// A simulated enclave with attested TLS, and the path to it.
 struct Enclave {
     _enclave: Process,
     _relay: Option<Process>,
@@ -48,7 +47,7 @@ impl Enclave {
         Self { _enclave: enclave, _relay: None, endpoint, _folder: folder }
     }
 
-    /// Behind a relay that tells it the clients' addresses.
+    /// Starts an enclave behind a relay with PROXY protocol.
     fn relayed() -> Self {
         let (enclave, folder) = Self::start(&["--proxy-protocol"]);
         let mut relay = Command::new(binary("parent-proxy"));
@@ -73,14 +72,14 @@ impl Enclave {
     }
 }
 
-/// Clients that ask for documents until this is dropped.
+/// Clients that request documents until this is dropped.
 struct Flood {
     answered: Arc<AtomicUsize>,
     _runtime: Runtime,
 }
 
 impl Flood {
-    /// One connection from each of `sources`, which know the enclave by `authority`.
+    /// Opens one connection from each of `sources`, which trust `authority`.
     fn start(enclave: &Enclave, authority: &str, sources: impl Iterator<Item = Ipv4Addr>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
@@ -96,7 +95,7 @@ impl Flood {
             runtime.spawn(request_documents(enclave.endpoint, source, tls, answered));
         }
         let attack = Self { answered, _runtime: runtime };
-        // All of the burst is theirs before anybody else asks.
+        // The flood uses up the burst before `trust` starts.
         wait_until("the attack is under way", || (attack.answered() > 30).then_some(()));
         attack
     }
@@ -122,7 +121,7 @@ async fn request_documents(
     loop {
         let uri = format!("/attestation?nonce={}", "ab".repeat(32));
         let request = Request::get(uri).header("host", "127.0.0.1").body(Empty::<Bytes>::new());
-        // It ends with the enclave.
+        // The connection ends with the enclave.
         let Ok(response) = sender.send_request(request.unwrap()).await else { return };
         answered.fetch_add(1, Ordering::Relaxed);
         let Ok(_) = response.into_body().collect().await else { return };
@@ -132,7 +131,7 @@ async fn request_documents(
     }
 }
 
-/// Runs `trust` as often beside connections from `sources`; it succeeds each time.
+/// Asserts that `trust` succeeds `times` times during a flood from `sources`.
 fn assert_trust_succeeds_during_flood(
     times: usize,
     enclave: &Enclave,
@@ -147,21 +146,21 @@ fn assert_trust_succeeds_during_flood(
         let outcome = enclave.trust();
         took.push(start.elapsed());
         assert_eq!(outcome.status, 0, "{took:?}: {outcome:?}");
-        // The attack goes on meanwhile.
+        // The flood continues during `trust`.
         wait_until("the attack goes on", || (attack.answered() > before).then_some(()));
     }
     let longest = took.iter().max().unwrap();
     assert!(*longest < MAX_TRUST_DURATION, "{took:?}");
-    // --nocapture shows the figures.
+    // Printed with --nocapture.
     eprintln!("{times} of {times}, {longest:?} at the longest: {took:?}");
 }
 
-/// Each of its own.
+/// Returns a different address for each connection.
 fn addresses() -> impl Iterator<Item = Ipv4Addr> {
     (0..FLOOD_CONNECTIONS).map(|number| Ipv4Addr::new(127, 0, 0, 2 + number))
 }
 
-/// That of `trust` itself.
+/// Returns the address of `trust` for each connection.
 fn one_address() -> impl Iterator<Item = Ipv4Addr> {
     (0..FLOOD_CONNECTIONS).map(|_| Ipv4Addr::LOCALHOST)
 }

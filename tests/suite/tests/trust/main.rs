@@ -1,5 +1,5 @@
-//! `attested-recipient trust` and clients with TLS, against enclaves that are right, wrong, or somebody
-//! else.
+//! `attested-recipient trust` and TLS clients against valid enclaves, invalid enclaves and other
+//! servers.
 
 #![expect(
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! Who ends the TLS himself, and relays what a right enclave says.
+//! A man in the middle that terminates TLS and relays the responses of a valid enclave.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::enclave::{Enclave, authority, now};
 use crate::tls_terminator::TlsTerminator;
 use crate::trust_command::trust_with_root;
 
-/// Refused in each version of TLS.
+/// Asserts the failure in each TLS version.
 fn assert_trust_fails(enclave: &Enclave, certified: &Arc<CertifiedKey>, message: &str) {
     for version in [&TLS12, &TLS13] {
         let man = TlsTerminator::at(
@@ -26,12 +26,12 @@ fn assert_trust_fails(enclave: &Enclave, certified: &Arc<CertifiedKey>, message:
     }
 }
 
-/// His own certificates, of the same names.
+/// Returns a certificate of the attacker for the same names.
 fn attacker_certificate() -> Arc<CertifiedKey> {
     authority(&["localhost", "127.0.0.1", "::1"]).issue(now()).unwrap().certified
 }
 
-/// His own key behind others' certificates.
+/// Combines the attacker's key with other certificates.
 fn with_attacker_key(
     attacker_certificate: &CertifiedKey,
     chain: Vec<CertificateDer<'static>>,
@@ -58,7 +58,7 @@ fn rejects_mitm_that_adds_the_enclave_ca_to_its_chain() {
     );
     let message = "the authority with the attested key did not issue its certificate";
     assert_trust_fails(&enclave, &grafted, message);
-    // Nor the enclave's whole chain behind his.
+    // The enclave's whole chain after the attacker's certificate fails as well.
     let grafted = with_attacker_key(
         &attacker_certificate,
         [&attacker_certificate.cert[..1], &enclave.certified.cert].concat(),
@@ -81,6 +81,6 @@ fn rejects_mitm_without_the_private_key() {
 #[test]
 fn rejects_mitm_that_relays_another_enclave() {
     let (enclave, other) = (Enclave::start(), Enclave::start());
-    // The same measurements, and an enclave; but TLS ends in the other one.
+    // The same measurements, but TLS terminates in the other enclave.
     assert_trust_fails(&enclave, &other.certified, "none of the certificates that it presents");
 }

@@ -1,5 +1,5 @@
-//! An authority may issue for what its certificate says, and a client knows that: authorities of
-//! OpenSSL's, for ours issue for nothing else.
+//! Name constraints of a CA, enforced by clients. The CAs come from OpenSSL, because ours never
+//! issue other names.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn openssl(folder: &Path, arguments: &str) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// What a client says that trusts an authority for `permitted` alone, of a server at 127.0.0.1.
+/// Sends a request to 127.0.0.1 with a client that trusts a CA constrained to `permitted`.
 fn generate_under_constraint(permitted: &str) -> Result<usize, String> {
     let folder = tempfile::tempdir().unwrap();
     let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj";

@@ -1,4 +1,4 @@
-//! What is no enclave at all, or does not answer.
+//! Servers that are no enclave or do not respond.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use crate::enclave::{authority, now, pcr0, serve};
 use crate::tls_terminator::TlsTerminator;
 use crate::trust_command::{Outcome, trust};
 
-/// Longer than any answer takes, in seconds.
+/// Longer than any response takes, in seconds.
 const LONG_TIMEOUT: &str = "60";
 
-/// Does something with each connection.
+/// Runs `converse` for each connection.
 pub(crate) fn listener(converse: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -22,7 +22,7 @@ pub(crate) fn listener(converse: impl Fn(TcpStream) + Send + 'static) -> SocketA
     address
 }
 
-/// TLS in front of it, and `trust`.
+/// Runs `trust` against TLS in front of `plain`.
 fn trust_behind_tls(plain: SocketAddr, timeout: &str) -> Outcome {
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
     let terminator = TlsTerminator::start(certified, plain);
@@ -41,7 +41,7 @@ fn rejects_server_without_tls() {
 
 #[test]
 fn reports_unreachable_address() {
-    // A port that was free a moment ago, and that nobody listens on.
+    // A port that was free a moment ago, without a listener.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let outcome = trust_directly(address, LONG_TIMEOUT);
     outcome.assert_fails(1, &format!("https://{address}: unreachable: "));
@@ -57,7 +57,7 @@ fn reports_connection_closed_before_or_during_tls() {
 fn times_out_on_silent_server() {
     let silent = || {
         listener(|mut stream| {
-            // Until the other side has enough of it.
+            // Until the client closes the connection.
             while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
         })
     };
@@ -71,7 +71,7 @@ fn times_out_on_silent_server() {
 #[test]
 fn rejects_other_https_service() {
     let outcome = trust_behind_tls(serve(|_| None), LONG_TIMEOUT);
-    // Its text is shown, but no terminal obeys it.
+    // The text is printed with its control characters escaped.
     outcome.assert_fails(1, r"answers with HTTP 404: there is nothing\n\u{1b}[2J");
     let outcome = trust_behind_tls(serve(|_| Some(b"welcome".to_vec())), LONG_TIMEOUT);
     outcome.assert_fails(10, "the answer is no attestation document: ");

@@ -1,4 +1,4 @@
-//! Sets of measurements of which an enclave must hold one entirely.
+//! Sets of measurements of which an enclave must match one completely.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::enclave::{Enclave, PCR0, pcr0};
 use crate::trust_command::{Outcome, trust, trust_with_root};
 
-/// What the enclave here measures as PCR1 and PCR2.
+/// PCR1 and PCR2 of the enclave.
 const PCR1: u8 = 0xb1;
 const PCR2: u8 = 0xb2;
 
@@ -24,7 +24,7 @@ fn hex(byte: u8) -> String {
     const_hex::encode([byte; 48])
 }
 
-/// Files of measurements in a folder of their own.
+/// Measurement files in a temporary folder.
 struct Files(TempDir);
 
 impl Files {
@@ -32,7 +32,7 @@ impl Files {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// A file of registers, each with one byte repeated.
+    /// Writes a file of PCRs, each value one repeated byte.
     fn with(&self, name: &str, registers: &[(u8, u8)]) -> String {
         let registers = registers.iter().map(|(index, byte)| (format!("PCR{index}"), hex(*byte)));
         let json = json!({ "Measurements": registers.collect::<BTreeMap<_, _>>() });
@@ -46,7 +46,7 @@ impl Files {
     }
 }
 
-/// Judges `enclave` by these options alone.
+/// Runs `trust` for `enclave` with these options only.
 fn run_trust(enclave: &Enclave, options: &[&str]) -> Outcome {
     let (url, root) = (enclave.url(), enclave.root());
     trust(&[&[&url, "--simulator", "--root", &root], options].concat())
@@ -72,7 +72,7 @@ fn accepts_enclave_that_matches_one_set() {
     assert_matches_set(&run_trust(&enclave, &["--any-of", &held]), &held);
     run_trust(&enclave, &["--any-of", &other])
         .assert_fails(14, "holds no set of --any-of entirely");
-    // Without sets a line has three fields, as before.
+    // Without sets the line has three fields.
     let outcome = trust_with_root(&enclave.url(), &enclave, &[]);
     assert_eq!(outcome.stdout.trim_end().split(' ').count(), 3, "{outcome:?}");
 }
@@ -91,7 +91,7 @@ fn rejects_pcrs_that_match_in_different_sets() {
         hex(1)
     );
     run_trust(&enclave, &["--any-of", &a, "--any-of", &b]).assert_fails(14, &message);
-    // Nor with a third that matches nowhere, nor with one that has both wrong.
+    // A third set that matches nowhere does not help, nor one with both values wrong.
     let c = files.with("c.json", &[(0, 3), (1, 4), (2, PCR2)]);
     let options = ["--any-of", &a, "--any-of", &b, "--any-of", &c];
     run_trust(&enclave, &options).assert_fails(14, &format!("{c}: PCR0 is {}", hex(PCR0[0])));
@@ -113,7 +113,7 @@ fn requires_pcr_options_in_addition_to_a_matching_set() {
     let message = format!("PCR2 is {}, not {}", hex(PCR2), hex(3));
     with(&["--pcr", &wrong]).assert_fails(14, &message);
     with(&["--pcrs-file", &wrong_file]).assert_fails(14, &message);
-    // Where neither is as expected, both are said.
+    // If neither matches, the error contains both.
     let outcome = run_trust(&enclave, &["--any-of", &other, "--pcr", &wrong]);
     outcome.assert_fails(14, &format!("{message}, it holds no set of --any-of entirely: {other}"));
 }
@@ -124,7 +124,7 @@ fn rejects_set_that_contradicts_pcr_options() {
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1)]);
     for (sets, common) in [
-        // The common value is held, or it is not, or a set is that could be.
+        // The common value matches, does not match, or contradicts only one of the sets.
         (vec![&other], pcr0()),
         (vec![&held], format!("0={}", hex(1))),
         (vec![&held, &other], pcr0()),
@@ -148,7 +148,7 @@ fn repeated_options_do_not_weaken_checks() {
         let outcome = run_trust(&enclave, &["--any-of", wrong, "--any-of", wrong]);
         outcome.assert_fails(14, "holds no set of --any-of entirely");
     }
-    // Files of --pcrs-file must all be right, in each order.
+    // All files of --pcrs-file must match, in any order.
     let (pcr1, pcr2) = (files.with("1.json", &[(1, PCR1)]), files.with("2.json", &[(2, 3)]));
     for files in [[&held, &pcr2], [&pcr2, &held], [&pcr1, &pcr2]] {
         let outcome = run_trust(&enclave, &["--pcrs-file", files[0], "--pcrs-file", files[1]]);
@@ -156,7 +156,7 @@ fn repeated_options_do_not_weaken_checks() {
     }
     let outcome = run_trust(&enclave, &["--pcrs-file", &held, "--pcrs-file", &other]);
     outcome.assert_fails(2, "two things");
-    // A register that is given twice in one set.
+    // A PCR twice in one set.
     let twice = format!(r#"{{"PCR0": "{}", "PCR0": "{}"}}"#, hex(1), hex(PCR0[0]));
     let twice = files.containing("twice.json", &twice);
     run_trust(&enclave, &["--any-of", &held, "--any-of", &twice]).assert_fails(2, "two things");
@@ -197,7 +197,7 @@ fn warns_of_set_that_omits_a_pcr() {
     for warning in [&image, &missing] {
         assert!(outcome.stderr.contains(warning), "{warning}: {outcome:?}");
     }
-    // What is compared in any case is not left out.
+    // A PCR that is compared in any case is not reported as omitted.
     let outcome = run_trust(&enclave, &["--any-of", &bare, "--pcr", &pcr0()]);
     assert_matches_set(&outcome, &bare);
     assert!(!outcome.stderr.contains("--any-of"), "{outcome:?}");

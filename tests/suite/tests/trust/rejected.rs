@@ -1,4 +1,4 @@
-//! Enclaves that are not what was asked for.
+//! Enclaves that do not match the expectations.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -10,11 +10,11 @@ use crate::tls_terminator::TlsTerminator;
 use crate::trust_command::{trust, trust_with_root};
 use crate::vectors::vectors;
 
-/// What `trust` says of an enclave with a changed document.
+/// Asserts the failure of `trust` for an enclave with a changed document.
 fn assert_trust_fails(change: fn(&mut Document), status: i32, message: &str) {
     let enclave = Enclave::with_document(change);
     trust_with_root(&enclave.url(), &enclave, &[]).assert_fails(status, message);
-    // A simulator is admitted, but to the same rules.
+    // The same rules apply with --simulator.
     let outcome = trust(&[&enclave.url(), "--simulator", "--pcr", &pcr0()]);
     outcome.assert_fails(status, message);
 }
@@ -67,7 +67,7 @@ fn rejects_stale_document() {
         "is not of now: the document is too old",
     );
     assert_trust_fails(|document| document.age_seconds = 600, 13, "; this machine's clock says 20");
-    // Its certificates are no longer valid.
+    // The certificates have expired.
     assert_trust_fails(|document| document.age_seconds = 86_400, 13, "is not of now: ");
     assert_trust_fails(
         |document| document.age_seconds = 86_400,
@@ -83,7 +83,7 @@ fn rejects_debug_mode() {
         document.pcrs.clear();
     };
     assert_trust_fails(change, 12, "the enclave runs in debug mode");
-    // Nor without an expectation that it breaks.
+    // The same without an expectation.
     let outcome = trust(&[&Enclave::with_document(change).url(), "--simulator"]);
     outcome.assert_fails(12, "the enclave runs in debug mode");
 }
@@ -106,7 +106,7 @@ fn rejects_simulator_whose_root_is_given() {
 
 #[test]
 fn rejects_tampered_document() {
-    // The last byte is the signature's.
+    // The last byte belongs to the signature.
     let enclave = Enclave::with_tampered_document(|document| *document.last_mut().unwrap() ^= 1);
     let message = "the attestation document does not verify: the document's signature does not";
     trust_with_root(&enclave.url(), &enclave, &[]).assert_fails(10, message);
@@ -116,7 +116,8 @@ fn rejects_tampered_document() {
 
 #[test]
 fn rejects_document_under_unknown_root() {
-    // Renamed everywhere, the chain is in order, and ends in a root that nobody knows.
+    // The root's name is changed everywhere, so that the chain is consistent but ends in an unknown
+    // root.
     let enclave = Enclave::with_tampered_document(|document| {
         let name = b"NITRO SIMULATOR ROOT - DO NOT TRUST";
         while let Some(at) = document.windows(name.len()).position(|window| window == name) {
@@ -129,7 +130,7 @@ fn rejects_document_under_unknown_root() {
     outcome.assert_fails(10, message);
 }
 
-/// Under AWS's own root.
+/// Uses a document under AWS's own root.
 #[test]
 fn rejects_expired_genuine_document() {
     let Some(vectors) = vectors("trust at a genuine document") else { return };
@@ -156,7 +157,7 @@ fn rejects_missing_or_malformed_ca_binding() {
     );
 }
 
-/// The service itself, behind TLS that ends outside.
+/// Uses the service behind TLS that terminates outside of it.
 #[test]
 fn rejects_service_behind_external_tls() {
     let simulator = Simulator::start().unwrap();

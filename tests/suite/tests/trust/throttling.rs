@@ -1,4 +1,4 @@
-//! Enclaves that answer others first.
+//! Enclaves that throttle requests for their document.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn run_trust(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
 
 #[test]
 fn retries_after_the_retry_after_delay() {
-    // On the same connection, and on another where that was closed.
+    // On the same connection, or on another after a close.
     for fields in ["Retry-After: 1\r\n", "Retry-After: 1\r\nConnection: close\r\n"] {
         let (outcome, took) = run_trust(&Enclave::with_throttling(2, fields), "30");
         assert_eq!(outcome.status, 0, "{outcome:?}");
@@ -42,7 +42,7 @@ fn fails_at_the_timeout_with_the_reason() {
         outcome.assert_fails(1, "too many clients ask it for one");
         assert!(took < Duration::from_secs(8), "{took:?}");
     }
-    // It does not wait for what comes too late.
+    // A delay beyond the time-out is not waited for.
     let (outcome, _) =
         run_trust(&Enclave::with_throttling(usize::MAX, "Retry-After: 31\r\n"), "30");
     outcome.assert_fails(1, "(HTTP 429, too many requests: 1 times)");
@@ -51,7 +51,7 @@ fn fails_at_the_timeout_with_the_reason() {
 #[test]
 fn timeout_error_reports_that_tls_succeeded() {
     let silent = listener(|mut stream| {
-        // Until the other side has enough of it.
+        // Until the client closes the connection.
         while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
     });
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;

@@ -10,14 +10,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-/// Ends TLS and relays what is in it, unchanged. It ends with its runtime.
+/// A server that terminates TLS and relays the content unchanged. It stops with its runtime.
 pub(crate) struct TlsTerminator {
     pub(crate) address: SocketAddr,
     _runtime: Runtime,
 }
 
 impl TlsTerminator {
-    /// On a free port of 127.0.0.1.
+    /// Starts on a free port of 127.0.0.1.
     pub(crate) fn start(certified: Arc<CertifiedKey>, upstream: SocketAddr) -> Self {
         Self::at("127.0.0.1:0", rustls::ALL_VERSIONS, certified, upstream)
     }
@@ -53,7 +53,7 @@ impl TlsTerminator {
 }
 
 async fn relay(acceptor: TlsAcceptor, stream: TcpStream, upstream: SocketAddr) {
-    // Clients may refuse the certificate, and leave when they like.
+    // Clients may reject the certificate.
     if let Ok(mut stream) = acceptor.accept(stream).await {
         let mut upstream = TcpStream::connect(upstream).await.unwrap();
         drop(copy_bidirectional(&mut stream, &mut upstream).await);

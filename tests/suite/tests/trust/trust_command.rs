@@ -2,23 +2,23 @@ use std::fs;
 
 use crate::enclave::{Enclave, pcr0};
 
-/// What a run of the command came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// What is in the file, if there is one.
+    /// The content of the bundle file, if it exists.
     pub(crate) bundle: Option<String>,
 }
 
-/// `attested-recipient trust` with these arguments, and a file to write in a folder of its own, that
-/// must then hold nothing else.
+/// Runs `attested-recipient trust` with these arguments and an output file in an otherwise empty
+/// folder.
 pub(crate) fn trust(arguments: &[&str]) -> Outcome {
     trust_with_existing_file(None, arguments)
 }
 
-/// The same, where the file exists.
+/// Runs `trust` with an output file that exists.
 pub(crate) fn trust_with_existing_file(existing: Option<&str>, arguments: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("enclave-ca.pem");
@@ -39,14 +39,14 @@ pub(crate) fn trust_with_existing_file(existing: Option<&str>, arguments: &[&str
     }
 }
 
-/// Judges `url` with the root of `enclave`, a simulator's, as a trust anchor and its PCR0 expected.
+/// Runs `trust` for `url` with the root of `enclave` as a trust anchor and its PCR0 as expectation.
 pub(crate) fn trust_with_root(url: &str, enclave: &Enclave, more: &[&str]) -> Outcome {
     let (root, pcr0) = (enclave.root(), pcr0());
     trust(&[&[url, "--simulator", "--root", &root, "--pcr", &pcr0], more].concat())
 }
 
 impl Outcome {
-    /// Refused with this status and message, and nothing written.
+    /// Asserts the status and the message, and that nothing was written.
     #[track_caller]
     pub(crate) fn assert_fails(&self, status: i32, message: &str) {
         assert_eq!(self.status, status, "{self:?}");

@@ -1,4 +1,4 @@
-//! What a request leaves behind: a record in the audit trail, and lines in the log.
+//! The audit record and the log lines of one request.
 
 use std::io::{self, Write};
 use std::mem;
@@ -8,20 +8,20 @@ use serde_json::Value;
 
 use crate::harness::log_capture;
 
-/// What must be recorded and logged of one request.
+/// The expected audit record and log line of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct ExpectedLogs {
-    /// As the record is to have it.
+    /// The user agent in the record.
     pub(crate) user_agent: Option<String>,
-    /// The error's name, and its message as far as it is recorded.
+    /// The error's name and its recorded message.
     pub(crate) error: Option<(&'static str, Option<String>)>,
-    /// Why it is refused, in the one line of the log that says so.
+    /// The reason in the log line of the rejection, if there is such a line.
     pub(crate) logged: Option<String>,
-    /// Access key id in that line.
+    /// The access key id in that line.
     pub(crate) access_key_id: Option<String>,
 }
 
-/// Takes an audit trail.
+/// A writer that collects an audit trail.
 #[derive(Clone, Default)]
 pub(crate) struct AuditBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -65,7 +65,7 @@ impl ExpectedLogs {
     }
 }
 
-/// One line of printable ASCII.
+/// Parses the only record, which must be one line of printable ASCII.
 fn only_record(trail: &[u8], context: &str) -> Value {
     let (end, line) = trail.split_last().expect(context);
     let is_printable = |byte: &u8| (b' '..=b'~').contains(byte);

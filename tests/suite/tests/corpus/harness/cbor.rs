@@ -1,4 +1,4 @@
-//! Writes CBOR (RFC 8949), good and bad.
+//! A writer of valid and invalid CBOR (RFC 8949).
 
 pub(crate) const UNSIGNED: u8 = 0;
 pub(crate) const BYTES: u8 = 2;
@@ -8,7 +8,7 @@ pub(crate) const MAP: u8 = 5;
 pub(crate) const NULL: [u8; 1] = [0xf6];
 pub(crate) const BREAK: [u8; 1] = [0xff];
 
-/// A head with its argument in the shortest form.
+/// Encodes a head with its argument in the shortest form.
 pub(crate) fn head(major: u8, argument: u64) -> Vec<u8> {
     let exponent = match argument {
         0..=23 => return vec![(major << 5) | u8::try_from(argument).unwrap()],
@@ -20,7 +20,7 @@ pub(crate) fn head(major: u8, argument: u64) -> Vec<u8> {
     wide_head(major, exponent, argument)
 }
 
-/// A head with its argument in `2^exponent` bytes, needed or not.
+/// Encodes a head with its argument in `2^exponent` bytes, even if fewer are enough.
 pub(crate) fn wide_head(major: u8, exponent: u8, argument: u64) -> Vec<u8> {
     let bytes = argument.to_be_bytes();
     [&[(major << 5) | (24 + exponent)], &bytes[8 - (1 << exponent)..]].concat()
@@ -50,12 +50,12 @@ pub(crate) fn map(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     [head(MAP, length(entries.len())), concat(entries)].concat()
 }
 
-/// Keys and values one after another, without a head.
+/// Concatenates keys and values without a head.
 pub(crate) fn concat(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     entries.iter().flat_map(|(key, value)| [&key[..], value].concat()).collect()
 }
 
-/// `count` bytes of content.
+/// Returns a byte string of `count` bytes.
 pub(crate) fn filled(count: usize) -> Vec<u8> {
     bytes(&vec![7; count])
 }

@@ -1,33 +1,32 @@
-//! What services are configured with: files in a folder of their own, read as the processes read
-//! them.
+//! Configurations of services: files in a temporary folder, read as the binaries read them.
 
 use std::fs;
 
 use enclave::config::{Config, ConfigError, Profile, Settings};
 
-/// `enclave.toml`, and the policies beside it.
+/// An `enclave.toml` with its policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Configuration {
     profile: Profile,
     toml: String,
-    /// By file name.
+    /// File name and content of each policy.
     policies: Vec<(String, String)>,
     /// Lines of the table `[entropy]`.
     entropy: String,
 }
 
-/// What requests to [`Configuration::signed`] are signed for.
+/// The region of requests to [`Configuration::signed`].
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-/// Who may do everything.
+/// A credential that may call every operation.
 pub(crate) const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
-/// Who may do everything, and sends [`SESSION_TOKEN`].
+/// A credential that may call every operation and sends [`SESSION_TOKEN`].
 pub(crate) const SESSION_KEY_ID: &str = "AKIDSESSION";
 pub(crate) const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//token+==";
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
 
-/// Nothing is fetched ahead, so that each draw is a request's.
+/// Disables prefetching, so that each draw belongs to a request.
 const NO_PREFETCH: &str = "prefetch = 0\n";
 
 impl Configuration {
@@ -40,7 +39,7 @@ impl Configuration {
         }
     }
 
-    /// Who signs is answered, also in the clear.
+    /// A configuration that requires signatures and allows plaintext responses.
     pub(crate) fn signed() -> Self {
         Self::new(format!(
             "[auth]\nmode = \"sigv4\"\nregion = \"{REGION}\"\n[recipient]\nplaintext = \"always\"\n"
@@ -53,12 +52,12 @@ impl Configuration {
         )
     }
 
-    /// As on a laptop without a file: everybody is answered.
+    /// The development defaults, without authentication.
     pub(crate) fn none() -> Self {
         Self::new("").with_development_profile()
     }
 
-    /// With these lines as the table `[entropy]`.
+    /// Sets further lines of the table `[entropy]`.
     pub(crate) fn with_entropy(self, lines: &str) -> Self {
         Self { entropy: [NO_PREFETCH, lines].concat(), ..self }
     }
@@ -67,7 +66,7 @@ impl Configuration {
         Self { profile: Profile::Development, ..self }
     }
 
-    /// One credential more, with a principal and a policy of its own, both named after it.
+    /// Adds a credential with its own principal and policy, both named after the access key id.
     pub(crate) fn credential(mut self, access_key_id: &str, lines: &str, policy: &str) -> Self {
         let principal = principal(access_key_id);
         self.toml += &format!(
@@ -82,11 +81,11 @@ impl Configuration {
         self.read().0
     }
 
-    /// What comes of it, and the folder that it was in.
+    /// Loads the configuration, and returns the result and the folder of the files.
     fn read(&self) -> (Result<Settings, ConfigError>, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enclave.toml");
-        // Last, where it moves no line.
+        // The table is last, so that it shifts no line number.
         fs::write(&path, [&self.toml, "\n[entropy]\n", &self.entropy].concat()).unwrap();
         fs::write(folder.path().join("salt"), [7; 32]).unwrap();
         for (name, json) in &self.policies {
@@ -96,8 +95,8 @@ impl Configuration {
         (settings, folder.path().display().to_string())
     }
 
-    /// It must be refused with this text, behind the name of the file; policies are named without
-    /// their folder.
+    /// Asserts that loading fails with this text. The file's name before it and the folder of
+    /// policies are left out.
     pub(crate) fn assert_invalid(&self, expected: &str, context: &str) {
         let (settings, folder) = self.read();
         let error = settings.err().unwrap_or_else(|| panic!("{context}: it starts")).to_string();
@@ -106,7 +105,7 @@ impl Configuration {
     }
 }
 
-/// Whom an access key of [`Configuration::credential`] stands for.
+/// Returns the principal of an access key of [`Configuration::credential`].
 pub(crate) fn principal(access_key_id: &str) -> String {
     format!("arn:aws:iam::123456789012:role/{access_key_id}")
 }

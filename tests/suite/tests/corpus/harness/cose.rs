@@ -1,11 +1,11 @@
-//! COSE_Sign1 envelopes (RFC 9052), good and bad, signed over what they say.
+//! Valid and invalid COSE_Sign1 envelopes (RFC 9052), with signatures over their content.
 
 use simulator::Key;
 
 use crate::harness::cbor;
 use crate::harness::service::{LEAF, good};
 
-/// {1: -35}
+/// The protected header {1: -35}: algorithm ES384.
 pub(crate) const ES384: [u8; 4] = [0xa1, 1, 0x38, 34];
 
 /// The order of P-384 (FIPS 186-5, SP 800-186 section 3.2.1.4).
@@ -17,7 +17,7 @@ pub(crate) const N: [u8; 48] = [
     0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73,
 ];
 
-/// The four parts, each as it is written.
+/// The four parts of an envelope, each encoded.
 #[derive(Clone)]
 pub(crate) struct Envelope {
     pub(crate) protected: Vec<u8>,
@@ -27,10 +27,10 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// Where in an untagged document of the right form the payload's byte string begins.
+    /// Offset of the payload's byte string in an untagged, well-formed document.
     pub(crate) const OFFSET_OF_PAYLOAD: usize = 7;
 
-    /// A good one, signed by the good chain's leaf.
+    /// Creates a valid envelope, signed by the leaf of the valid chain.
     pub(crate) fn signed(payload: &[u8]) -> Self {
         Self {
             protected: cbor::bytes(&ES384),
@@ -53,14 +53,14 @@ fn array_of_four(parts: &[&[u8]; 4]) -> Vec<u8> {
     [&[0x84], &parts.concat()[..]].concat()
 }
 
-/// A document whose protected header is written as `protected`, which decodes to `header`; signed
-/// over `header`.
+/// Signs a document whose protected header is encoded as `protected` and decodes to `header`. The
+/// signature covers `header`.
 pub(crate) fn sign(protected: &[u8], header: &[u8], unprotected: &[u8], payload: &[u8]) -> Vec<u8> {
     let signature = cbor::bytes(&signature(header, payload));
     array_of_four(&[protected, unprotected, &cbor::bytes(payload), &signature])
 }
 
-/// ["Signature1", protected, external_aad, payload], RFC 9052 section 4.4.
+/// Encodes ["Signature1", protected, external_aad, payload] (RFC 9052 section 4.4).
 fn sig_structure(header: &[u8], payload: &[u8]) -> Vec<u8> {
     let parts =
         [cbor::text("Signature1"), cbor::bytes(header), cbor::bytes(&[]), cbor::bytes(payload)];
@@ -75,12 +75,12 @@ fn signature(header: &[u8], payload: &[u8]) -> Vec<u8> {
     with_leaf_key(|key| key.sign(&sig_structure(header, payload)).unwrap())
 }
 
-/// A good signature, but in DER.
+/// Returns a valid signature in DER instead of the fixed format.
 pub(crate) fn der_signature(payload: &[u8]) -> Vec<u8> {
     with_leaf_key(|key| key.sign_der(&sig_structure(&ES384, payload)).unwrap())
 }
 
-/// n - `s`, big-endian.
+/// Returns n - `s`, big-endian.
 pub(crate) fn n_minus(s: [u8; 48]) -> [u8; 48] {
     let mut difference = [0; 48];
     let mut borrow = false;
@@ -93,7 +93,7 @@ pub(crate) fn n_minus(s: [u8; 48]) -> [u8; 48] {
     difference
 }
 
-/// One more, where the last byte has room for it.
+/// Returns the number plus one. The last byte must not overflow.
 pub(crate) fn plus_one(mut number: [u8; 48]) -> [u8; 48] {
     number[47] += 1;
     number

@@ -1,10 +1,10 @@
-//! Why documents are refused.
+//! Errors of documents.
 
 use std::fmt;
 
 use attestation::{MalformedDocument, RecipientKeyError, Rule, UntrustedDocument};
 
-/// Why a document is refused: the exact value within.
+/// The exact error with which a document is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DocumentError {
     Malformed(MalformedDocument),
@@ -41,7 +41,7 @@ impl fmt::Display for DocumentError {
 }
 
 impl DocumentError {
-    /// The rule of the checklist that is broken; a key that nothing can be sealed to breaks none.
+    /// Returns the broken rule of the checklist. An unusable recipient key breaks none.
     pub(crate) fn rule(&self) -> Option<Rule> {
         match self {
             Self::Malformed(error) => Some(error.rule()),

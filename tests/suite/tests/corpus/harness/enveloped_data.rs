@@ -1,5 +1,5 @@
-//! What is random in one `CiphertextForRecipient`, taken out with the recipient's private key: the
-//! content, its key and IV, and the seed of OAEP, which no opener gives out.
+//! The random values of one `CiphertextForRecipient`, extracted with the recipient's private key:
+//! content, content key, IV and OAEP seed. No other decryptor returns the seed.
 
 use std::convert::Infallible;
 use std::sync::LazyLock;
@@ -12,20 +12,20 @@ use sha2::{Digest, Sha256};
 
 use crate::harness::service::recipient;
 
-/// Bytes of a key of 2048 bits.
+/// Length of a modulus of 2048 bits, in bytes.
 const MODULUS_LENGTH: usize = 256;
-/// The header of an OCTET STRING of that length, which only the encrypted key is.
+/// The header of an OCTET STRING of that length. Only the encrypted key has it.
 const ENCRYPTED_KEY: [u8; 4] = [0x04, 0x82, 0x01, 0x00];
-/// id-aes256-CBC, and the header of the IV behind it.
+/// id-aes256-CBC, followed by the header of the IV.
 const IV: [u8; 13] = [0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a, 0x04, 0x10];
-/// Bytes of a SHA-256 digest, and so of the seed.
+/// Length of a SHA-256 digest and of the OAEP seed, in bytes.
 const DIGEST_LENGTH: usize = 32;
 
 static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
     PrivateKey::from_pkcs8_pem(include_str!("../../../keys/rsa-2048.pem")).unwrap()
 });
 
-/// What is random in an envelope.
+/// The random values of one envelope.
 #[derive(Debug)]
 pub(crate) struct OpenedEnvelope {
     pub(crate) content: Vec<u8>,
@@ -47,14 +47,14 @@ fn behind<'a>(sealed: &'a [u8], header: &[u8]) -> &'a [u8] {
     &sealed[at + header.len()..]
 }
 
-/// What was encrypted, with its padding.
+/// Decrypts RSA without removing the padding.
 fn decrypt(encrypted: &[u8]) -> Vec<u8> {
     let encrypted = BoxedUint::from_be_slice(&encrypted[..MODULUS_LENGTH], 2048).unwrap();
     let padded = rsa_decrypt(None::<&mut Unused>, &*KEY, &encrypted).unwrap();
     padded.to_be_bytes().to_vec()
 }
 
-/// EME-OAEP decoding (RFC 8017 section 7.1.2, step 3): the seed and the message.
+/// Decodes EME-OAEP (RFC 8017 section 7.1.2, step 3). Returns the seed and the message.
 fn unpad(padded: &[u8]) -> (Vec<u8>, Vec<u8>) {
     assert_eq!((padded.len(), padded[0]), (MODULUS_LENGTH, 0));
     let (masked_seed, masked_db) = padded[1..].split_at(DIGEST_LENGTH);
@@ -67,7 +67,7 @@ fn unpad(padded: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (seed, rest[one + 1..].to_vec())
 }
 
-/// `bytes` with the mask that MGF1 makes of `seed` (appendix B.2.1).
+/// Applies the mask that MGF1 derives from `seed` (RFC 8017 appendix B.2.1).
 fn masked(bytes: &[u8], seed: &[u8]) -> Vec<u8> {
     let mask = (0_u32..).flat_map(|counter| {
         Sha256::new().chain_update(seed).chain_update(counter.to_be_bytes()).finalize()
@@ -75,7 +75,7 @@ fn masked(bytes: &[u8], seed: &[u8]) -> Vec<u8> {
     bytes.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect()
 }
 
-/// Nothing is blinded in a test.
+/// A random generator that is never used: tests do not blind RSA operations.
 enum Unused {}
 
 impl TryRng for Unused {

@@ -1,4 +1,4 @@
-//! A service whose module, or whose system clock, does what a case says.
+//! A service whose NSM or system clock behaves as a case specifies.
 
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,10 +24,11 @@ use crate::harness::requests::{attested, plain};
 use crate::harness::response::{Expected, Response};
 use crate::harness::service::{NOW, PIPE_LENGTH, anchors};
 
-/// What a module does instead with the draw of that number, counted from when the service is ready.
+/// The replacement for the NSM's response to a draw. The argument counts draws since the service is
+/// ready.
 pub(crate) type Script = Box<dyn FnMut(u64) -> Option<Result<NsmResponse, NsmError>> + Send>;
 
-/// A module that works, but where it is told otherwise.
+/// A working NSM whose draws a script can replace.
 pub(crate) struct ScriptedNsm {
     nsm: SimulatedNsm,
     script: Script,
@@ -48,7 +49,7 @@ impl Nsm for ScriptedNsm {
     }
 }
 
-/// A system clock that anybody sets, beside monotonic time, which stands still.
+/// A settable system clock. Its monotonic time is constant.
 #[derive(Clone, Debug)]
 pub(crate) struct ManualClock(Arc<AtomicU64>);
 
@@ -87,7 +88,7 @@ impl Platform for FaultyPlatform {
     }
 }
 
-/// The service, its clock, and the threads it runs on.
+/// The service, its clock and its runtime.
 pub(crate) struct FaultyService {
     pub(crate) server: Arc<Server<Service<FaultyPlatform>>>,
     pub(crate) clock: ManualClock,
@@ -95,17 +96,18 @@ pub(crate) struct FaultyService {
 }
 
 impl FaultyService {
-    /// Nothing is fetched ahead: each draw is a request's.
+    /// Starts a service without prefetching, so that each draw belongs to a request.
     pub(crate) fn start(script: Script) -> Self {
         Self::with_entropy_settings("", false, script).unwrap()
     }
 
-    /// One whose module works, and that records what it is asked.
+    /// Starts a service with a working NSM that writes audit records.
     pub(crate) fn with_audit(records: AuditBuffer) -> Self {
         Self::build("", false, Box::new(|_| None), Audit::to_writer(records).unwrap()).unwrap()
     }
 
-    /// With these lines in its configuration; the script may hold from the boot on.
+    /// Starts a service with further `[entropy]` lines. With `from_boot` the script applies from
+    /// the first draw.
     pub(crate) fn with_entropy_settings(
         entropy: &str,
         from_boot: bool,
@@ -140,23 +142,23 @@ impl FaultyService {
         self.runtime.block_on(future)
     }
 
-    /// The answer to a request on a connection of its own.
+    /// Sends a request on its own connection and returns the response.
     pub(crate) fn send_request(&self, request: Vec<u8>) -> Response {
         self.block_on(send_request(&self.server, request))
     }
 
-    /// The answer to a request with a Recipient or without.
+    /// Requests random bytes with or without a Recipient.
     pub(crate) fn generate(&self, sealed: bool) -> Response {
         self.send_request(if sealed { attested() } else { plain() })
     }
 
-    /// Both kinds of request must be answered so.
+    /// Asserts the responses to a request without a Recipient and to one with it.
     pub(crate) fn assert_answers(&self, plain: &Expected, sealed: &Expected, context: &str) {
         self.generate(false).assert_is(plain, context);
         self.generate(true).assert_is(sealed, context);
     }
 
-    /// What it says of whether it is ready.
+    /// Returns the result of `/readyz`.
     pub(crate) fn readiness(&self) -> Readiness {
         let answer = self.send_request(get("/readyz"));
         match answer.status() {
@@ -172,7 +174,7 @@ impl FaultyService {
         }
     }
 
-    /// The value of a metric.
+    /// Returns the value of a metric.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let answer = self.send_request(get("/metrics"));
         let value = answer.body().lines().find_map(|line| {
@@ -181,7 +183,7 @@ impl FaultyService {
         value.unwrap_or_else(|| panic!("{name} in {}", answer.body())).parse().unwrap()
     }
 
-    /// All that anybody is shown.
+    /// Returns the bodies of `/metrics` and `/readyz`.
     pub(crate) fn metrics_and_readiness(&self) -> String {
         [get("/metrics"), get("/readyz")]
             .map(|request| self.send_request(request).body().to_owned())
@@ -189,7 +191,7 @@ impl FaultyService {
     }
 }
 
-/// What `/readyz` says.
+/// The result of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Readiness {
     Ready,
@@ -206,7 +208,7 @@ fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
-/// The one answer to `request`, on a connection of its own.
+/// Sends a request on its own connection and returns the only response.
 pub(crate) async fn send_request(
     server: &Server<Service<FaultyPlatform>>,
     request: Vec<u8>,
@@ -228,7 +230,7 @@ pub(crate) async fn send_request(
     answer
 }
 
-/// A lever by which a test lets go of a call that it holds.
+/// A latch that blocks a call until the test releases it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Latch(Arc<(Mutex<bool>, std::sync::Condvar)>);
 

@@ -1,4 +1,4 @@
-//! The SoftHSM of the key stores' tests, and the PKCS#11 module before it that breaks as it is told.
+//! SoftHSM and the fault-injecting PKCS#11 module of the key store tests.
 
 #[path = "../../key_stores/softhsm.rs"]
 #[allow(dead_code, reason = "the key stores' tests use the rest")]

@@ -1,5 +1,5 @@
-//! The service's log, in the form in which it runs, kept apart by thread: each case is checked, and
-//! its service answers, on a thread of its own.
+//! The service's log in its production format, captured per thread. Each case runs with its service
+//! on its own thread.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -8,14 +8,15 @@ use std::thread;
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    /// Whether whoever logs next panics.
+    /// Whether the next log call on this thread panics.
     static PANICS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What the threads of all modules logged, which are no case's own.
+/// The log of the NSM threads, which belong to no case.
 static NSM_THREAD_LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// What breaks lines, turns text around or hides in it, although it is no control character.
+/// Characters that break lines, reverse text or are invisible although they are not control
+/// characters.
 const FORMAT_CHARACTERS: [char; 8] = [
     '\u{200b}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{feff}',
 ];
@@ -25,7 +26,7 @@ struct ThreadLogWriter;
 impl Write for ThreadLogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if PANICS.take() {
-            // Unlike `panic!`, this does not call the panic hook, which would print a backtrace.
+            // Unlike `panic!`, this does not run the panic hook, which would print a backtrace.
             std::panic::resume_unwind(Box::new("on purpose"));
         }
         match thread::current().name() {
@@ -40,27 +41,27 @@ impl Write for ThreadLogWriter {
     }
 }
 
-/// Once for the process.
+/// Installs the capture. Must be called once per process.
 pub(crate) fn init() {
     enclave::init_logging_to(|| ThreadLogWriter);
 }
 
-/// Whoever logs next on this thread panics.
+/// Makes the next log call on this thread panic.
 pub(crate) fn panic_once() {
     PANICS.set(true);
 }
 
-/// What was logged on this thread since the last time.
+/// Returns and removes the log of this thread.
 pub(crate) fn take() -> Vec<u8> {
     LINES.take()
 }
 
-/// What the threads of modules logged so far.
+/// Returns the log of the NSM threads so far.
 pub(crate) fn nsm_thread_log() -> Vec<u8> {
     NSM_THREAD_LOG.lock().unwrap().clone()
 }
 
-/// Lines that no terminal takes for more than text, whatever clients sent.
+/// Asserts that the log has complete lines without control or format characters.
 pub(crate) fn assert_printable(log: &[u8], context: &str) {
     let text = std::str::from_utf8(log).expect(context);
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! The parts that the rows of the corpus are made of: requests, documents, services and their expected responses.
+//! The parts that the corpus rows use: requests, documents, services and expected responses.
 
 pub(crate) mod audit_capture;
 pub(crate) mod cbor;

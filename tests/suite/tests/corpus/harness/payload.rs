@@ -1,25 +1,25 @@
-//! Payloads to be changed field by field, then signed.
+//! Payloads that a row changes field by field and then signs.
 
 use simulator::DocumentBuilder;
 
 use crate::harness::cbor;
 use crate::harness::service::{LEAF, NOW, good};
 
-/// The fields of a good payload, in AWS's order, as encoded keys and values.
+/// The fields of a valid payload in the order of AWS, as encoded keys and values.
 #[derive(Clone)]
 pub(crate) struct Payload {
     forgery: DocumentBuilder,
     fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Registers 0 to `count` - 1, none of them zero.
+/// Encodes the PCRs 0 to `count` - 1, none of them zero.
 pub(crate) fn pcrs(count: u64) -> Vec<u8> {
     let entries: Vec<_> =
         (0..count).map(|index| (cbor::unsigned(index), cbor::filled(48))).collect();
     cbor::map(&entries)
 }
 
-/// A map of one register.
+/// Encodes a map of one PCR.
 pub(crate) fn one_pcr(index: &[u8], value: Vec<u8>) -> Vec<u8> {
     cbor::map(&[(index.to_vec(), value)])
 }
@@ -85,46 +85,46 @@ impl Payload {
         self
     }
 
-    /// One more field, at the end.
+    /// Appends a field.
     pub(crate) fn with(mut self, key: Vec<u8>, value: Vec<u8>) -> Self {
         self.fields.push((key, value));
         self
     }
 
-    /// As a map of definite length.
+    /// Encodes the payload as a map of definite length.
     pub(crate) fn encode(&self) -> Vec<u8> {
         cbor::map(&self.fields)
     }
 
-    /// As a map of indefinite length.
+    /// Encodes the payload as a map of indefinite length.
     pub(crate) fn encode_indefinite(&self) -> Vec<u8> {
         [&[0xbf], &cbor::concat(&self.fields)[..], &cbor::BREAK].concat()
     }
 
-    /// Signed, as a map of definite length.
+    /// Encodes the payload as a map of definite length and signs it.
     pub(crate) fn sign(&self) -> Vec<u8> {
         self.sign_as(&self.encode())
     }
 
-    /// `payload` signed with this chain's leaf.
+    /// Signs `payload` with this chain's leaf.
     pub(crate) fn sign_as(&self, payload: &[u8]) -> Vec<u8> {
         self.forgery.sign_payload(payload).unwrap()
     }
 
-    /// Where in the document the value of the field begins.
+    /// Returns the offset of the field's value in the document.
     pub(crate) fn offset_of_value(&self, name: &str) -> usize {
         let position = self.position(name);
         let before = cbor::concat(&self.fields[..position]).len();
         self.offset_of_payload() + 1 + before + self.fields[position].0.len()
     }
 
-    /// Where in the document the payload begins.
+    /// Returns the offset of the payload in the document.
     pub(crate) fn offset_of_payload(&self) -> usize {
         let envelope = 1 + 5 + 1;
         envelope + cbor::bytes(&self.encode()).len() - self.encode().len()
     }
 
-    /// Where in the document the last field's key begins.
+    /// Returns the offset of the last field's key in the document.
     pub(crate) fn offset_of_last_key(&self) -> usize {
         let (_, before) = self.fields.split_last().unwrap();
         self.offset_of_payload() + 1 + cbor::concat(before).len()

@@ -1,4 +1,4 @@
-//! A simulated enclave behind the relay, both as they are run, and clients of the relay's.
+//! A simulated enclave behind the relay, both as binaries, and clients of the relay.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -14,9 +14,9 @@ use crate::harness::requests::{PLAINTEXT_RESPONSE, plain};
 use crate::harness::response::{Expected, Response};
 use crate::harness::service::recipient;
 
-/// Both, and the socket between them.
+/// An enclave, a relay, and the folder of the socket between them.
 pub(crate) struct RelayedEnclave {
-    // Dropped first: a relay outlived by its upstream has something to report.
+    // Dropped first, so that the relay does not log the loss of its upstream.
     pub(crate) proxy: Process,
     pub(crate) enclave: Process,
     folder: TempDir,
@@ -27,7 +27,7 @@ impl RelayedEnclave {
         Self::with_relay_flags(&[])
     }
 
-    /// With more on the relay's command line.
+    /// Starts both, with further options of the relay.
     pub(crate) fn with_relay_flags(flags: &[&str]) -> Self {
         Self::with_commands(
             |command| command,
@@ -38,7 +38,7 @@ impl RelayedEnclave {
         )
     }
 
-    /// Each started otherwise than it would be.
+    /// Starts both, after changing the command of each.
     pub(crate) fn with_commands(
         enclave: impl FnOnce(Command) -> Command,
         proxy: impl FnOnce(Command) -> Command,
@@ -49,12 +49,12 @@ impl RelayedEnclave {
         Self { proxy, enclave, folder }
     }
 
-    /// Another enclave in the place of one that has ended.
+    /// Starts a new enclave after the first has ended.
     pub(crate) fn restart_enclave(&mut self) {
         self.enclave = Process::start(enclave_command(&socket(&self.folder)), 1);
     }
 
-    /// Another relay in the place of one that has ended: clients know its address.
+    /// Starts a new relay on the same address after the first has ended.
     pub(crate) fn restart_proxy(&mut self) {
         let address = self.proxy.endpoint(0).to_owned();
         self.proxy = Process::start(relay_command(&address, &socket(&self.folder)), 1);
@@ -64,17 +64,17 @@ impl RelayedEnclave {
         ClientConnection::open(address(&self.proxy))
     }
 
-    /// A request is answered, on a connection of its own.
+    /// Asserts that a request on a new connection succeeds.
     pub(crate) fn assert_serves(&self, context: &str) {
         self.connect().assert_answers(&plain(), &PLAINTEXT_RESPONSE, context);
     }
 
-    /// Requests are answered again, at last.
+    /// Waits until a request succeeds.
     pub(crate) fn wait_until_serves(&self) {
         wait_until_serves(address(&self.proxy));
     }
 
-    /// A request with a document of the enclave's.
+    /// Returns a request with a document of the enclave.
     pub(crate) fn attested(&self) -> Vec<u8> {
         let client = Client::new(&format!("http://{}", address(&self.proxy)));
         let document = client.document(&Document::for_key(recipient())).unwrap();
@@ -86,31 +86,31 @@ fn socket(folder: &TempDir) -> PathBuf {
     folder.path().join("enclave")
 }
 
-/// An enclave on a socket.
+/// Returns the command of an enclave that listens on a socket.
 pub(crate) fn enclave_command(socket: &std::path::Path) -> Command {
     let mut command = Command::new(binary("enclave-simulator"));
     command.arg("--listen").arg(format!("unix:{}", socket.display()));
     command
 }
 
-/// A relay from there to an enclave on a socket.
+/// Returns the command of a relay to an enclave on a socket.
 pub(crate) fn relay_command(listen: &str, socket: &std::path::Path) -> Command {
     relay_command_to(listen, &format!("unix:{}", socket.display()))
 }
 
-/// A relay from there to wherever.
+/// Returns the command of a relay to `upstream`.
 pub(crate) fn relay_command_to(listen: &str, upstream: &str) -> Command {
     let mut command = Command::new(binary("parent-proxy"));
     command.args(["--listen", listen, "--upstream", upstream]);
     command
 }
 
-/// Where a relay listens.
+/// Returns the address of a relay.
 pub(crate) fn address(proxy: &Process) -> SocketAddr {
     proxy.endpoint(0).trim_start_matches("tcp:").parse().unwrap()
 }
 
-/// A client that tries again is answered at last.
+/// Repeats a request until it succeeds.
 pub(crate) fn wait_until_serves(address: SocketAddr) {
     wait_until("a request is answered", || {
         let mut connection = ClientConnection::try_open(address).ok()?;
@@ -120,10 +120,10 @@ pub(crate) fn wait_until_serves(address: SocketAddr) {
     });
 }
 
-/// One connection of a client's.
+/// A connection of a client.
 pub(crate) struct ClientConnection {
     pub(crate) stream: TcpStream,
-    /// Behind the last answer.
+    /// Received bytes after the last response.
     received: Vec<u8>,
 }
 
@@ -144,17 +144,17 @@ impl ClientConnection {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends no more.
+    /// Closes the sending half.
     pub(crate) fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// The next answer.
+    /// Returns the next response, which must exist.
     pub(crate) fn receive(&mut self) -> Response {
         self.try_receive().unwrap().expect("an answer")
     }
 
-    /// The next answer; `None` at the end.
+    /// Returns the next response; `None` at the end of the stream.
     fn try_receive(&mut self) -> io::Result<Option<Response>> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
@@ -168,7 +168,7 @@ impl ClientConnection {
         }
     }
 
-    /// The next answer; `None` once the other side has closed or reset.
+    /// Returns the next response; `None` if the peer has closed or reset the connection.
     pub(crate) fn next(&mut self) -> Option<Response> {
         self.try_receive().unwrap_or_else(|error| {
             let reset = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
@@ -182,14 +182,15 @@ impl ClientConnection {
         self.receive().assert_is(answer, context);
     }
 
-    /// Waits until the other side closes or resets, without a whole answer more; how long it took.
+    /// Waits until the peer closes or resets the connection without a further response. Returns the
+    /// elapsed time.
     pub(crate) fn wait_until_closed(&mut self) -> Duration {
         let start = Instant::now();
         assert_eq!(self.next(), None);
         start.elapsed()
     }
 
-    /// Resets the connection, whatever is under way.
+    /// Resets the connection immediately.
     pub(crate) fn reset(self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let _entered = runtime.enter();

@@ -1,4 +1,4 @@
-//! Requests of section E: good ones, and the parts that bad ones are made of.
+//! Valid HTTP requests, and the parts of invalid ones.
 
 use std::sync::LazyLock;
 
@@ -12,21 +12,21 @@ use crate::harness::service::{generate_random, good, post};
 pub(crate) const GENERATE_RANDOM: &str = "TrentService.GenerateRandom";
 pub(crate) const JSON: &str = "Content-Type: application/x-amz-json-1.1";
 pub(crate) const TARGET: &str = "X-Amz-Target: TrentService.GenerateRandom";
-/// The body of [`plain`], of 20 bytes.
+/// The body of [`plain`], 20 bytes long.
 pub(crate) const BODY: &str = r#"{"NumberOfBytes":32}"#;
 pub(crate) const BODY_LENGTH: &str = "Content-Length: 20";
-/// The answer to [`plain`].
+/// The expected response to [`plain`].
 pub(crate) const PLAINTEXT_RESPONSE: Expected = Expected::Plaintext { length: 32 };
-/// The answer to [`attested`].
+/// The expected response to [`attested`].
 pub(crate) const SEALED_RESPONSE: Expected = Expected::Sealed { length: 32 };
-/// hyper's own refusal.
+/// The response of hyper to a malformed request.
 pub(crate) const BAD_REQUEST: Expected = Expected::Http { status: 400 };
-/// hyper's own refusal of a head past its bounds.
+/// The response of hyper to a head above its limits.
 pub(crate) const HEAD_TOO_LARGE: Expected = Expected::Http { status: 431 };
 
 static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| good().sign().unwrap());
 
-/// A good document, and its base64: the same in all requests.
+/// Returns a valid document, the same for all requests.
 pub(crate) fn document() -> &'static [u8] {
     &DOCUMENT
 }
@@ -35,87 +35,87 @@ pub(crate) fn document_base64() -> String {
     STANDARD.encode(document())
 }
 
-/// A good request without a Recipient.
+/// Returns a valid request without a Recipient.
 pub(crate) fn plain() -> Vec<u8> {
     generate(BODY)
 }
 
-/// A good request with one.
+/// Returns a valid request with a Recipient.
 pub(crate) fn attested() -> Vec<u8> {
     generate_random(document())
 }
 
-/// The body of [`attested`].
+/// Returns the body of [`attested`].
 pub(crate) fn attested_body() -> String {
     attested_body_with(&document_base64())
 }
 
-/// The body of a request whose document's base64 is `base64`, as it is in JSON.
+/// Returns the body of a request whose document is `base64`, verbatim.
 pub(crate) fn attested_body_with(base64: &str) -> String {
     recipient_body(&format!(
         r#"{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"{base64}"}}"#
     ))
 }
 
-/// The body of a request with a Recipient of one's own.
+/// Returns the body of a request with this Recipient, verbatim.
 pub(crate) fn recipient_body(recipient: &str) -> String {
     format!(r#"{{"NumberOfBytes":32,"Recipient":{recipient}}}"#)
 }
 
-/// GenerateRandom with a body of one's own.
+/// Returns GenerateRandom with this body.
 pub(crate) fn generate(body: impl AsRef<[u8]>) -> Vec<u8> {
     post(GENERATE_RANDOM, body.as_ref())
 }
 
-/// A request line, header fields and a body of one's own.
+/// Returns a request with this start line, these header lines and this body.
 pub(crate) fn request(line: &str, fields: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
     let head = format!("{line}\r\nHost: localhost\r\n{}\r\n\r\n", fields.join("\r\n"));
     [head.as_bytes(), body.as_ref()].concat()
 }
 
-/// GenerateRandom with `fields` in the place of Content-Length.
+/// Returns GenerateRandom with `fields` instead of Content-Length.
 pub(crate) fn framed(fields: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
     request("POST / HTTP/1.1", &[&[JSON, TARGET], fields].concat(), body)
 }
 
-/// `bytes`, and a good request behind them that must not be answered if the connection closes.
+/// Appends a valid request, which gets no response if the connection closes.
 pub(crate) fn followed_by_plain_request(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [bytes.as_ref(), &plain()].concat()
 }
 
-/// 413, and the connection closes.
+/// 413, followed by the end of the connection.
 pub(crate) fn too_large() -> Expected {
     let message = "The request body exceeds 524288 bytes.";
     Expected::error(413, "RequestEntityTooLargeException", message).and_close()
 }
 
-/// What is said to any Transfer-Encoding that hyper understands.
+/// The response to every Transfer-Encoding that hyper understands.
 pub(crate) fn transfer_encoding() -> Expected {
     Expected::validation("Transfer-Encoding is not supported; send the body with Content-Length")
         .and_close()
 }
 
-/// What an empty body is told.
+/// The response to an empty body.
 pub(crate) fn empty_body() -> Expected {
     Expected::serialization("EOF while parsing a value at line 1 column 0")
 }
 
-/// What is said of a body that is not JSON of the right shape.
+/// The response to a body that is not JSON of the expected shape.
 pub(crate) fn serialization(message: &str) -> Vec<Expected> {
     vec![Expected::serialization(message)]
 }
 
-/// What is said of a value that breaks a rule.
+/// The response to a value that breaks a constraint.
 pub(crate) fn validation(message: &str) -> Vec<Expected> {
     vec![Expected::validation(message)]
 }
 
-/// What is said of one value out of its limits.
+/// The response to one value outside its limits.
 pub(crate) fn violation(message: &str) -> Vec<Expected> {
     validation(&format!("1 validation error detected: Value {message}"))
 }
 
-/// `body` is refused with `answers`, and a request behind it is served.
+/// Adds a case: the service rejects `body` with `answers` and serves the request after it.
 pub(crate) fn rejects(
     row: Row,
     what: impl Into<String>,

@@ -1,4 +1,4 @@
-//! HTTP answers: what was received, and what was expected.
+//! Received and expected HTTP responses.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,77 +6,78 @@ use serde_json::Value;
 
 use crate::harness::service::RECIPIENTS;
 
-/// An answer as it was received.
+/// A received response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     status: u16,
-    /// Names in lower case.
+    /// Header names in lower case.
     headers: Vec<(String, String)>,
     body: String,
 }
 
-/// What must be received.
+/// An expected response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// An error of the KMS API: its status, and its body exactly.
+    /// A KMS error with this status and exact body.
     Error { status: u16, body: String },
-    /// What hyper itself answers before it hands on a request: no body, and the connection closes.
+    /// A response of hyper before the request reaches the service: no body, and the connection
+    /// closes.
     Http { status: u16 },
-    /// So many random bytes in the clear.
+    /// Random bytes in plaintext.
     Plaintext { length: usize },
-    /// So many random bytes, sealed to one of [`RECIPIENTS`].
+    /// Random bytes, sealed to one of [`RECIPIENTS`].
     Sealed { length: usize },
-    /// Any other good answer: its body exactly.
+    /// Another successful response with this exact body.
     Ok { body: String },
-    /// The interim answer that asks a client for its body.
+    /// The interim response 100 Continue.
     Continue,
-    /// What HEAD gets: the status and length of an answer to GET, without its body.
+    /// The response to HEAD: status and length of the response to GET, without a body.
     Head { status: u16, length: usize },
-    /// An answer that says it is the connection's last.
+    /// A response with `Connection: close`.
     Last(Box<Self>),
 }
 
 impl Expected {
-    /// `{"__type": ..., "message": ...}`, as every error is written but two.
+    /// Creates `{"__type": ..., "message": ...}`, the form of all errors except two.
     pub(crate) fn error(status: u16, error_type: &str, message: &str) -> Self {
         let message = Value::from(message);
         let body = format!(r#"{{"__type":"{error_type}","message":{message}}}"#);
         Self::Error { status, body }
     }
 
-    /// 400 ValidationException.
+    /// Creates a 400 ValidationException.
     pub(crate) fn validation(message: &str) -> Self {
         Self::error(400, "ValidationException", message)
     }
 
-    /// 400 SerializationException.
+    /// Creates a 400 SerializationException.
     pub(crate) fn serialization(message: &str) -> Self {
         Self::capitalised("SerializationException", message)
     }
 
-    /// 400 AccessDeniedException.
+    /// Creates a 400 AccessDeniedException.
     pub(crate) fn access_denied(message: &str) -> Self {
         Self::capitalised("AccessDeniedException", message)
     }
 
-    /// `{"Message": ..., "__type": ...}`
+    /// Creates `{"Message": ..., "__type": ...}`.
     fn capitalised(error_type: &str, message: &str) -> Self {
         let message = Value::from(message);
         let body = format!(r#"{{"Message":{message},"__type":"{error_type}"}}"#);
         Self::Error { status: 400, body }
     }
 
-    /// 400 UnknownOperationException.
+    /// Creates a 400 UnknownOperationException.
     pub(crate) fn unknown_operation() -> Self {
         Self::Error { status: 400, body: r#"{"__type":"UnknownOperationException"}"#.to_owned() }
     }
 
-    /// With `Connection: close`.
+    /// Expects `Connection: close` as well.
     pub(crate) fn and_close(self) -> Self {
         Self::Last(Box::new(self))
     }
 
-    /// What an error says.
+    /// Returns the message of an error.
     pub(crate) fn message(&self) -> String {
         let Self::Error { body, .. } = self else { panic!("{self:?} says nothing") };
         let body: Value = serde_json::from_str(body).unwrap();
@@ -84,7 +85,7 @@ impl Expected {
         message.and_then(Value::as_str).unwrap().to_owned()
     }
 
-    /// Blocks of entropy that the answer is worth: none unless it gives random bytes.
+    /// Returns the number of entropy blocks that the response needs.
     pub(crate) fn draws(&self) -> usize {
         match self {
             Self::Plaintext { .. } | Self::Sealed { .. } => 1,
@@ -97,7 +98,7 @@ impl Expected {
         }
     }
 
-    /// Whether a request is refused with it.
+    /// Returns whether the response rejects the request.
     pub(crate) fn is_rejection(&self) -> bool {
         match self {
             Self::Error { .. } | Self::Http { .. } | Self::Head { .. } => true,
@@ -108,14 +109,15 @@ impl Expected {
         }
     }
 
-    /// Whether the answer ends with its head, whatever its Content-Length says.
+    /// Returns whether the response has no body regardless of its Content-Length.
     pub(crate) fn is_bodiless(&self) -> bool {
         matches!(self, Self::Continue | Self::Head { .. })
     }
 }
 
 impl Response {
-    /// Takes one answer off `bytes`, by its Content-Length; `None` if it is not whole yet.
+    /// Removes one response from the front of `bytes`, by its Content-Length. Returns `None` if it
+    /// is incomplete.
     pub(crate) fn split_off(bytes: &mut Vec<u8>, bodiless: bool) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
@@ -191,7 +193,7 @@ impl Response {
         }
     }
 
-    /// The same for two answers that differ in random bytes and their request's id alone.
+    /// Removes the random bytes and the request id, so that responses can be compared.
     pub(crate) fn normalized(mut self) -> Self {
         if let Some(random) = self.blob("Plaintext") {
             self.body = format!("{} bytes", random.len());
@@ -203,7 +205,7 @@ impl Response {
         self
     }
 
-    /// A member of the body that is a blob.
+    /// Returns a member of the body that is a blob.
     pub(crate) fn blob(&self, name: &str) -> Option<Vec<u8>> {
         let body: Value = serde_json::from_str(&self.body).ok()?;
         STANDARD.decode(body.get(name)?.as_str()?).ok()
@@ -215,7 +217,7 @@ impl Response {
         assert!(self.header("x-amzn-requestid").is_some(), "{context}");
     }
 
-    /// The one member of a good answer's body.
+    /// Returns the only member of a successful response's body.
     fn member(&self, name: &str, context: &str) -> Vec<u8> {
         assert_eq!(self.status, 200, "{context}");
         self.assert_kms_headers(context);

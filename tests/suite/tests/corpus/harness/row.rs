@@ -1,4 +1,4 @@
-//! A row of the corpus: an id, and cases that say what must come of some input.
+//! A corpus row: an id, and cases with their expected results.
 
 use std::collections::BTreeSet;
 
@@ -14,38 +14,39 @@ use crate::harness::response::Expected;
 use crate::harness::service::{ClosedBy, NOW, Step, TestService, generate_random};
 use crate::harness::summary::{Outcome, Summary};
 
-/// A genuine document takes five: four certificates below the root, and the document itself.
+/// A genuine document needs five: four certificates below the root, and the document itself.
 const MAX_SIGNATURE_VERIFICATIONS: u64 = 6;
 
-/// What is sent, and what must come of it.
+/// The input of a case and its expected result.
 pub(crate) enum CaseKind {
-    /// A document in an otherwise good request.
-    /// `outside` is the answer where the API's model refuses before the document is looked at.
+    /// A document in an otherwise valid request. `outside` is the response if the API's limits
+    /// reject the document first.
     Document { document: Vec<u8>, expected: Option<DocumentError>, outside: Option<Expected> },
-    /// What a client does on a connection, and the answers until it is closed.
+    /// The steps of a client on one connection, and the responses until it is closed.
     Exchange { steps: Vec<Step>, closed_by: ClosedBy },
-    /// A function called directly, for what fits no document; it gives what it refuses with.
+    /// A direct call of a function, for input that no document can carry. The function returns its
+    /// error.
     Function { expected: DocumentError, refused: fn() -> Option<DocumentError> },
-    /// A configuration with which no service starts, and the error's text.
+    /// A configuration with which the service does not start, and the error's text.
     InvalidConfiguration { configuration: Configuration, error: String },
-    /// A service of the case's own, whose surroundings fail, and what it makes of it.
+    /// A function that starts its own service, injects a fault and asserts the result.
     Custom { check: Box<dyn Fn() + Send + Sync>, outcome: Outcome },
-    /// A request, its answer, and what is to be recorded and logged of it.
+    /// A request, its response, and its expected audit record and log line.
     Logged { request: Vec<u8>, answer: Expected, expected_logs: ExpectedLogs },
 }
 
 pub(crate) struct Case {
     name: String,
     check: CaseKind,
-    /// Of the service that it is checked against; without one, everybody is answered.
+    /// Configuration of the service; `None` is the development default.
     configuration: Option<Configuration>,
 }
 
-/// One row, named by its id.
+/// A row, named by its id.
 pub(crate) struct Row {
     pub(crate) id: &'static str,
     name: &'static str,
-    /// Of the cases that follow.
+    /// Configuration for the cases that follow.
     configuration: Option<Configuration>,
     cases: Vec<Case>,
 }
@@ -61,12 +62,12 @@ impl Row {
         self
     }
 
-    /// The cases that follow are checked against a service that is configured so.
+    /// Sets the configuration of the service for the cases that follow.
     pub(crate) fn with_configuration(self, configuration: Configuration) -> Self {
         Self { configuration: Some(configuration), ..self }
     }
 
-    /// With `configuration` no service must start, for exactly this reason.
+    /// Adds a case: the service does not start with `configuration`, for exactly this reason.
     pub(crate) fn prevents_start(
         self,
         name: impl Into<String>,
@@ -76,7 +77,7 @@ impl Row {
         self.with(name, CaseKind::InvalidConfiguration { configuration, error: error.into() })
     }
 
-    /// `check` asserts what must come of it: an answer, or a refusal.
+    /// Adds a case: `check` asserts the result itself and declares its outcome.
     pub(crate) fn custom(
         self,
         name: impl Into<String>,
@@ -86,7 +87,7 @@ impl Row {
         self.with(name, CaseKind::Custom { check: Box::new(check), outcome })
     }
 
-    /// `request` must be answered with `answer`, and leave `trace`.
+    /// Adds a case: `request` gets `answer` and leaves the expected logs.
     pub(crate) fn logs(
         self,
         name: impl Into<String>,
@@ -97,7 +98,7 @@ impl Row {
         self.with(name, CaseKind::Logged { request, answer, expected_logs })
     }
 
-    /// `document` must be refused with exactly `expected`.
+    /// Adds a case: `document` is rejected with exactly `expected`.
     pub(crate) fn rejects(
         self,
         name: impl Into<String>,
@@ -108,7 +109,8 @@ impl Row {
         self.with(name, CaseKind::Document { document, expected, outside: None })
     }
 
-    /// As [`rejects`](Self::rejects), but the API's own limits are broken as well.
+    /// Adds a case like [`rejects`](Self::rejects), with a document that also breaks the API's
+    /// limits.
     pub(crate) fn rejects_by_api_limit(
         self,
         name: impl Into<String>,
@@ -120,12 +122,12 @@ impl Row {
         self.with(name, CaseKind::Document { document, expected, outside: Some(outside) })
     }
 
-    /// `document` must be accepted, and the answer must open.
+    /// Adds a case: `document` is accepted, and the response can be decrypted.
     pub(crate) fn accepts(self, name: impl Into<String>, document: Vec<u8>) -> Self {
         self.with(name, CaseKind::Document { document, expected: None, outside: None })
     }
 
-    /// `bytes` on one connection must be answered with `answers`, and nothing more.
+    /// Adds a case: `bytes` on one connection get exactly `answers`.
     pub(crate) fn exchange(
         self,
         name: impl Into<String>,
@@ -135,8 +137,8 @@ impl Row {
         self.exchange_steps(name, exchange(bytes.into(), answers), ClosedBy::Client)
     }
 
-    /// As [`exchange`](Self::exchange), but the client leaves its sending half open: the service
-    /// closes.
+    /// Adds a case like [`exchange`](Self::exchange), but the client keeps its sending half open
+    /// and the service closes the connection.
     pub(crate) fn exchange_until_closed(
         self,
         name: impl Into<String>,
@@ -146,7 +148,7 @@ impl Row {
         self.exchange_steps(name, exchange(bytes.into(), answers), ClosedBy::Service)
     }
 
-    /// Each answer that `steps` receive must be as they say, and there must be no other.
+    /// Adds a case: `steps` receive exactly the responses that they expect.
     pub(crate) fn exchange_steps(
         self,
         name: impl Into<String>,
@@ -156,7 +158,7 @@ impl Row {
         self.with(name, CaseKind::Exchange { steps, closed_by })
     }
 
-    /// A function within must refuse what fits no document.
+    /// Adds a case: a function rejects input that no document can carry.
     pub(crate) fn function_rejects(
         self,
         name: impl Into<String>,
@@ -166,14 +168,14 @@ impl Row {
         self.with(name, CaseKind::Function { expected: expected.into(), refused })
     }
 
-    /// Whether one of the row's documents must be accepted.
+    /// Returns whether the row contains a document that must be accepted.
     pub(crate) fn expects_acceptance(&self) -> bool {
         let is_accepted =
             |case: &Case| matches!(case.check, CaseKind::Document { expected: None, .. });
         self.cases.iter().any(is_accepted)
     }
 
-    /// What the row's documents are refused with.
+    /// Returns the errors that the row expects for its documents and function calls.
     pub(crate) fn expected_errors(&self) -> impl Iterator<Item = &DocumentError> {
         self.cases.iter().filter_map(|case| match &case.check {
             CaseKind::Document { expected, .. } => expected.as_ref(),
@@ -185,7 +187,7 @@ impl Row {
         })
     }
 
-    /// What each of the row's documents and direct calls costs.
+    /// Counts the expensive operations of each document and function call.
     pub(crate) fn operations(&self) -> Vec<OperationCounts> {
         let service = TestService::new();
         let cost = |case: &Case| match &case.check {
@@ -201,12 +203,12 @@ impl Row {
         self.cases.iter().map(cost).collect()
     }
 
-    /// The test's name.
+    /// Returns the test's name.
     pub(crate) fn name(&self) -> String {
         format!("{} {}", self.id, self.name)
     }
 
-    /// Checks each case, those of one configuration in a row against one service.
+    /// Checks each case. Consecutive cases with the same configuration share a service.
     pub(crate) fn run(&self, summary: &Summary) {
         assert!(!self.cases.is_empty(), "{} has no case", self.id);
         let names: BTreeSet<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
@@ -258,7 +260,8 @@ fn service_for(configuration: Option<&Configuration>) -> TestService {
     configuration.map_or_else(TestService::new, TestService::with_configuration)
 }
 
-/// The exact variant, and no more work than a genuine document takes.
+/// Asserts the exact error of the library, and that it does no more work than for a genuine
+/// document.
 fn check_library(
     service: &TestService,
     document: &[u8],
@@ -278,7 +281,7 @@ fn check_library(
             "{context}: nothing dear before rule 15"
         );
     }
-    // A key that breaks a rule of form is never handed to the provider.
+    // A malformed key is never passed to the provider.
     assert_eq!(operations.rsa_keys, 0, "{context}");
     operations
 }
@@ -291,7 +294,7 @@ fn verify_document(service: &TestService, document: &[u8]) -> Result<(), Documen
     Ok(())
 }
 
-/// What a caller is told of a document.
+/// Returns the response to a request with the document.
 fn expected_response(refusal: Option<&DocumentError>) -> Expected {
     match refusal {
         None => Expected::Sealed { length: 32 },
@@ -299,13 +302,13 @@ fn expected_response(refusal: Option<&DocumentError>) -> Expected {
     }
 }
 
-/// Everything is sent before anything is read.
+/// Returns steps that send everything before they read.
 fn exchange(bytes: Vec<u8>, answers: Vec<Expected>) -> Vec<Step> {
     let answers = answers.into_iter().map(Step::Receive);
     std::iter::once(Step::Send(bytes)).chain(answers).collect()
 }
 
-/// The exact answers, and no entropy but for them.
+/// Asserts the exact responses, and that entropy is drawn only for them.
 fn check_exchange(
     service: &TestService,
     steps: &[Step],
@@ -325,12 +328,13 @@ fn check_exchange(
     }
     let needed: usize = expected.clone().map(Expected::draws).sum();
     assert_eq!(usize::try_from(drawn), Ok(needed), "{context}: draws");
-    // A good request behind a refused one shows where the refused one ended.
+    // A valid request after a rejected one shows where the rejected one ended.
     let refused = received.is_empty() || expected.clone().any(Expected::is_rejection);
     if refused { Outcome::Rejected } else { Outcome::Accepted }
 }
 
-/// The exact answer, record and log, of a service of the case's own: what ends writes its records.
+/// Asserts the exact response, audit record and log line, with a service of the case's own. A
+/// stopped service has written its records.
 fn check_logs(
     configuration: Option<&Configuration>,
     request: &[u8],

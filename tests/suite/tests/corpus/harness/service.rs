@@ -1,4 +1,4 @@
-//! A whole service in this process, under the forge's root and at the forge's time.
+//! A whole service in this process, with the root and the time of the forged documents.
 
 use std::future::pending;
 use std::sync::{Arc, LazyLock};
@@ -23,16 +23,17 @@ use tokio::{task, time};
 use crate::harness::configuration::Configuration;
 use crate::harness::response::{Expected, Response};
 
-/// The time of every forged document, and of the service that judges it.
+/// The time of every forged document and of the service.
 pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
-/// Certificates below the root and above the leaf: three, as AWS has them.
+/// Index of the leaf: AWS has three certificates between root and leaf.
 pub(crate) const LEAF: usize = 4;
 
-/// Bytes that a pipe holds, unless a test says otherwise.
+/// Default capacity of a pipe, in bytes.
 pub(crate) const PIPE_LENGTH: usize = 64 * 1024;
-/// Less than any deadline of the service: whoever is kept waiting so long waits for one.
+/// Shorter than every deadline of the service, so an exchange that takes longer waits for a
+/// deadline.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(8);
-/// More than any deadline of the service, by a clock that jumps from one to the next.
+/// Longer than every deadline of the service, on a paused clock that jumps to the next timer.
 const DEADLINE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Keys of 2048, 3072 and 4096 bits.
@@ -51,40 +52,42 @@ static GOOD: LazyLock<DocumentBuilder> = LazyLock::new(|| {
     forgery
 });
 
-/// Whose good documents are, unless they say otherwise.
+/// Returns the default recipient of valid documents.
 pub(crate) fn recipient() -> &'static RecipientKey {
     &RECIPIENTS[0]
 }
 
-/// A good document's chain and content, to be changed. All share keys and root.
+/// Returns the chain and content of a valid document, for changes. All copies share their keys and
+/// root.
 pub(crate) fn good() -> DocumentBuilder {
     GOOD.clone()
 }
 
-/// What a client does next.
+/// A step of a client.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Sends bytes, of which the service may leave some unread.
+    /// Sends bytes; the service may leave some unread.
     Send(Vec<u8>),
-    /// Sends bytes, of which the service must take all that a network would not hold.
+    /// Sends bytes that the service must read.
     SendAll(Vec<u8>),
-    /// Reads one answer.
+    /// Reads one response.
     Receive(Expected),
 }
 
-/// How a connection ends after the last bytes were sent.
+/// The side that ends a connection after the last bytes were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClosedBy {
-    /// The client closes its sending half at once, and reads on.
+    /// The client closes its sending half at once and reads on.
     Client,
-    /// The client leaves its sending half open, and yet the service closes at once.
+    /// The client keeps its sending half open, and the service closes at once.
     Service,
-    /// The client leaves its sending half open, and the service closes when its time is up. Random
-    /// bytes come from another thread, whom this clock does not wait for: no case with them.
+    /// The client keeps its sending half open, and the service closes at its deadline. Responses
+    /// with random bytes come from another thread, which the paused clock does not wait for, so
+    /// such cases cannot use this.
     Deadline,
 }
 
-/// A simulated platform whose time stands still.
+/// A simulated platform with a fixed time.
 type AtFixedTime = Simulated<fn() -> UnixMillis>;
 
 /// A service that trusts the root of [`good`].
@@ -100,13 +103,13 @@ fn now() -> UnixMillis {
     NOW
 }
 
-/// The service's time, for a document that was signed at `signed_at`.
+/// Returns the service's time for a document that was signed at `signed_at`.
 pub(crate) fn verification_time(signed_at: UnixMillis) -> VerificationTime {
     VerificationTime { reading: ClockReading::enclave(NOW), signed_at }
 }
 
-/// A chain under a root that has expired, one under a root that is not valid yet, and one under a root
-/// that is valid in 60 s, which is within the leeway. All roots are anchors.
+/// Chains under an expired root, under a root that is not yet valid, and under a root that becomes
+/// valid in 60 s, which is within the leeway. All three roots are trust anchors.
 pub(crate) static ROOTS_OUTSIDE_VALIDITY: LazyLock<[DocumentBuilder; 3]> = LazyLock::new(|| {
     let under_root = |not_before: UnixMillis, not_after: UnixMillis| {
         let mut forgery = good();
@@ -133,12 +136,12 @@ pub(crate) fn anchors() -> TrustAnchors<attestation::Simulated> {
 }
 
 impl TestService {
-    /// Without configuration, as on a laptop: everybody is answered.
+    /// Starts a service with the development defaults.
     pub(crate) fn new() -> Self {
         Self::with_configuration(&Configuration::none())
     }
 
-    /// Configured so.
+    /// Starts a service with this configuration.
     pub(crate) fn with_configuration(configuration: &Configuration) -> Self {
         Self::start(configuration.settings().unwrap(), Audit::disabled())
     }
@@ -160,13 +163,12 @@ impl TestService {
         &self.anchors
     }
 
-    /// Blocks of entropy drawn since the start.
+    /// Returns the entropy blocks drawn since the start.
     pub(crate) fn draws(&self) -> u64 {
         self.draws.count() - self.drawn_to_start
     }
 
-    /// Takes `steps` on a connection of their own, and reads all that comes back until it is
-    /// closed.
+    /// Runs `steps` on a new connection, and returns all responses until the connection closes.
     pub(crate) fn exchange(&self, steps: &[Step], ending: ClosedBy) -> Vec<Response> {
         let (client, server) = duplex(PIPE_LENGTH);
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
@@ -187,8 +189,8 @@ impl TestService {
         self.runtime.block_on(both)
     }
 
-    /// Sends `at_once`, and then of `bytes` one a second, by a clock that jumps; how long it takes until
-    /// the service closes, without an answer.
+    /// Sends `at_once`, then one byte of `bytes` per second on a paused clock. Returns the time
+    /// until the service closes without a response.
     pub(crate) fn time_until_closed(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
         let (client, server) = duplex(PIPE_LENGTH);
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
@@ -196,7 +198,8 @@ impl TestService {
             let TestClient { mut writing, mut reading, .. } = TestClient::new(client);
             writing.write_all(at_once).await.unwrap();
             for byte in bytes {
-                // Whoever is closed to does not notice by this, but by the other's end.
+                // A write to a closed connection does not fail here; the end of `serve` shows the
+                // close.
                 drop(writing.write_all(&[*byte]).await);
                 time::sleep(Duration::from_secs(1)).await;
             }
@@ -215,14 +218,14 @@ impl TestService {
         self.runtime.block_on(both)
     }
 
-    /// Sends `pieces` one by one, closes the sending half, and reads what comes back meanwhile. The
-    /// service may read after each piece; the pipe holds so many bytes each way.
+    /// Sends `pieces` one by one, closes the sending half, and returns the responses. The service
+    /// may read after each piece; the pipe holds `pipe_length` bytes in each direction.
     pub(crate) fn send_in_pieces(&self, pieces: &[&[u8]], pipe_length: usize) -> Vec<Response> {
         let (client, server) = duplex(pipe_length);
         let TestClient { mut reading, mut writing, mut received } = TestClient::new(client);
         let send = async {
             for piece in pieces {
-                // The service may answer and close before it has read everything.
+                // The service may respond and close before it has read everything.
                 if writing.write_all(piece).await.and(writing.flush().await).is_err() {
                     break;
                 }
@@ -241,7 +244,7 @@ impl TestService {
     }
 }
 
-/// The other end of a connection.
+/// The client's end of a connection.
 struct TestClient {
     reading: ReadHalf<DuplexStream>,
     writing: WriteHalf<DuplexStream>,
@@ -259,7 +262,7 @@ impl TestClient {
         let mut answers = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             match step {
-                // The service may answer and close before it has read everything.
+                // The service may respond and close before it has read everything.
                 Step::Send(bytes) => drop(self.writing.write_all(bytes).await),
                 Step::SendAll(bytes) => self.writing.write_all(bytes).await.unwrap(),
                 Step::Receive(expected) => {
@@ -277,7 +280,7 @@ impl TestClient {
         answers
     }
 
-    /// The next answer; `None` at the end.
+    /// Returns the next response; `None` at the end of the stream.
     async fn receive(&mut self, bodiless: bool) -> Option<Response> {
         loop {
             if let Some(answer) = Response::split_off(&mut self.received, bodiless) {
@@ -290,7 +293,7 @@ impl TestClient {
     }
 }
 
-/// GenerateRandom of 32 bytes for `document`.
+/// Returns GenerateRandom of 32 bytes for `document`.
 pub(crate) fn generate_random(document: &[u8]) -> Vec<u8> {
     let document = STANDARD.encode(document);
     let body = format!(
@@ -299,7 +302,7 @@ pub(crate) fn generate_random(document: &[u8]) -> Vec<u8> {
     post("TrentService.GenerateRandom", body.as_bytes())
 }
 
-/// A request as SDKs send it.
+/// Returns a request in the format of the SDKs.
 pub(crate) fn post(target: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\

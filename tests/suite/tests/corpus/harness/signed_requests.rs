@@ -1,21 +1,22 @@
-//! Answers to signatures, as KMS words them, and the parts that signed requests are made of.
+//! Responses to signed requests in the words of KMS, and the parts of signed requests.
 
 use crate::harness::requests::{BODY, PLAINTEXT_RESPONSE};
 use crate::harness::response::Expected;
 use crate::harness::row::Row;
 use crate::harness::sigv4_signer::UnsignedRequest;
 
-/// GenerateRandom without a Recipient, not yet signed.
+/// Returns an unsigned GenerateRandom without a Recipient.
 pub(crate) fn draft() -> UnsignedRequest {
     UnsignedRequest::new(BODY)
 }
 
-/// A good request behind one that is refused.
+/// Appends a valid signed request.
 pub(crate) fn followed_by_signed_request(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [bytes.as_ref(), &draft().signed()].concat()
 }
 
-/// `bytes` are refused with `answer`, nothing is drawn for them, and a request behind them is served.
+/// Adds a case: the service rejects `bytes` with `answer`, draws no entropy for them, and serves
+/// the request after them.
 pub(crate) fn rejects(
     row: Row,
     what: impl Into<String>,
@@ -25,7 +26,7 @@ pub(crate) fn rejects(
     row.exchange(what, followed_by_signed_request(bytes), vec![answer, PLAINTEXT_RESPONSE])
 }
 
-/// `bytes` are accepted, and so is a request behind them.
+/// Adds a case: the service accepts `bytes` and the request after them.
 pub(crate) fn accepts(row: Row, what: impl Into<String>, bytes: impl AsRef<[u8]>) -> Row {
     row.exchange(
         what,
@@ -46,13 +47,13 @@ pub(crate) fn invalid(message: &str) -> Expected {
     Expected::error(400, "InvalidSignatureException", message)
 }
 
-/// Another access key, or another session token.
+/// The access key or the session token is unknown.
 pub(crate) fn unrecognized() -> Expected {
     let message = "The security token included in the request is invalid.";
     Expected::error(400, "UnrecognizedClientException", message)
 }
 
-/// What was received is not what was signed.
+/// The signature does not match the received request.
 pub(crate) fn mismatch() -> Expected {
     invalid(
         "The request signature we calculated does not match the signature you provided. Check your \
@@ -68,7 +69,7 @@ pub(crate) fn sent_twice(name: &str) -> Expected {
     incomplete(&format!("The header '{name}' must be sent only once."))
 }
 
-/// SignedHeaders that is not a list of names.
+/// SignedHeaders is not a valid list of names.
 pub(crate) fn no_list() -> Expected {
     incomplete(
         "SignedHeaders must be header names in lower case, each once, in ascending order, \
@@ -91,7 +92,7 @@ pub(crate) fn unknown_parameter() -> Expected {
     )
 }
 
-/// As AWS concatenates them.
+/// AWS concatenates one sentence per missing parameter.
 pub(crate) fn missing_parameters(names: &[&str]) -> Expected {
     let sentence = |name: &&str| format!("Authorization header requires '{name}' parameter. ");
     incomplete(&names.iter().map(sentence).collect::<String>())

@@ -1,5 +1,5 @@
-//! Requests signed with AWS Signature Version 4, rightly, or wrongly on purpose. Written from the
-//! IAM User Guide ("Create a signed AWS API request"), and with nothing of the service's own.
+//! A signer for AWS Signature Version 4 that can also sign incorrectly. Written from the IAM User
+//! Guide ("Create a signed AWS API request"), without code of the service.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -7,41 +7,41 @@ use sha2::{Digest, Sha256};
 use crate::harness::configuration::{ACCESS_KEY_ID, REGION, SECRET};
 use crate::harness::requests::GENERATE_RANDOM;
 
-/// [`NOW`](crate::harness::service::NOW), as X-Amz-Date has it.
+/// [`NOW`](crate::harness::service::NOW) in the format of X-Amz-Date.
 pub(crate) const DATE: &str = "20270115T080000Z";
-/// The same, as Date has it.
+/// The same time in the format of Date.
 pub(crate) const HTTP_DATE: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
 pub(crate) const SIGNED_HEADERS: &str = "content-type;host;x-amz-date;x-amz-target";
-/// Of an Authorization header.
+/// The algorithm in the Authorization header.
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// A request before it is signed.
 #[derive(Clone)]
 pub(crate) struct UnsignedRequest {
     line: String,
-    /// What stands before the colon, and all that stands behind it.
+    /// Field name, and everything after the colon.
     fields: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
 
-/// How it is signed.
+/// The parameters of a signature.
 #[derive(Clone)]
 pub(crate) struct SigningOptions {
     pub(crate) access_key_id: String,
     pub(crate) secret: &'static str,
-    /// Behind the access key id, and what the key is derived for.
+    /// The scope in the credential, from which the key is derived.
     pub(crate) scope: String,
-    /// Signed in this order.
+    /// Names of the signed headers, in this order.
     pub(crate) signed_headers: String,
-    /// In place of the body's own.
+    /// Replacement for the hash of the body.
     pub(crate) payload_hash: Option<String>,
 }
 
-/// How a field's name is written.
+/// A function that changes the case of a field name.
 pub(crate) type HeaderCase = fn(&str) -> String;
 
 impl UnsignedRequest {
-    /// GenerateRandom with this body.
+    /// Creates GenerateRandom with this body.
     pub(crate) fn new(body: impl AsRef<[u8]>) -> Self {
         Self { line: "POST / HTTP/1.1".to_owned(), fields: Vec::new(), body: Vec::new() }
             .with("Host", "localhost")
@@ -59,12 +59,12 @@ impl UnsignedRequest {
         Self { body: body.as_ref().to_vec(), ..self }
     }
 
-    /// One field more, at the end.
+    /// Appends a field.
     pub(crate) fn with(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.with_raw(name, [b" ", value.as_ref()].concat())
     }
 
-    /// As [`with`](Self::with), without the space behind the colon.
+    /// Appends a field without a space after the colon.
     pub(crate) fn with_raw(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push((name.to_owned(), value.as_ref().to_vec()));
         self
@@ -75,18 +75,18 @@ impl UnsignedRequest {
         self
     }
 
-    /// The field with another value, at the end.
+    /// Replaces a field, and moves it to the end.
     pub(crate) fn set(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.without(name).with(name, value)
     }
 
-    /// The fields that `order` names by their place.
+    /// Reorders the fields by index.
     pub(crate) fn ordered(self, order: &[usize]) -> Self {
         let fields = order.iter().map(|index| self.fields[*index].clone()).collect();
         Self { fields, ..self }
     }
 
-    /// The fields' names in another spelling.
+    /// Changes the case of all field names.
     pub(crate) fn named(mut self, spell: HeaderCase) -> Self {
         for (name, _) in &mut self.fields {
             *name = spell(name);
@@ -94,7 +94,7 @@ impl UnsignedRequest {
         self
     }
 
-    /// As it is sent, without a signature.
+    /// Encodes the request without a signature.
     pub(crate) fn unsigned(&self) -> Vec<u8> {
         let mut bytes = format!("{}\r\n", self.line).into_bytes();
         for (name, value) in &self.fields {
@@ -106,12 +106,12 @@ impl UnsignedRequest {
         [&bytes[..], b"\r\n", &self.body].concat()
     }
 
-    /// As it is sent, with this Authorization.
+    /// Encodes the request with this Authorization header.
     pub(crate) fn authorized(&self, authorization: impl AsRef<[u8]>) -> Vec<u8> {
         self.clone().with("Authorization", authorization).unsigned()
     }
 
-    /// As it is sent, signed rightly.
+    /// Encodes the request with a valid signature.
     pub(crate) fn signed(&self) -> Vec<u8> {
         self.signed_as(&SigningOptions::default())
     }
@@ -120,7 +120,7 @@ impl UnsignedRequest {
         self.authorized(signing.authorization(self))
     }
 
-    /// As it is sent, with the signature of another request.
+    /// Encodes the request with the signature of another request.
     pub(crate) fn signed_over(&self, other: &Self) -> Vec<u8> {
         self.authorized(SigningOptions::default().authorization(other))
     }
@@ -130,8 +130,8 @@ impl UnsignedRequest {
         self.fields.iter().filter(is_it).map(|(_, value)| value.as_slice()).collect()
     }
 
-    /// Returns the signing time for the string to sign. A Date in place of X-Amz-Date is signed at
-    /// [`DATE`], however it is written.
+    /// Returns the signing time for the string to sign. If Date replaces X-Amz-Date, this is
+    /// [`DATE`], regardless of the header's format.
     fn date(&self) -> String {
         match self.values("x-amz-date").first() {
             Some(value) => String::from_utf8_lossy(value.trim_ascii()).into_owned(),
@@ -139,7 +139,7 @@ impl UnsignedRequest {
         }
     }
 
-    /// Path and query.
+    /// Returns path and query.
     fn target(&self) -> (&str, &str) {
         let target = self.line.split(' ').nth(1).unwrap();
         let target = target.strip_prefix("http://localhost").unwrap_or(target);
@@ -160,7 +160,7 @@ impl Default for SigningOptions {
     }
 }
 
-/// The right one on a day.
+/// Returns the valid scope of a day.
 pub(crate) fn scope(date: &str) -> String {
     format!("{date}/{REGION}/kms/aws4_request")
 }
@@ -182,7 +182,7 @@ impl SigningOptions {
         Self { payload_hash: Some(payload_hash.into()), ..Self::default() }
     }
 
-    /// With these signed beside the usual ones.
+    /// Adds a signed header.
     pub(crate) fn and(mut self, name: &str) -> Self {
         let mut names: Vec<&str> = self.signed_headers.split(';').chain([name]).collect();
         names.sort_unstable();
@@ -195,7 +195,7 @@ impl SigningOptions {
         format!("{ALGORITHM} {credential}, {headers}, {signature}")
     }
 
-    /// Credential, SignedHeaders, Signature.
+    /// Returns the parameters Credential, SignedHeaders and Signature.
     pub(crate) fn parameters(&self, draft: &UnsignedRequest) -> [String; 3] {
         [
             format!("Credential={}/{}", self.access_key_id, self.scope),
@@ -204,7 +204,7 @@ impl SigningOptions {
         ]
     }
 
-    /// 64 hexadecimal digits.
+    /// Returns the signature as 64 hexadecimal digits.
     pub(crate) fn signature(&self, draft: &UnsignedRequest) -> String {
         let hash = sha256(&self.canonical(draft));
         let to_sign = format!("{ALGORITHM}\n{}\n{}\n{hash}", draft.date(), self.scope);
@@ -229,7 +229,7 @@ impl SigningOptions {
     }
 }
 
-/// In hexadecimal digits.
+/// Returns the SHA-256 digest in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     const_hex::encode(Sha256::digest(bytes))
 }
@@ -240,7 +240,7 @@ fn hmac(key: &[u8], message: &str) -> Vec<u8> {
     hmac.finalize().into_bytes().to_vec()
 }
 
-/// Without white space around, and one space in place of several.
+/// Removes surrounding white space, and replaces repeated white space by one space.
 fn trim_all(value: &[u8]) -> Vec<u8> {
     let mut out: Vec<u8> =
         value.iter().map(|byte| if *byte == b'\t' { b' ' } else { *byte }).collect();

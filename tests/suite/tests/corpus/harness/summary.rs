@@ -1,8 +1,8 @@
-//! What the corpus came to.
+//! Totals of a corpus run.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// What came of one case.
+/// The outcome of one case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     Accepted,
@@ -14,7 +14,7 @@ pub(crate) struct Summary {
     rows: AtomicUsize,
     accepted: AtomicUsize,
     refused: AtomicUsize,
-    /// The most signatures verified for one document.
+    /// Maximum signatures verified for one document.
     verifications: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ impl Summary {
         self.rows.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// `total` is how many rows there are.
+    /// Prints the totals. `total` is the number of rows.
     pub(crate) fn print(&self, total: usize) {
         let rows = self.rows.load(Ordering::Relaxed);
         let accepted = self.accepted.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A: nesting, lengths, and bytes that the signature does not cover.
+//! A: nesting, lengths, and bytes outside of the signature.
 
 use attestation::MalformedDocument as M;
 use attestation::{CborError, CborFault, MAX_DOCUMENT_LENGTH, UntrustedDocument};
@@ -18,7 +18,7 @@ fn nesting() -> Row {
         let payload = Payload::good().with(cbor::text("x"), Vec::new());
         let nested = [opening.repeat(count), NULL.to_vec()].concat();
         let payload = payload.set("x", nested);
-        // Seventeen levels are one too many.
+        // Seventeen levels exceed the limit by one.
         let offset = payload.offset_of_value("x") + 16 * opening.len() + 1;
         let error = CborError { offset, fault: CborFault::Depth };
         (payload.sign(), M::Encoding(error))
@@ -76,7 +76,7 @@ fn claimed_lengths() -> Row {
                 M::Field { field, error },
             );
         }
-        // A list or a map that goes on with what follows it.
+        // An array or map whose claimed length includes the fields after it.
         let pcrs = payload.clone().set("pcrs", head(cbor::MAP));
         let error = CborError {
             offset: pcrs.offset_of_value("pcrs") + head_length,
@@ -176,7 +176,7 @@ fn not_shortest() -> Row {
     let row = field(row, ("pcrs", [&[0xb8, 1][..], &[0], &cbor::filled(48)].concat()), 0);
     let row = field(row, ("cabundle", [&[0x98, 4], &payload.value("cabundle")[1..]].concat()), 0);
     let row = field(row, ("user_data", [0x58, 1, 0].to_vec()), 0);
-    // A register's number, and its length; a certificate's length.
+    // The index and the value's length of a PCR; the length of a certificate.
     let row = field(row, ("pcrs", [&[0xa1, 0x18, 0], &cbor::filled(48)[..]].concat()), 1);
     let row = field(row, ("pcrs", [&[0xa1, 0, 0x59, 0, 48], &[7; 48][..]].concat()), 2);
     let row = field(row, ("cabundle", [0x82, 0x58, 1, 7, 0x41, 7].to_vec()), 1);

@@ -24,14 +24,14 @@ pub(crate) fn position(level: usize) -> ChainPosition {
     if level == LEAF { Leaf } else { Cabundle(level) }
 }
 
-/// The good chain with one thing changed before it is signed.
+/// Signs a valid chain after one change to its certificates.
 pub(crate) fn changed(change: impl FnOnce(&mut [CertificateSpec])) -> Vec<u8> {
     let mut forgery = good();
     change(&mut forgery.specs);
     forgery.sign().unwrap()
 }
 
-/// The good chain, but its CAs allow any number of CAs below them.
+/// Returns the valid chain with CAs that allow any number of CAs below them.
 fn any_path_length() -> DocumentBuilder {
     let mut forgery = good();
     for spec in &mut forgery.specs[1..LEAF] {
@@ -45,7 +45,7 @@ fn sign_over(forgery: &DocumentBuilder, chain: &[Vec<u8>]) -> Vec<u8> {
     forgery.sign_over(&chain).unwrap()
 }
 
-/// The certificates of `levels`, in this order, the leaf last.
+/// Signs a document with the certificates of `levels`, in this order, leaf last.
 fn ordered(forgery: &DocumentBuilder, levels: &[usize]) -> Vec<u8> {
     let certificates = forgery.certificates().unwrap();
     let chain: Vec<Vec<u8>> = levels.iter().map(|level| certificates[*level].clone()).collect();

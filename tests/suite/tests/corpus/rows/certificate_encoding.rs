@@ -1,4 +1,4 @@
-//! C: certificates that are nearly X.509 v3 in DER, properly signed. General parsers take many of
+//! C: correctly signed certificates that are almost X.509 v3 in DER. General parsers accept many of
 //! them.
 
 use attestation::UntrustedDocument as U;
@@ -9,7 +9,7 @@ use crate::harness::row::Row;
 use crate::harness::service::{LEAF, good};
 use crate::rows::certificate_chain::{changed, position};
 
-/// Of C25.
+/// Adds cases to C25.
 pub(crate) fn malformed(mut row: Row) -> Row {
     let parts = [versions(), serial_numbers(), keys(), behind_the_key()].concat();
     for level in [2, LEAF] {
@@ -71,14 +71,14 @@ fn serial_numbers() -> Vec<(&'static str, Overrides)> {
     ]
 }
 
-/// The key is the leaf's own: only its encoding is wrong.
+/// The leaf's own key in a wrong encoding.
 fn keys() -> Vec<(&'static str, Overrides)> {
     let point = good().key(LEAF).unwrap().public_key().to_vec();
     let bits = der::bit_string(0, &point);
     let kind = [der::object_identifier(oid::EC_PUBLIC_KEY), der::object_identifier(oid::SECP384R1)];
     let algorithm = der::sequence(&[&kind[0], &kind[1]]);
     let key = |key: Vec<u8>| Overrides { public_key: Some(key), ..Overrides::default() };
-    // A tag that is no SEQUENCE's is not even told from a certificate's other parts.
+    // Another tag than SEQUENCE would not even be parsed as a key.
     vec![(
         "a key of indefinite length",
         key([&[0x30, 0x80], &algorithm[..], &bits, &[0, 0]].concat()),
@@ -120,7 +120,7 @@ fn behind_the_key() -> Vec<(&'static str, Overrides)> {
     ]
 }
 
-/// basicConstraints (0) and keyUsage (1).
+/// Returns name, extension index (0 is basicConstraints, 1 is keyUsage) and value.
 fn extension_values() -> Vec<(&'static str, usize, Vec<u8>)> {
     vec![
         ("basicConstraints: no byte", 0, Vec::new()),

@@ -1,4 +1,4 @@
-//! C: each certificate's validity, role and form.
+//! C: validity, role and encoding of single certificates.
 
 use attestation::ChainPosition::{self, Cabundle, Leaf};
 use attestation::UntrustedDocument as U;
@@ -22,7 +22,7 @@ fn validity() -> Vec<Row> {
         let document = changed(|specs| specs[level].not_after = not_after);
         (document, U::CertificateExpired { certificate, not_after, at: verification_time(NOW) })
     };
-    // A document may not be older than its leaf, and may be as far ahead.
+    // A document may not be older than its leaf, and may be up to 60 s in the future.
     let signed_at = |level| if level == LEAF { NOW.plus_secs(60) } else { NOW };
     let beginning = |level: usize, not_before| {
         let mut forgery = good();
@@ -71,7 +71,7 @@ fn validity() -> Vec<Row> {
     ]
 }
 
-/// Of C28.
+/// Adds cases to C28.
 pub(crate) fn malformed_times(row: Row) -> Row {
     let utc = |text: &str| der::tlv(0x17, text.as_bytes());
     let generalized = |text: &str| der::tlv(0x18, text.as_bytes());
@@ -116,7 +116,7 @@ fn roles() -> Vec<Row> {
                    what: &str,
                    change: fn(&mut CertificateSpec),
                    expected: fn(ChainPosition) -> U| {
-        // The root's role too: it is looked at before it is known to be an anchor.
+        // The root is included: its role is checked before the trust anchors are.
         (0..LEAF).fold(row, |row, level| {
             let certificate = position(level);
             let document = changed(|specs| change(&mut specs[level]));
@@ -239,7 +239,7 @@ fn forms() -> Vec<Row> {
                 c20.rejects(certificate.to_string(), with_key(level, rsa), key_error(certificate));
         }
     }
-    // One thing wrong at a time; C17 and C18 alone have several.
+    // One fault per case. Only C17 and C18 combine several.
     let point = [&[4][..], &[7; 96]].concat();
     let spki = |kind: &[u8], curve: &[u8], unused_bits: u8, point: &[u8]| {
         let kind = der::sequence(&[&der::object_identifier(kind), &der::object_identifier(curve)]);
@@ -272,7 +272,7 @@ fn forms() -> Vec<Row> {
     vec![c17, c18, c19, c20, c24]
 }
 
-/// The base point of P-256 (SP 800-186 section 3.2.1.3): a point if there is one.
+/// The base point of P-256 (SP 800-186 section 3.2.1.3), a valid point.
 #[rustfmt::skip]
 const P256_POINT: [u8; 65] = [
     0x04,

@@ -1,4 +1,4 @@
-//! E: what AWS CLI v1 makes of a document.
+//! E: the forms in which AWS CLI v1 sends a document.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -51,7 +51,7 @@ fn literals() -> Row {
         ("hexadecimal", const_hex::encode(document()), twice("hexadecimal")),
         ("hexadecimal, upper case", const_hex::encode_upper(document()), twice("hexadecimal")),
         ("hexadecimal, of a tagged document", const_hex::encode(&tagged), twice("hexadecimal")),
-        // What is none of these is not guessed at.
+        // Other texts get the general error.
         ("base64 three times", STANDARD.encode(&base64), other.to_owned()),
         ("a path", "/tmp/doc.bin".to_owned(), other.to_owned()),
         ("FILEB://doc.bin", "FILEB://doc.bin".to_owned(), other.to_owned()),
@@ -62,7 +62,7 @@ fn literals() -> Row {
         let bytes = UnsignedRequest::new(attested_body_with(&STANDARD.encode(text))).signed();
         row = rejects(row, what, bytes, Expected::validation(&message));
     }
-    // The literal not encoded at all is no base64.
+    // A literal that was not encoded at all is not base64.
     let message = "Recipient.AttestationDocument is not base64 (standard alphabet, padded, without white space)";
     for text in ["fileb://doc.bin", "file://doc.bin"] {
         let bytes = UnsignedRequest::new(attested_body_with(text)).signed();

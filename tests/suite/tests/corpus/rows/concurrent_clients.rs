@@ -1,5 +1,4 @@
-//! F: many requests at a time, requests that nobody waits for, and secrets that must stay where they
-//! are.
+//! F: concurrent requests, cancelled requests, and NSM output that must not leak.
 
 use std::collections::BTreeSet;
 use std::future::{Future, pending};
@@ -20,7 +19,7 @@ use crate::harness::service::PIPE_LENGTH;
 use crate::harness::summary::Outcome::Accepted;
 use crate::secret_search;
 
-/// Requests at a time.
+/// Requests sent concurrently.
 const CONCURRENT_REQUESTS: usize = 1000;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -33,7 +32,7 @@ fn thousand_concurrent_requests() -> Row {
         [("ready blocks", "max_age_ms = 60000\n"), ("an interval", "reseed = \"interval\"\n")];
     settings.into_iter().fold(row, |row, (what, lines)| {
         row.custom(what, Accepted, move || {
-            // However slow the machine is, none is to be refused for it.
+            // No request may time out on a slow machine.
             let patient = "deadline_ms = 60000\nwatchdog_ms = 120000\n";
             let places = "[verification]\nthreads = 4\n";
             let lines = [lines, patient, places].concat();
@@ -63,7 +62,7 @@ fn answers(service: &FaultyService) -> Vec<OpenedEnvelope> {
     })
 }
 
-/// None equals any other, nor does what is of another kind but as long.
+/// Asserts that all values are distinct, also values of different kinds with the same length.
 fn assert_all_distinct(opened: &[OpenedEnvelope]) {
     assert_eq!(opened.len(), CONCURRENT_REQUESTS);
     let long = |opened: &OpenedEnvelope| {
@@ -89,7 +88,7 @@ fn cancelled_futures() -> Row {
                     while !completes_after(steps, mode, &request) {
                         steps += 1;
                     }
-                    // It waits at least for the request, for the block and for the client.
+                    // The request waits at least for its bytes, for the block and for the client.
                     assert!(steps >= 2, "{steps}");
                 }
             }
@@ -97,8 +96,8 @@ fn cancelled_futures() -> Row {
     )
 }
 
-/// Drops a request after so many steps, while the module is held; whether there are no more. After
-/// that everything is as before.
+/// Polls a request `steps` times while the NSM is blocked, then drops it. Asserts that the service
+/// is unaffected. Returns whether the request had completed.
 fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     let held = Latch::default();
     let letting_go = held.clone();
@@ -115,7 +114,7 @@ fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
         let mut connection =
             pin!(service.server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
         let mut context = Context::from_waker(Waker::noop());
-        // In three pieces, so that it waits in the middle of head and body.
+        // Three pieces, so that the request is also dropped within the head and the body.
         let (head, body) = request.split_at(request.len() - 10);
         let pieces = [&head[..20], &head[20..], body];
         let mut ended = false;
@@ -138,14 +137,14 @@ fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
         ended
     });
     held.release();
-    // Whoever comes next is served, by a block that was not the other's.
+    // The next request succeeds with a block of its own.
     service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
     assert_eq!(service.readiness(), Readiness::Ready);
     assert_eq!(service.metric("nsm_blocks_ready"), 0);
     ended || steps > 1000
 }
 
-/// What the module gives, but for the last bytes of each block.
+/// Returns the pattern that the NSM returns in each block, except for the last bytes.
 fn mark() -> Vec<u8> {
     (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
 }
@@ -159,7 +158,7 @@ fn marked_nsm_output() -> Row {
             let script: Script = Box::new(|draw| {
                 let mut random = [mark(), vec![0; 16]].concat();
                 attestation::crypto::fill_random(&mut random[240..]).unwrap();
-                // Longer than it may be, and as an answer to another question.
+                // The last responses are a response of another type and a block that is too long.
                 match draw {
                     0..4 => Some(Ok(Response::GetRandom { random })),
                     4 => Some(Ok(Response::Attestation { document: random })),

@@ -1,4 +1,4 @@
-//! F: what single connections do to the relay and the enclave behind it.
+//! F: effects of single connections on the relay and the enclave.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -16,11 +16,11 @@ use crate::harness::row::{Row, row};
 use crate::harness::service::{ClosedBy, TestService};
 use crate::harness::summary::Outcome::{Accepted, Rejected};
 
-/// Below what a slow machine takes for a deadline of seconds.
+/// Longer than a deadline of seconds takes on a slow machine.
 const SOON: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
-/// What a connection may cost a process's memory while nobody reads, in KiB: the relay's buffers are
-/// 128 KiB, the allocator's habits the rest.
+/// Memory in KiB that a connection may cost a process while the client does not read. The relay's
+/// buffers take 128 KiB, the rest is allocator overhead.
 const STALLED_KIB: u64 = 16 * 1024;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -97,7 +97,7 @@ fn half_closed_by_enclave() -> Row {
             let last = String::from_utf8(plain()).unwrap();
             connection.send(last.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes());
             connection.receive().assert_is(&PLAINTEXT_RESPONSE.and_close(), "the last");
-            // Nothing is lost, and the client's half is the client's to close.
+            // Nothing is lost, and the client's sending half stays open until the client closes it.
             connection.wait_until_closed();
             drop(connection);
             deployment.assert_serves("afterwards");
@@ -107,7 +107,7 @@ fn half_closed_by_enclave() -> Row {
             let socket = folder.path().join("enclave");
             let listener = UnixListener::bind(&socket).unwrap();
             let mut command = relay_command("127.0.0.1:0", &socket);
-            // The first connection is the client's.
+            // The first accepted connection must be the client's, not a health check's.
             command.args(["--health-interval", "0"]);
             let proxy = Process::start(command, 1);
             let mut connection = ClientConnection::open(address(&proxy));
@@ -127,10 +127,10 @@ fn half_closed_by_enclave() -> Row {
 
 fn reset_connections() -> Row {
     const TIMES: usize = 50;
-    /// Both processes have no more descriptors than before.
+    /// Asserts that both processes have no more open descriptors than before.
     fn leaves_nothing(reset: fn(&RelayedEnclave)) {
         let deployment = RelayedEnclave::start();
-        // Threads and runtimes have some of their own, once they have started.
+        // Threads and runtimes open descriptors when they start.
         (0..TIMES).for_each(|_| reset(&deployment));
         deployment.assert_serves("so far");
         let before = [&deployment.proxy, &deployment.enclave].map(Process::stable_descriptors);
@@ -163,9 +163,10 @@ fn slow_reader() -> Row {
         "and asks on and on",
         Accepted,
         || {
-            // Both sockets' buffers in the kernel, which may grow to some MiB each, hold questions too.
+            // The socket buffers in the kernel hold requests as well, and may grow to some MiB
+            // each.
             const MOST: usize = 32 * 1024 * 1024;
-            // Thousands of questions, of which none is to be refused on a machine that is busy.
+            // None of the thousands of requests may time out on a busy machine.
             let folder = tempfile::tempdir().unwrap();
             let config = folder.path().join("enclave.toml");
             fs::write(&config, "[entropy]\ndeadline_ms = 60000\nwatchdog_ms = 120000\n").unwrap();
@@ -195,7 +196,7 @@ fn slow_reader() -> Row {
                 assert!(now < before + STALLED_KIB, "{before} KiB, and then {now}");
             }
             deployment.assert_serves("meanwhile");
-            // Once it reads, every question is answered, in full.
+            // Once the client reads, every request gets its complete response.
             connection.half_close();
             for n in 0..sent / request.len() {
                 let answer: Response = connection.receive();
@@ -213,7 +214,7 @@ fn small_segments() -> Row {
             [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
         {
             let mut connection = deployment.connect();
-            // A document whose bytes were not the same would not be verified.
+            // If a byte of the document changed, verification would fail.
             request.iter().for_each(|byte| connection.send(&[*byte]));
             connection.receive().assert_is(&answer, "in bytes");
         }

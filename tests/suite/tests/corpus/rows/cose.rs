@@ -1,4 +1,4 @@
-//! A: CBOR and COSE.
+//! A: CBOR and COSE envelopes.
 
 use attestation::{CborError, CborFault, MalformedDocument};
 use attestation::{MalformedDocument as M, UntrustedDocument};
@@ -98,7 +98,7 @@ fn cut_at_every_offset(document: &[u8], empty: Expected) -> Row {
     })
 }
 
-/// A11 to A18. The signature covers the protected header as it is written.
+/// A11 to A18. The signature covers the protected header as encoded.
 fn headers() -> Vec<Row> {
     let payload = Payload::good().encode();
     let protected = |header: &[u8]| cose::sign(&cbor::bytes(header), header, &[0xa0], &payload);

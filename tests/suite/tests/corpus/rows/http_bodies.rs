@@ -1,4 +1,4 @@
-//! E: bodies, what stands behind them, and who asks before sending one.
+//! E: bodies, bytes after them, and `Expect`.
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE,
@@ -32,7 +32,7 @@ fn large_bodies() -> Row {
         )
         .exchange("a byte over the cap", followed_by_plain_request(over()), refused())
         .exchange_until_closed("a byte over the cap, and the client stays", over(), refused())
-        // All of it is read: over unread bytes a network would lose the answer.
+        // The service reads all of it. With unread bytes, TCP could discard the response.
         .exchange_steps(
             "a byte over the cap, all of it taken",
             vec![Step::SendAll(over()), Step::Receive(too_large())],
@@ -58,7 +58,8 @@ fn large_bodies() -> Row {
             refused(),
         )
         .exchange("2^63", followed_by_plain_request(no_body("9223372036854775808")), refused())
-        // hyper keeps two values for itself, and says 431 instead of 400: closed all the same.
+        // hyper reserves two values and returns 431 instead of 400 for them. The connection closes
+        // as well.
         .exchange("2^64 - 3", followed_by_plain_request(no_body("18446744073709551613")), refused())
         .exchange(
             "2^64 - 2",
@@ -99,7 +100,7 @@ fn lying_lengths() -> Row {
         .exchange_steps("a body that never comes", never(lying(20, b"")), ClosedBy::Deadline)
         .exchange("a byte too long, a request behind", lying(21, &both), {
             let mut answers = trailing();
-            // Without its first letter the request is another one: OST.
+            // Without its first letter the next request has the method OST.
             answers.push(Expected::unknown_operation());
             answers
         })
@@ -110,7 +111,7 @@ fn lying_lengths() -> Row {
             lying(both_attested.len(), &both_attested),
             trailing(),
         )
-        // What stands behind the announced end is a request, by its own first bytes.
+        // The bytes after the announced end start the next request.
         .exchange("short of three bytes", lying(17, BODY.as_bytes()), {
             let mut answers = cut();
             answers.push(BAD_REQUEST);
@@ -315,11 +316,11 @@ fn expectations() -> Row {
             ClosedBy::Client,
         )
         .exchange("HTTP/1.0", http_10, vec![PLAINTEXT_RESPONSE])
-        // RFC 9110, section 10.1.1, allows 417 to what is not known, and does not ask for it.
+        // RFC 9110 section 10.1.1 permits 417 for unknown expectations, but does not require it.
         .exchange_steps("another expectation", not_asked("200-ok"), ClosedBy::Client)
         .exchange_steps("two expectations in one", not_asked("100-continue, x"), ClosedBy::Client)
         .exchange_steps("an empty one", not_asked(""), ClosedBy::Client)
-        // Who does not wait is read on from, as without it.
+        // A client that does not wait is read as if it had sent no Expect.
         .exchange_steps("another expectation, a body over the cap", over_other, ClosedBy::Service)
         .exchange_steps("HTTP/1.0, a body over the cap", over_http_10, ClosedBy::Service)
 }

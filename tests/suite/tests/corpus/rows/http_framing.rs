@@ -1,4 +1,4 @@
-//! E: the framing of HTTP. What hyper itself refuses has no JSON body.
+//! E: HTTP framing. Responses of hyper itself have no JSON body.
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE,
@@ -85,7 +85,8 @@ fn content_lengths() -> Row {
                 vec![BAD_REQUEST],
             );
     }
-    // A list of identical values may be taken as one or refused (RFC 9112, section 6.3): refused.
+    // A recipient may merge a list of identical values or reject it (RFC 9112 section 6.3). hyper
+    // rejects it.
     for value in
         ["20, 20", "20,19", "+20", "-20", "0x14", "2 0", "20.0", "1e2", "20;", "\"20\"", ""]
     {
@@ -103,7 +104,8 @@ fn odd_transfer_encodings() -> Row {
             followed_by_plain_request(request("POST / HTTP/1.0", &[JSON, TARGET, CHUNKED], CHUNKS)),
             vec![BAD_REQUEST],
         )
-        // Another field's name: without a length there is no body, and the chunks are no request.
+        // This is another field name. Without a length there is no body, so the chunks start the
+        // next request.
         .exchange(
             "Transfer_Encoding",
             followed_by_plain_request(framed(&["Transfer_Encoding: chunked"], CHUNKS)),
@@ -114,7 +116,7 @@ fn odd_transfer_encodings() -> Row {
             framed(&["Transfer_Encoding: chunked", BODY_LENGTH], BODY),
             vec![PLAINTEXT_RESPONSE],
         );
-    // With chunked as the last coding hyper leaves the refusal to the service.
+    // If chunked is the last coding, hyper leaves the rejection to the service.
     for fields in [
         &["Transfer-Encoding: Chunked"][..],
         &["transfer-encoding:chunked"],
@@ -184,8 +186,8 @@ fn chunks() -> Row {
 }
 
 fn malformed_heads() -> Row {
-    // hyper takes a line feed alone as the end of a line, as RFC 9112, section 2.2, allows. Nothing
-    // before this service frames requests, so nothing can see them framed otherwise.
+    // hyper accepts a bare line feed as a line end, as RFC 9112 section 2.2 permits. No proxy
+    // before the service frames requests, so nothing can interpret them differently.
     let line_feeds = format!("POST / HTTP/1.1\nHost: h\n{JSON}\n{TARGET}\n{BODY_LENGTH}\n\n{BODY}");
     let mut row = row("E05", "folding, space before the colon, NUL in a value: 400")
         .exchange("a line feed alone ends a line", line_feeds, vec![PLAINTEXT_RESPONSE])
@@ -244,7 +246,7 @@ fn malformed_heads() -> Row {
 }
 
 fn large_heads() -> Row {
-    // Beside Host, Content-Type, X-Amz-Target and Content-Length.
+    // In addition to Host, Content-Type, X-Amz-Target and Content-Length.
     let fields = |count: usize| {
         let fields: Vec<String> = (4..count).map(|number| format!("X-{number}: x")).collect();
         framed(&[BODY_LENGTH, &fields.join("\r\n")], BODY)
@@ -274,7 +276,7 @@ fn large_heads() -> Row {
             refused(),
         )
         .exchange_until_closed("64 KiB without an end", unended, refused())
-        // The cap on heads is met before hyper's own on request targets: there is no 414.
+        // The limit on heads applies before hyper's limit on request targets, so there is no 414.
         .exchange(
             "64 KiB of path",
             followed_by_plain_request(request(&long_path, &[JSON, TARGET], "")),

@@ -1,4 +1,4 @@
-//! E: which operation a request is for, and in which HTTP.
+//! E: the operation of a request, and HTTP versions and request targets.
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE, TARGET,
@@ -46,7 +46,7 @@ fn methods_and_forms() -> Row {
         "POST http://localhost HTTP/1.1",
         "POST https://LOCALHOST/ HTTP/1.1",
         "POST http://user@localhost/ HTTP/1.1",
-        // KMS has no parameters in the query.
+        // KMS has no query parameters.
         "POST /?Action=Encrypt HTTP/1.1",
         "POST http://localhost/?Action=Encrypt HTTP/1.1",
     ] {
@@ -91,7 +91,8 @@ fn methods_and_forms() -> Row {
     row
 }
 
-/// What is signed is Host, localhost: a target elsewhere is not what was signed.
+/// Adds requests whose target is not Host. Only Host (localhost) is signed, so such a target is not
+/// covered.
 fn other_authorities(mut row: Row, fields: &[&str]) -> Row {
     let message = "the Host header must be the authority of the request target";
     for form in [
@@ -118,7 +119,7 @@ fn http2() -> Row {
         ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"];
     let hello = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03";
     row("E11", "an HTTP/2 preface: closed without an answer, or as hyper has it, with 400")
-        // hyper knows the whole preface, whose client would not read HTTP/1.1.
+        // hyper recognises the complete preface. Its client could not read an HTTP/1.1 response.
         .exchange("the preface", preface, vec![])
         .exchange_until_closed(
             "the preface, and the client stays",

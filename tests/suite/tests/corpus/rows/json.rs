@@ -1,4 +1,4 @@
-//! E: JSON, and the one number in it.
+//! E: JSON, and NumberOfBytes.
 
 use crate::harness::requests::{
     PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, followed_by_plain_request, generate,
@@ -17,7 +17,7 @@ fn duplicates() -> Row {
     let recipient = attested.split_once(r#""Recipient":"#).unwrap().1.strip_suffix('}').unwrap();
     let plain = r#"{"NumberOfBytes":32,"#;
     let mut row = row("E15", "duplicate JSON members: SerializationException");
-    // ^ marks the end of the name at which it is seen.
+    // ^ marks the position of the error, after the repeated name.
     for body in [
         r#"{"NumberOfBytes":32,"NumberOfBytes"^:32}"#.to_owned(),
         r#"{"NumberOfBytes":32,"NumberOfBytes"^:null}"#.to_owned(),
@@ -63,14 +63,14 @@ fn duplicates() -> Row {
 }
 
 fn depths() -> Row {
-    // Beside the request itself.
+    // In addition to the request object.
     let lists = |depth: usize| nested(depth, "[", "]");
     let maps = |depth: usize| nested(depth, r#"{"X":"#, "}");
     let too_deep = |column: usize| {
         serialization(&format!("recursion limit exceeded at line 1 column {column}"))
     };
     let mut row = row("E16", "depth 129, and more members than any request has")
-        // The JSON reader's own limit is one below: 127 levels with the request itself.
+        // The JSON reader allows 127 levels, the request object included.
         .exchange("127, lists", generate(lists(126)), vec![PLAINTEXT_RESPONSE])
         .exchange("127, structures", generate(maps(126)), vec![PLAINTEXT_RESPONSE])
         .exchange("127, with a Recipient", generate(deep_recipient(126)), vec![SEALED_RESPONSE]);
@@ -101,19 +101,19 @@ fn depths() -> Row {
     )
 }
 
-/// A member nested so deep in a request.
+/// Returns a request with a member that is nested to `depth`.
 fn nested(depth: usize, open: &str, close: &str) -> String {
     format!(r#"{{"NumberOfBytes":32,"X":{}0{}}}"#, open.repeat(depth), close.repeat(depth))
 }
 
-/// A request with a good Recipient, and a list nested so deep behind it.
+/// Returns a request with a valid Recipient, followed by a list nested to `depth`.
 fn deep_recipient(depth: usize) -> String {
     let body = attested_body();
     let body = body.strip_suffix('}').unwrap();
     format!(r#"{body},"X":{}{}}}"#, "[".repeat(depth), "]".repeat(depth))
 }
 
-/// A request with so many members.
+/// Returns a request with this number of members.
 fn wide(members: usize) -> String {
     let others: Vec<String> = (1..members).map(|number| format!(r#""{number:02}":0"#)).collect();
     format!(r#"{{"NumberOfBytes":32,{}}}"#, others.join(","))

@@ -1,4 +1,4 @@
-//! F: the hardware security module of a custom key store fails, and nobody else notices.
+//! F: faults of a custom key store's HSM, which do not affect other requests.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const INVALID_STATE: &str = "CustomKeyStoreInvalidStateException";
 const TIMEOUT: &str = "DependencyTimeoutException";
 const INTERNAL: &str = "KMSInternalException";
 
-/// Long enough for a good answer, once there is one again.
+/// Long enough for a response once the HSM works again.
 const HASTY: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -38,7 +38,7 @@ pub(crate) fn rows() -> Vec<Row> {
             let start = Instant::now();
             assert_eq!(enclave.draw(), Some(TIMEOUT.to_owned()));
             let (took, deadline) = (start.elapsed(), Duration::from_millis(HASTY.deadline_ms));
-            // Nobody waits for it longer than that.
+            // The caller does not wait longer than the deadline.
             assert!(took >= deadline && took < 3 * deadline, "{took:?}");
             enclave.deployment.assert_serves("while it is slow");
             hsm.inject("");
@@ -60,7 +60,7 @@ pub(crate) fn rows() -> Vec<Row> {
         let enclave = KeyStoreEnclave::start(&hsm);
         enclave.wait_until_recovered();
         hsm.inject("C_GenerateRandom hold\n");
-        // Its caller has been told, and the call is still in the module.
+        // The caller has its response while the call is still in the module.
         assert_eq!(enclave.draw(), Some(TIMEOUT.to_owned()));
         hsm.remove_token("vault");
         hsm.inject("");
@@ -72,12 +72,12 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![row]
 }
 
-/// SoftHSM with a store on it.
+/// Creates a SoftHSM with one store.
 fn softhsm_with(store: Store<'_>) -> SoftHsm {
     SoftHsm::with_stores(&[store])
 }
 
-/// An enclave on a SoftHSM, behind the relay.
+/// An enclave with a key store, behind the relay.
 struct KeyStoreEnclave {
     deployment: RelayedEnclave,
 }
@@ -93,7 +93,7 @@ impl KeyStoreEnclave {
         Self { deployment }
     }
 
-    /// Asks for bytes of the store's: the error's name, or none.
+    /// Requests bytes of the store. Returns the error's name, or `None` on success.
     fn draw(&self) -> Option<String> {
         let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{}"}}"#, VAULT.id);
         let mut connection = self.deployment.connect();
@@ -107,13 +107,13 @@ impl KeyStoreEnclave {
         Some(body["__type"].as_str().unwrap().to_owned())
     }
 
-    /// Its requests are refused so at last.
+    /// Waits until requests to the store fail with this error.
     fn wait_until_rejected(&self, error: &str) {
         wait_until(error, || (self.draw()? == error).then_some(()));
         self.deployment.assert_serves("while it is refused");
     }
 
-    /// Its requests are answered at last, without a restart.
+    /// Waits until requests to the store succeed without a restart.
     fn wait_until_recovered(&self) {
         wait_until("the store answers", || self.draw().is_none().then_some(()));
         self.deployment.assert_serves("with it");

@@ -1,4 +1,4 @@
-//! E: what clients send, where people read it: in the audit trail and in the log.
+//! E: text of clients in the audit trail and in the log.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,9 +17,9 @@ use crate::harness::signed_requests::{
 };
 use crate::harness::sigv4_signer::{SigningOptions, UnsignedRequest};
 
-/// Bytes of a text that a record repeats.
+/// Maximum length of a recorded text, in bytes.
 const MAX_TEXT: usize = 1024;
-/// The same of a header that an unauthenticated caller sent.
+/// Maximum length of a recorded header of an unauthenticated caller, in bytes.
 const MAX_UNAUTHENTICATED_TEXT: usize = 128;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -28,7 +28,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![headers(bodies(agents(row)))]
 }
 
-/// Of a request that is granted.
+/// Returns the expectation for a request that succeeds.
 fn granted(user_agent: Option<&str>) -> ExpectedLogs {
     ExpectedLogs {
         user_agent: user_agent.map(str::to_owned),
@@ -38,14 +38,14 @@ fn granted(user_agent: Option<&str>) -> ExpectedLogs {
     }
 }
 
-/// Of one that is refused with a message that the log repeats.
+/// Returns the expectation for a request that is rejected with a message that the log repeats.
 fn rejected(error: &'static str, message: &str) -> ExpectedLogs {
     let logged = Some(message.to_owned());
     let error = Some((error, Some(clip(message))));
     ExpectedLogs { user_agent: None, error, logged, access_key_id: None }
 }
 
-/// As much as fits, whole characters.
+/// Truncates a text to [`MAX_TEXT`] at a character boundary.
 fn clip(text: &str) -> String {
     let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text[..end.unwrap()].to_owned()
@@ -54,7 +54,7 @@ fn clip(text: &str) -> String {
 fn agents(mut row: Row) -> Row {
     let long = "a".repeat(10_000);
     let wide = "\u{9b}".repeat(5_000);
-    // 1,023 bytes, and then a character of four.
+    // 1,023 bytes followed by characters of four bytes.
     let uneven = format!("{}{}", "a".repeat(MAX_TEXT - 1), "\u{1f512}".repeat(10));
     for (what, agent) in [
         ("U+009B, with which sequences begin", "\u{9b}31m red \u{9b}2J"),
@@ -125,7 +125,8 @@ fn agents(mut row: Row) -> Row {
                     "RequestEntityTooLargeException",
                     Some("The request body exceeds 524288 bytes.".to_owned()),
                 )),
-                // Only what KMS refuses is logged, else a client could fill the log for nothing.
+                // Only rejections by KMS rules are logged. Otherwise clients could fill the log
+                // without effort.
                 logged: None,
                 access_key_id: None,
             },
@@ -141,12 +142,12 @@ fn agents(mut row: Row) -> Row {
         )
 }
 
-/// JSON that says `text` with escapes alone.
+/// Encodes `text` as JSON that consists of escapes.
 fn escaped(text: &str) -> String {
     text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
-/// Text that may do harm where it is shown, short enough for the API's limits.
+/// Text that could do harm where it is displayed, within the API's length limits.
 const HARMFUL: [(&str, &str); 14] = [
     ("escape sequences", "\u{1b}[2J\u{1b}[31mred\u{1b}]0;title\u{7}"),
     ("C1 controls", "\u{9b}2J\u{9d}0;title\u{9c}"),

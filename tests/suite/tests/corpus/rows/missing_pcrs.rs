@@ -1,4 +1,4 @@
-//! B: registers that policies and the configuration ask for, and that documents lack.
+//! B: PCRs that policies and the configuration require and that documents lack.
 
 use attestation::{PCR_LENGTH, PcrFamily};
 use simulator::{DocumentSpec, default_pcrs};
@@ -18,7 +18,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![lacking()]
 }
 
-/// The good document with its registers changed.
+/// Signs a valid document after a change to its claims.
 pub(crate) fn document(change: impl Fn(&mut DocumentSpec)) -> Vec<u8> {
     let mut forgery = good();
     change(&mut forgery.document);
@@ -29,17 +29,17 @@ fn without(index: u8) -> Vec<u8> {
     document(|document| document.pcrs.retain(|known, _| *known != index))
 }
 
-/// The same registers' values, but of an instance with a NitroTPM.
+/// Returns a document of a NitroTPM with the same PCR values.
 fn nitro_tpm() -> Vec<u8> {
     document(|document| document.family = PcrFamily::NitroTpm)
 }
 
-/// What the good document has measured, in lower-case hexadecimal digits.
+/// Returns the PCR value of the valid document, in lower-case hexadecimal.
 pub(crate) fn measured(index: u8) -> String {
     const_hex::encode(default_pcrs(PcrFamily::NitroEnclave)[&index])
 }
 
-/// GenerateRandom for a document, signed by an access key.
+/// Returns GenerateRandom for a document, signed with an access key.
 pub(crate) fn signed_by(access_key_id: &str, document: &[u8]) -> Vec<u8> {
     let body = attested_body_with(&STANDARD.encode(document));
     UnsignedRequest::new(body).signed_as(&SigningOptions::by(access_key_id))
@@ -67,18 +67,18 @@ pub(crate) fn statement(effect: &str, operator: &str, register: &str, value: &st
     )
 }
 
-/// Allows under a condition alone.
+/// Returns a policy that allows under a condition.
 pub(crate) fn allow(operator: &str, register: &str, value: &str) -> String {
     format!(r#"{{"Statement":{}}}"#, statement("Allow", operator, register, value))
 }
 
-/// Allows, and denies under a condition.
+/// Returns a policy that allows, and denies under a condition.
 pub(crate) fn deny(operator: &str, register: &str, value: &str) -> String {
     let allow = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*"}"#;
     format!(r#"{{"Statement":[{allow},{}]}}"#, statement("Deny", operator, register, value))
 }
 
-/// What a policy is to do with a document that lacks the register, and with one that holds it.
+/// The expected decisions for a document without the PCR and for one with it.
 struct PolicyCase {
     what: String,
     policy: String,
@@ -147,7 +147,7 @@ fn policy_cases() -> Vec<PolicyCase> {
             Err(EXPLICIT_DENY),
             Ok(()),
         ),
-        // What these say of a register that is not there, they say in AWS too.
+        // For an absent PCR these operators give the same results as in AWS.
         ("equals if it exists", allow("StringEqualsIfExists", "PCR8", &value), 8, Ok(()), Ok(())),
         ("does not equal", allow("StringNotEquals", "PCR8", &value), 8, Ok(()), Err(IMPLICIT_DENY)),
         (
@@ -165,7 +165,7 @@ fn policy_cases() -> Vec<PolicyCase> {
             Ok(()),
         ),
         ("not there", allow("Null", "PCR8", "true"), 8, Ok(()), Err(IMPLICIT_DENY)),
-        // No platform has measured it: it is never there.
+        // No platform measures it, so it is always absent.
         (
             "beyond what there is",
             allow("StringEquals", "PCR31", &value),
@@ -194,7 +194,7 @@ fn policy_cases() -> Vec<PolicyCase> {
             Err(EXPLICIT_DENY),
             Err(EXPLICIT_DENY),
         ),
-        // There and unused, which is another value than none.
+        // Present but zero, which differs from absent.
         (
             "unused",
             allow("StringEquals", "PCR9", &value),
@@ -231,7 +231,7 @@ fn lacking() -> Row {
             ("lacking", signed_by(&key, &without(*register)), *lacking),
             ("holding", signed_by(&key, &whole), *holding),
         ];
-        // Those that ask for a value of each register.
+        // Cases that require a value of the PCR.
         if what.starts_with("PCR") {
             let why = if what.contains("denied") { EXPLICIT_DENY } else { IMPLICIT_DENY };
             requests.extend([
@@ -252,7 +252,7 @@ fn lacking() -> Row {
     configured(row)
 }
 
-/// What the service asks of all.
+/// Adds cases for `[recipient] measurements`, which apply to all callers.
 fn configured(mut row: Row) -> Row {
     let entries = format!(
         "[recipient]\nmeasurements = [{{ PCR0 = \"{}\", PCR8 = \"{}\" }}, {{ PCR3 = \"{}\" }}, \

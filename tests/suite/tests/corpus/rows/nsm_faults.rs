@@ -1,4 +1,4 @@
-//! F: the module fails. Whoever asks has an error and never a byte, and `/readyz` says why.
+//! F: faults of the NSM. Callers receive an error and no bytes, and `/readyz` states the reason.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,14 +11,14 @@ use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
 use crate::harness::summary::Outcome::{Accepted, Rejected};
 
-/// `errno`s of Linux.
+/// Linux error numbers.
 const EIO: i32 = 5;
 const EINTR: i32 = 4;
 const EMSGSIZE: i32 = 90;
 
-/// A draw's answer.
+/// The NSM's response to a draw.
 type NsmResult = Result<Response, NsmError>;
-/// What gives it.
+/// A function that returns the NSM's response.
 type NsmBehaviour = fn() -> NsmResult;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -34,7 +34,7 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// What anybody is told of a fault.
+/// Returns the response to a request during a fault.
 pub(crate) fn internal() -> Expected {
     Expected::error(
         500,
@@ -43,7 +43,7 @@ pub(crate) fn internal() -> Expected {
     )
 }
 
-/// What a caller is told whose time ran out.
+/// Returns the response to a request that reached its deadline.
 fn timeout() -> Expected {
     Expected::error(
         500,
@@ -56,7 +56,7 @@ fn block(bytes: impl IntoIterator<Item = u8>) -> NsmResult {
     Ok(Response::GetRandom { random: bytes.into_iter().collect() })
 }
 
-/// Does so with the draws of these numbers, and works otherwise.
+/// Creates a script that replaces the responses to these draws.
 fn at(
     draws: std::ops::Range<u64>,
     mut behaviour: impl FnMut() -> NsmResult + Send + 'static,
@@ -64,8 +64,8 @@ fn at(
     Box::new(move |draw| draws.contains(&draw).then(&mut behaviour))
 }
 
-/// A service that works until its module gives this: refused, with the reason; and when it does no
-/// more, as good as before, or never again.
+/// Adds cases in which the NSM behaves this way in service and at boot. Requests fail, `/readyz`
+/// states `reason`, and the service recovers or not according to `recovers`.
 fn nsm_fault(row: Row, what: &str, reason: &str, recovers: bool, behaviour: NsmBehaviour) -> Row {
     let reason = match recovers {
         true => reason.to_owned(),
@@ -81,7 +81,8 @@ fn nsm_fault(row: Row, what: &str, reason: &str, recovers: bool, behaviour: NsmB
         assert_eq!(service.readiness(), Readiness::Ready);
         broken.store(true, Ordering::SeqCst);
         for sealed in [false, true] {
-            // The client's next connection may be to an enclave that is ready.
+            // The response closes the connection, so that the client's next one may reach an
+            // enclave that is ready.
             service.generate(sealed).assert_is(&internal().and_close(), reason);
             assert_eq!(service.readiness(), Readiness::not(reason));
         }
@@ -145,7 +146,7 @@ fn lengths() -> Row {
 
 fn repeated_block() -> Row {
     row("F19", "NSM repeats a block: latches unhealthy").custom("the last one", Rejected, || {
-        // Any block will do: that of a real module.
+        // The block consists of random bytes, so that only its repetition is a fault.
         let mut last = Vec::new();
         let service = FaultyService::start(Box::new(move |draw| {
             if last.is_empty() {
@@ -207,7 +208,7 @@ fn malformed_responses() -> Row {
     })
 }
 
-/// Holds the draws of these numbers until they are let go.
+/// Creates a script that blocks these draws until the latch is released.
 fn holding(draws: std::ops::Range<u64>, held: &Latch) -> Script {
     let held = held.clone();
     Box::new(move |draw| {
@@ -229,11 +230,11 @@ fn blocked_nsm() -> Row {
             service.assert_answers(&timeout(), &timeout(), "held");
             let reason = "the NSM returned no entropy within 400ms";
             assert_eq!(service.readiness(), Readiness::not(reason));
-            // Both waited for the same call.
+            // Both requests waited for the same call.
             assert_eq!(service.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
             assert_eq!(service.metric("entropy_failures_total{cause=\"deadline\"}"), 2);
             held.release();
-            // Nobody need ask: it sees for itself.
+            // The service detects the recovery without a request for random bytes.
             let ready = (0..100_000).any(|_| service.readiness() == Readiness::Ready);
             assert!(ready);
             assert_eq!(service.readiness(), Readiness::Ready);
@@ -266,7 +267,7 @@ fn blocked_nsm() -> Row {
 
 fn later_block_fails() -> Row {
     let row = row("F23", "failure after the first of several blocks: nothing returned");
-    // Four are tested, and two go into each instance of the DRBG.
+    // Four blocks are tested at boot, and each DRBG instance takes one.
     let row = (0..6).fold(row, |row, good| {
         row.custom(format!("at boot, after {good}"), Rejected, move || {
             let script = at(good..u64::MAX, || Err(NsmError::Malformed));
@@ -284,7 +285,7 @@ fn later_block_fails() -> Row {
         let script = at(1..u64::MAX, || Err(NsmError::Malformed));
         let service = FaultyService::with_entropy_settings(entropy, false, script).unwrap();
         let statuses: Vec<_> = (0..6).map(|_| service.generate(false).status()).collect();
-        // One block serves two requests, and what needs another fails.
+        // One block serves two requests. Requests that need another block fail.
         assert_eq!(statuses, [200, 200, 500, 500, 500, 500]);
         let reason = "the NSM device failed: the answer is not CBOR of the NSM's";
         assert_eq!(service.readiness(), Readiness::not(reason));

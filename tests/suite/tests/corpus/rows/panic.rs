@@ -1,4 +1,4 @@
-//! F: a handler panics. Its client is told, and nobody else notices.
+//! F: a panic in a handler. Its client receives 500, and other requests are unaffected.
 
 use transport::limits::{LARGE_BODIES_LENGTH, MAX_BODY_LENGTH};
 
@@ -16,7 +16,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![row.custom("while it tells the log of a refusal", Rejected, panics)]
 }
 
-/// More than there is room for at a time, and each holds its share when it panics.
+/// More than the large-body budget holds, so a leaked permit would show.
 const PANICS: usize = LARGE_BODIES_LENGTH / MAX_BODY_LENGTH + 4;
 
 fn panics() {
@@ -30,7 +30,7 @@ fn panics() {
             .send_request(refused.clone())
             .assert_is(&internal().and_close(), &number.to_string());
     }
-    // The same, without a panic.
+    // The same request without a panic.
     let missing = service.send_request(refused);
     assert!(missing.body().contains("NumberOfBytes is required."), "{}", missing.body());
     service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");

@@ -17,7 +17,7 @@ pub(crate) fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// The payload with one field changed, and the offset of its value.
+/// Returns the signed payload with one field changed, and the offset of its value.
 fn set(field: &str, value: Vec<u8>) -> (Vec<u8>, usize) {
     let changed = Payload::good().set(field, value);
     (changed.sign(), changed.offset_of_value(field))
@@ -93,7 +93,7 @@ fn shapes() -> Vec<Row> {
         Payload::names().iter().map(|name| good.value(name).to_vec()).collect();
     let tagged = [&[0xd8, 99], &good.encode()[..]].concat();
     let array = good.sign_as(&cbor::array(&values));
-    // A list of nine, shorter than 256 bytes or not, has its payload at the same offset as a map.
+    // Array and map are both longer than 255 bytes, so the payload starts at the same offset.
     let mut rows = vec![
         row("B04", "integer field keys")
             .rejects("integer", integer.sign(), M::FieldName(found_integer))

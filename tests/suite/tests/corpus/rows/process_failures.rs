@@ -1,4 +1,4 @@
-//! F: enclave or relay are not there, end, or are ended.
+//! F: enclaves or relays that are absent, killed or terminated.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ use crate::harness::requests::{PLAINTEXT_RESPONSE, plain};
 use crate::harness::row::{Row, row};
 use crate::harness::summary::Outcome::{Accepted, Rejected};
 
-/// Far below the minutes that TCP itself would take, and above what a slow machine does.
+/// Much less than TCP's own time-out of minutes, and enough for a slow machine.
 const SOON: Duration = Duration::from_secs(20);
-/// Of [`plain`], sent before something happens; the rest comes after it.
+/// Bytes of [`plain`] that are sent before the fault. The rest follows after it.
 const BEFORE: usize = 100;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -35,18 +35,19 @@ fn absent() -> Row {
         wait_until_serves(address(&proxy));
         assert!(proxy.is_running());
     });
-    // Nobody has this CID: it is of no guest, and of neither end of this machine's own.
+    // No guest and neither end of this machine has this CID.
     row.custom("another CID than any enclave's", Rejected, || {
         let mut proxy = Process::start(relay_command_to("127.0.0.1:0", "vsock:4242424242:5000"), 1);
         assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < SOON);
         assert!(proxy.is_running());
-        // It says which, for whoever has to find out.
+        // The log contains the endpoint, for diagnosis.
         proxy.wait_for_log("vsock:4242424242:5000");
     })
 }
 
 fn enclave_killed() -> Row {
-    /// The client is told at once, by the end, and the next one is served by the next enclave.
+    /// Kills the enclave during `connection`. The client's connection ends at once, and the next
+    /// enclave serves the next client.
     fn kill_during(connection: impl FnOnce(&mut ClientConnection)) {
         let mut deployment = RelayedEnclave::start();
         let mut client = deployment.connect();
@@ -54,7 +55,7 @@ fn enclave_killed() -> Row {
         deployment.enclave.kill();
         let start = Instant::now();
         while let Some(answer) = client.next() {
-            // What was on its way is whole, or is not taken for an answer.
+            // A response in transit is either complete or missing.
             answer.assert_is(&PLAINTEXT_RESPONSE, "before the end");
         }
         assert!(start.elapsed() < SOON);
@@ -97,14 +98,14 @@ fn proxy_killed() -> Row {
         wait_until("the enclave has closed them", || {
             (deployment.enclave.descriptors() <= before).then_some(())
         });
-        // On the same address, to the same enclave.
+        // On the same address and with the same enclave.
         deployment.restart_proxy();
         deployment.assert_serves("afterwards");
         assert!(deployment.enclave.is_running());
     })
 }
 
-/// Which of the two is asked to end.
+/// Selects the process to terminate.
 type Which = fn(&mut RelayedEnclave) -> &mut Process;
 
 fn terminated() -> Row {
@@ -120,7 +121,7 @@ fn terminated() -> Row {
             let mut resting = deployment.connect();
             resting.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "before");
             which(&mut deployment).signal("TERM");
-            // Who is at rest is let go, which shows that it drains.
+            // The idle connection closes, which shows that the process drains.
             resting.wait_until_closed();
             asking.send(&plain()[BEFORE..]);
             asking.receive().assert_is(&PLAINTEXT_RESPONSE, "in the middle of it");
@@ -140,22 +141,22 @@ fn terminated() -> Row {
             which(&mut deployment).signal("TERM");
             let status = which(&mut deployment).wait_for_exit();
             assert_eq!(status.code(), Some(143), "{status}");
-            // The enclave would wait ten seconds for the request, the relay longer.
+            // The enclave would wait 10 s for the request, and the relay longer.
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
             asking.wait_until_closed();
         })
     })
 }
 
-/// No test has a vsock whose other end is somebody else: what is asked is what is asked of each
-/// connection, before its first byte is read.
+/// Tests cannot connect from another vsock peer. This row calls the check that runs for each
+/// connection before its first byte is read.
 fn rejected_peer() -> Row {
     const PARENT: u32 = 3;
     let row = row("F15", "vsock peer other than the configured parent CID: refused");
     row.custom("whoever it is", Rejected, || {
         for proxy_protocol in [false, true] {
             let peer_policy = PeerPolicy { parent_cid: Some(PARENT), proxy_protocol };
-            // The hypervisor, this machine itself, its host, the parent's neighbours, enclaves, any.
+            // The hypervisor, the local host, the host, the parent's neighbours, enclaves, and any.
             let others = [0, 1, 2, 4, 16, 17, u32::MAX - 1, u32::MAX];
             assert!(others.into_iter().all(|cid| !peer_policy.accepts_cid(cid)));
             assert!(peer_policy.accepts_cid(PARENT));
@@ -163,12 +164,13 @@ fn rejected_peer() -> Row {
     })
 }
 
-/// Whose enclave has no connections but its clients', which are counted.
+/// Starts a relay without health checks, so that the enclave has only the counted client
+/// connections.
 fn unchecked() -> RelayedEnclave {
     RelayedEnclave::with_relay_flags(&["--health-interval", "0"])
 }
 
-/// A client in the middle of its request, of which the enclave knows.
+/// Sends the first part of a request and waits until the enclave has the connection.
 fn start_request(deployment: &RelayedEnclave) -> ClientConnection {
     let before = deployment.enclave.descriptors();
     let mut connection = deployment.connect();

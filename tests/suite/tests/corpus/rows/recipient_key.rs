@@ -9,7 +9,7 @@ use crate::harness::document_error::DocumentError;
 use crate::harness::row::{Row, row};
 use crate::harness::service::{RECIPIENTS, good};
 
-/// OBJECT IDENTIFIERs, as their content.
+/// OBJECT IDENTIFIERs without tag and length.
 const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
 const RSAES_OAEP: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x07];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
@@ -22,21 +22,21 @@ pub(crate) fn rows() -> Vec<Row> {
     [sizes(), exponents(), kinds(), encodings()].into_iter().flatten().collect()
 }
 
-/// A good document, but for its key.
+/// Signs a valid document with this key.
 fn with_key(key: &[u8]) -> Vec<u8> {
     let mut forgery = good();
     forgery.document.public_key = Some(key.to_vec());
     forgery.sign().unwrap()
 }
 
-/// An odd number of exactly `bits` bits, big-endian.
+/// Returns an odd number of exactly `bits` bits, big-endian.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut number = vec![0xa5; bits.div_ceil(8)];
     number[0] = 1 << ((bits - 1) % 8);
     number
 }
 
-/// A DER INTEGER of exactly these bytes.
+/// Encodes a DER INTEGER with exactly these content bytes.
 fn raw_integer(content: &[u8]) -> Vec<u8> {
     der::tlv(2, content)
 }
@@ -45,7 +45,7 @@ fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     der::sequence(&[&der::integer(modulus), &der::integer(exponent)])
 }
 
-/// A SubjectPublicKeyInfo.
+/// Encodes a SubjectPublicKeyInfo.
 fn spki(algorithm: &[u8], parameters: &[u8], key: &[u8]) -> Vec<u8> {
     let algorithm = der::sequence(&[&der::object_identifier(algorithm), parameters]);
     der::sequence(&[&algorithm, &der::bit_string(0, key)])
@@ -63,7 +63,7 @@ fn refused(row: Row, what: &str, key: &[u8], expected: RecipientKeyError) -> Row
     row.rejects(what, with_key(key), expected)
 }
 
-/// What the inner function says of a key of `bits` bits.
+/// Returns the error of `check_spki` for a key of `BITS` bits.
 fn inner<const BITS: usize>() -> Option<DocumentError> {
     check_spki(&rsa(&modulus(BITS), &F4)).err().map(DocumentError::from)
 }

@@ -1,4 +1,4 @@
-//! E: the members of a request that decide who can read the answer, and where it comes from.
+//! E: request members that decide the recipient and the source of the bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
@@ -80,9 +80,9 @@ fn base64() -> Row {
     row
 }
 
-/// A good document's base64 that ends with so much padding.
+/// Returns the base64 of a valid document that ends with this much padding.
 fn padded(padding: usize) -> String {
-    // Certificates are signed anew, and their signatures differ in length.
+    // Certificates are signed anew and their signatures vary in length, so several attempts may be needed.
     (0..)
         .map(|length| {
             let mut forgery = good();
@@ -95,7 +95,7 @@ fn padded(padding: usize) -> String {
         .unwrap()
 }
 
-/// The lowest bit of what no byte holds, set.
+/// Sets the lowest of the unused bits in the last character.
 fn with_trailing_bit(unpadded: &str, padding: usize) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (rest, last) = unpadded.split_at(unpadded.len() - 1);
@@ -217,7 +217,7 @@ fn half_recipients() -> Row {
     let first = format!(r#"{{"Recipient":{{{algorithm},{document}}},"NumberOfBytes":32}}"#);
     row.exchange("whole, in another order", generate(recipient_body(&whole)), vec![SEALED_RESPONSE])
         .exchange("whole, before NumberOfBytes", generate(first), vec![SEALED_RESPONSE])
-        // As the API has it: null is absent, and a member of another name is not known.
+        // As in the API: null means absent, and unknown members are ignored.
         .exchange("null", generate(recipient_body("null")), vec![PLAINTEXT_RESPONSE])
         .exchange(
             "recipient",
@@ -276,7 +276,7 @@ fn custom_key_stores() -> Row {
             serialization(message),
         );
     }
-    // Who is not admitted does not learn which stores there are.
+    // A denied caller must not learn which stores exist.
     let mut document = document().to_vec();
     *document.last_mut().unwrap() ^= 1;
     let body = attested(r#""cks-1""#).replace(&document_base64(), &STANDARD.encode(document));

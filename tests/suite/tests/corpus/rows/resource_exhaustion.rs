@@ -1,4 +1,4 @@
-//! F: clients are many, and descriptors and memory are few.
+//! F: many clients, and few descriptors or little memory.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -19,15 +19,16 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![flood(), descriptor_limit(), memory_limit()]
 }
 
-/// Descriptors that a process has besides those of its connections, with room to spare.
+/// Upper bound of the descriptors that a process needs for itself.
 const OWN_DESCRIPTORS: usize = 64;
 
 fn flood() -> Row {
     const CONNECTS: usize = 10_000;
-    /// At a time: more than the relay takes, and less than the kernel keeps waiting besides.
+    /// Simultaneous connections: above the relay's limit and within the kernel's backlog.
     const AT_A_TIME: usize = 600;
     const CAP: usize = 256;
-    /// In KiB, for as many connections: 128 KiB each if all were stalled, and none of them is.
+    /// Memory growth in KiB for that many connections. A stalled connection takes 128 KiB, and none
+    /// of these is stalled.
     const GROWTH: u64 = 32 * 1024;
     let row = row("F03", "10,000 connects: bounded, and an honest client is still served");
     row.custom("that send nothing", Accepted, || {
@@ -64,13 +65,13 @@ fn flood() -> Row {
         flood_from([127, 0, 0, 2], |deployment| deployment.assert_serves("within the flood"));
     })
     .custom("that come again, from the client's address", Accepted, || {
-        // With 16 connections of an address, one makes room within a millisecond, and before the client has
-        // sent a byte if its thread has to wait. Then it tries again, as SDKs do.
+        // At 16 connections per address one is evicted within a millisecond, perhaps before a slow
+        // client has sent a byte. The client then retries, as SDKs do.
         flood_from([127, 0, 0, 1], RelayedEnclave::wait_until_serves);
     })
 }
 
-/// Silent connections that are opened again whenever they are closed, more than the relay takes.
+/// Opens more silent connections than the relay accepts, and reopens each that is closed.
 fn flood_from(address: [u8; 4], serves: impl Fn(&RelayedEnclave)) {
     const SILENT: usize = 200;
     const REQUESTS: usize = 20;
@@ -85,7 +86,7 @@ fn flood_from(address: [u8; 4], serves: impl Fn(&RelayedEnclave)) {
     deployment.assert_serves("afterwards");
 }
 
-/// Descriptors of this process, which has the clients' ends.
+/// Raises the descriptor limit of this process, which holds the client ends.
 fn raise_descriptors() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let needed = 8192.min(hard);
@@ -96,7 +97,7 @@ fn raise_descriptors() {
 
 fn descriptor_limit() -> Row {
     const LIMIT: &str = "-n 64";
-    /// It says so once, rests, and goes on.
+    /// Asserts that the process logs the exhaustion once, pauses accepting and recovers.
     fn runs_out(deployment: &mut RelayedEnclave, which: fn(&mut RelayedEnclave) -> &mut Process) {
         const WATCHED: Duration = Duration::from_secs(2);
         let clients: Vec<_> = (0..200).map(|_| deployment.connect()).collect();
@@ -140,7 +141,7 @@ fn memory_limit() -> Row {
             };
             let mut deployment = RelayedEnclave::with_commands(|enclave| enclave, capped);
             deployment.assert_serves("before");
-            // The enclave takes nothing, so that the relay has to keep all that it takes.
+            // The enclave is stopped, so the relay must buffer all it receives.
             deployment.enclave.signal("STOP");
             let clients: Vec<_> =
                 (0..CONCURRENT_REQUESTS).map(|_| stuffed(&deployment, &[0; 512 * 1024])).collect();
@@ -166,7 +167,7 @@ fn memory_limit() -> Row {
                  Content-Length: {}\r\n\r\n",
                 body.len() + 1
             );
-            // All but the last byte, so that each has to be kept.
+            // All bytes except the last, so that each request must be buffered.
             let request = [head.as_bytes(), &body].concat();
             let clients: Vec<_> =
                 (0..CONCURRENT_REQUESTS).map(|_| stuffed(&deployment, &request)).collect();
@@ -177,11 +178,11 @@ fn memory_limit() -> Row {
         })
 }
 
-/// A client that sends what it can without waiting.
+/// Opens a connection and sends what fits without blocking.
 fn stuffed(deployment: &RelayedEnclave, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address(&deployment.proxy)).unwrap();
     stream.set_nonblocking(true).unwrap();
-    // As much as there is room for; the rest is not sent.
+    // The rest of the bytes is not sent.
     drop(stream.write_all(bytes));
     stream
 }

@@ -1,4 +1,4 @@
-//! E: the Authorization header, and what stands in its place.
+//! E: the Authorization header and its substitutes.
 
 use crate::harness::configuration::{ACCESS_KEY_ID, Configuration};
 use crate::harness::requests::{
@@ -15,7 +15,7 @@ use crate::harness::sigv4_signer::{
     ALGORITHM, DATE, SIGNED_HEADERS, SigningOptions, UnsignedRequest, scope, sha256,
 };
 
-/// The longest Authorization header that is read.
+/// Maximum length of an Authorization header, in bytes.
 const MAX_AUTHORIZATION: usize = 4096;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -138,16 +138,16 @@ fn credentials_and_payloads() -> Row {
     presigned(payload_hashes(lengths(access_keys(row))))
 }
 
-/// GenerateRandom whose Authorization names this access key.
+/// Returns GenerateRandom with this access key id in its Authorization header.
 fn by(access_key_id: impl AsRef<[u8]>) -> Vec<u8> {
-    // Some are not UTF-8.
+    // Some ids are not UTF-8.
     let authorization = SigningOptions::by("\u{1}").authorization(&draft());
     let (before, behind) = authorization.split_once('\u{1}').unwrap();
     draft().authorized([before.as_bytes(), access_key_id.as_ref(), behind.as_bytes()].concat())
 }
 
 fn access_keys(mut row: Row) -> Row {
-    // hyper's own refusals: the request ends there, and so does the connection.
+    // Rejected by hyper itself, which closes the connection.
     for text in [
         "AKID\rEXAMPLE",
         "AKID\nEXAMPLE",
@@ -226,7 +226,7 @@ fn lengths(mut row: Row) -> Row {
     }
     let spaced =
         format!("{}{}", SigningOptions::default().authorization(&draft()), " ".repeat(10_000));
-    // White space around a value is no part of it.
+    // White space around a value is not part of it.
     accepts(row, "10 kB of spaces behind the value", draft().authorized(spaced))
 }
 
@@ -255,7 +255,7 @@ fn payload_hashes(mut row: Row) -> Row {
         let signing = signing.and("x-amz-content-sha256");
         let what = format!("{hash:?} signed, sent, and the header signed");
         row = rejects(row, what, named.signed_as(&signing), mismatch());
-        // What is hashed is what was received, so the header says nothing.
+        // The service hashes the received body and ignores the header's value.
         let what = format!("{hash:?} sent, and the body signed");
         row = accepts(
             row,
@@ -323,7 +323,7 @@ fn presigned(mut row: Row) -> Row {
     row = rejects(row, "with a Recipient", bodied.unsigned(), query());
     let document = format!("Recipient={}", &document_base64()[..16]);
     row = rejects(row, "a Recipient in it", draft().line(&line(&document)).signed(), query());
-    // What a browser keeps to itself never arrives; a server that sees it refuses it.
+    // Browsers do not send fragments. hyper drops them.
     let fragment = draft().line("POST /#X-Amz-Signature HTTP/1.1");
     accepts(row, "a fragment", fragment.signed_over(&draft()))
 }

@@ -1,4 +1,4 @@
-//! E: what a signature holds for: a day, a region, a service, and five minutes.
+//! E: the scope and the time of a signature: day, region, service and five minutes.
 
 use crate::harness::configuration::Configuration;
 use crate::harness::response::Expected;
@@ -20,7 +20,7 @@ fn scopes_and_dates() -> Row {
     malformed_dates(windows(scope_dates(scopes(row))))
 }
 
-/// Signed for another scope, with the key of that scope.
+/// Adds a request that is signed for another scope, with the key of that scope.
 fn scoped(row: Row, scope: &str, answer: Expected) -> Row {
     let bytes = draft().signed_as(&SigningOptions::for_scope(scope));
     rejects(row, format!("{scope:?}"), bytes, answer)
@@ -54,7 +54,7 @@ fn scopes(mut row: Row) -> Row {
     for other in ["aws4", "AWS4_REQUEST", "aws3_request", "aws4_requests", "aws4_reques", "*", ""] {
         row = scoped(row, &format!("20270115/eu-west-1/kms/{other}"), terminator());
     }
-    // The first that is wrong is named.
+    // The error names the first wrong element.
     row = scoped(row, "20270115/us-east-1/sts/aws4", region());
     row = scoped(row, "20270115/eu-west-1/sts/aws4", service());
     for scope in [
@@ -71,7 +71,7 @@ fn scopes(mut row: Row) -> Row {
     ] {
         row = scoped(row, scope, credential_form());
     }
-    // A right scope, but the key of another one.
+    // A valid scope, but the key of another one.
     for other in [
         "20270115/us-east-1/kms/aws4_request",
         "20270115/eu-west-1/sts/aws4_request",
@@ -95,7 +95,7 @@ fn scope_dates(mut row: Row) -> Row {
     {
         row = scoped(row, &scope(day), date(day));
     }
-    // What is not eight digits is not repeated.
+    // A day that is not eight digits is not repeated in the message.
     for day in [
         "",
         "2027011",
@@ -115,7 +115,7 @@ fn scope_dates(mut row: Row) -> Row {
     rejects(row, "a digit of another script", bytes, not_printable())
 }
 
-/// GenerateRandom signed at another time, with a scope of that day.
+/// Returns GenerateRandom signed at another time, with the scope of that day.
 fn dated(date: &str) -> Vec<u8> {
     let day = date.split('T').next().unwrap();
     draft().set("X-Amz-Date", date).signed_as(&SigningOptions::for_scope(scope(day)))
@@ -159,7 +159,7 @@ fn windows(mut row: Row) -> Row {
         );
         row = rejects(row, date, dated(date), invalid(&message));
     }
-    // Another moment than the one that is signed, within the window.
+    // A time within the window that differs from the signed one.
     let other = draft().set("X-Amz-Date", "20270115T080001Z");
     rejects(row, "a second more than was signed", other.signed_over(&draft()), mismatch())
 }

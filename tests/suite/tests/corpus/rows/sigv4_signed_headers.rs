@@ -1,4 +1,4 @@
-//! E: which headers are signed, and how they were sent.
+//! E: the list of signed headers, and headers that are sent differently.
 
 use crate::harness::configuration::{Configuration, SESSION_KEY_ID, SESSION_TOKEN};
 use crate::harness::response::Expected;
@@ -14,7 +14,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![left_out(), sent_otherwise()]
 }
 
-/// Signed over this list, whatever it holds.
+/// Adds a request that is signed over this list.
 fn over(row: Row, list: &str, answer: Expected) -> Row {
     let bytes = draft().signed_as(&SigningOptions::over_headers(list));
     rejects(row, format!("{list:?}"), bytes, answer)
@@ -27,7 +27,7 @@ fn left_out() -> Row {
         ("content-type;x-amz-date;x-amz-target", "host"),
         ("content-type;host;x-amz-target", "x-amz-date"),
         ("content-type;host;x-amz-date", "x-amz-target"),
-        // The first of several.
+        // The error names the first missing header.
         ("content-type", "host"),
         ("content-type;x-amz-date", "host"),
         ("content-type;x-amz-target", "host"),
@@ -35,13 +35,13 @@ fn left_out() -> Row {
         ("host", "x-amz-date"),
         ("host;x-amz-target", "x-amz-date"),
         ("host;x-amz-date", "x-amz-target"),
-        // Names that only begin or end so.
+        // Names that resemble a required name.
         ("content-type;hos;x-amz-date;x-amz-target", "host"),
         ("content-type;hosts;x-amz-date;x-amz-target", "host"),
         ("content-type;host;x-amz-dat;x-amz-target", "x-amz-date"),
         ("content-type;host;x-amz-date;x-amz-targets", "x-amz-target"),
         ("content-type;host;x-amz-target;x_amz_date", "x-amz-date"),
-        // A token, and no pattern.
+        // A valid token, not a pattern.
         ("*", "host"),
     ] {
         row = over(row, list, not_signed(name));
@@ -55,7 +55,8 @@ fn left_out() -> Row {
     not_sent(of_aws(dated(unsigned_type(row))))
 }
 
-/// Content-Type is signed or not, as the client likes; the service takes one media type either way.
+/// Adds cases without a signed Content-Type. Signing it is optional, and only one media type is
+/// accepted.
 fn unsigned_type(mut row: Row) -> Row {
     let list = SigningOptions::over_headers("host;x-amz-date;x-amz-target");
     row = accepts(row, "Content-Type sent and not signed", draft().signed_as(&list));
@@ -72,7 +73,7 @@ fn unsigned_type(mut row: Row) -> Row {
     rejects(row, "Content-Type signed and not sent", untyped.signed(), mismatch())
 }
 
-/// Date in the place of X-Amz-Date.
+/// Adds cases with Date instead of X-Amz-Date.
 fn dated(mut row: Row) -> Row {
     let undated = draft().without("X-Amz-Date");
     row = rejects(row, "X-Amz-Date signed and not sent", undated.signed(), no_date());
@@ -97,7 +98,7 @@ fn dated(mut row: Row) -> Row {
     accepts(row, "Date beside X-Amz-Date, which counts", both.signed())
 }
 
-/// Headers of AWS's, which must be signed if they are sent.
+/// Adds cases with x-amz-* headers, which must be signed if they are sent.
 fn of_aws(mut row: Row) -> Row {
     for name in ["x-amz-meta", "x-amz-content-sha256", "x-amz-user-agent", "x-amz-"] {
         let sent = draft().with(name, "a");
@@ -114,7 +115,7 @@ fn of_aws(mut row: Row) -> Row {
     rejects(row, "a long name, not signed", sent, not_signed(&long[..128]))
 }
 
-/// Signed and not sent, or neither.
+/// Adds cases with headers that are signed but not sent, or neither.
 fn not_sent(mut row: Row) -> Row {
     let usual = SigningOptions::default;
     for name in ["x-amz-meta", "user-agent", "x-amz-security-token", "date", "a", "zzz"] {
@@ -141,7 +142,7 @@ fn not_sent(mut row: Row) -> Row {
         Expected::unknown_operation(),
     );
 
-    // HTTP/1.0 alone lets a request be without Host; the connection ends with its answer.
+    // Only HTTP/1.0 permits requests without Host. The connection ends with the response.
     let hostless = draft().without("Host").line("POST / HTTP/1.0");
     let list = SigningOptions::over_headers("content-type;x-amz-date;x-amz-target");
     row = row
@@ -156,7 +157,7 @@ fn not_sent(mut row: Row) -> Row {
             vec![not_signed("host")],
         );
 
-    // What need not be signed may be.
+    // Further headers may be signed.
     let more = draft().with("User-Agent", "tests").with("Content-Length", "20");
     row = accepts(
         row,
@@ -250,7 +251,7 @@ fn twice(mut row: Row) -> Row {
             sent_twice(lower),
         );
     }
-    // HTTP itself forbids it, whoever signs.
+    // HTTP itself forbids it, regardless of the signature.
     let message = "a request must have exactly one Host header";
     for host in ["localhost", "other", ""] {
         let bytes = draft().with("Host", host).signed();
@@ -283,7 +284,7 @@ fn lists(mut row: Row) -> Row {
         row = over(row, list, expected);
     }
     row = over(row, "content-type,host,x-amz-date,x-amz-target", unknown_parameter());
-    // The signature is right, and the list's order in the header was changed.
+    // A valid signature whose list was reordered in the header.
     let authorization = SigningOptions::default().authorization(&draft());
     let swapped = authorization.replace("content-type;host", "host;content-type");
     rejects(row, "another order than was signed", draft().authorized(swapped), no_list())

@@ -1,4 +1,4 @@
-//! E: what was changed behind a signature's back.
+//! E: changes to a request after signing.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -84,7 +84,8 @@ fn recipients(row: Row) -> Row {
     ] {
         row = rejects(row, what, UnsignedRequest::new(body).signed_over(&attested), mismatch());
     }
-    // Signed without, sent with: nobody can have an answer sealed to themselves either.
+    // Signed without a Recipient and sent with one: an attacker cannot have bytes sealed to its own
+    // key.
     row = rejects(row, "Recipient added", attested.signed_over(&draft()), mismatch());
     let mut document = document().to_vec();
     for index in (0..document.len()).step_by(97) {
@@ -124,7 +125,7 @@ fn heads(mut row: Row) -> Row {
         followed_by_signed_request(describe.signed()),
         vec![none, PLAINTEXT_RESPONSE],
     );
-    // Another method or path is no request to KMS: what it signs is not looked at.
+    // Other methods and paths are no KMS requests, so their signatures are not checked.
     for line in ["GET / HTTP/1.1", "PUT / HTTP/1.1", "POST // HTTP/1.1", "POST /x HTTP/1.1"] {
         let bytes = over_draft(draft().line(line));
         row = rejects(row, line, bytes, Expected::unknown_operation());
@@ -141,7 +142,7 @@ fn heads(mut row: Row) -> Row {
         draft().signed_over(&draft().line("GET / HTTP/1.1")),
         mismatch(),
     );
-    // What is not signed may change on the way, and does: proxies add their own.
+    // Unsigned headers may change on the way: proxies add their own.
     for (what, changed) in [
         ("User-Agent added", draft().with("User-Agent", "other")),
         ("X-Forwarded-For added", draft().with("X-Forwarded-For", "203.0.113.7")),
@@ -151,7 +152,7 @@ fn heads(mut row: Row) -> Row {
     ] {
         row = accepts(row, what, over_draft(changed));
     }
-    // The request line says where to, and only Host is signed.
+    // The request target is not signed, only Host is.
     let bytes = over_draft(draft().line("POST http://other/ HTTP/1.1"));
     let message = "the Host header must be the authority of the request target";
     let answer = Expected::validation(message).and_close();

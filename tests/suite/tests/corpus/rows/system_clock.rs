@@ -1,4 +1,4 @@
-//! F: the system's clock is wrong. Time is the NSM's.
+//! F: a wrong system clock. The service takes the time from the NSM.
 
 use crate::harness::fault_injection::{FaultyService, Readiness};
 use crate::harness::requests::{PLAINTEXT_RESPONSE, SEALED_RESPONSE};
@@ -18,7 +18,7 @@ pub(crate) fn rows() -> Vec<Row> {
         row.custom(what, Accepted, move || {
             let service = FaultyService::start(Box::new(|_| None));
             service.clock.set(system);
-            // A document of now is one of now, and a good one.
+            // The document carries the NSM's time and is valid.
             service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, what);
             assert_eq!(service.readiness(), Readiness::Ready);
             let answer = service.generate(false);

@@ -1,4 +1,4 @@
-//! B: registers of zeros, which policies and the configuration must not ask for.
+//! B: all-zero PCR values, which policies and the configuration must not require.
 
 use attestation::{PCR_LENGTH, PcrFamily};
 
@@ -22,7 +22,7 @@ fn zeros() -> Row {
     zeros_of_nitro_tpms(policies_that_start(row))
 }
 
-/// Where everybody is answered who measured this.
+/// Returns a configuration that admits documents with these measurements, without authentication.
 fn measuring(entries: &str) -> Configuration {
     Configuration::new(format!(
         "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmeasurements = [{entries}]\n"
@@ -33,13 +33,13 @@ fn zero() -> String {
     "0".repeat(2 * PCR_LENGTH)
 }
 
-/// Those that are never zeros where anything was measured.
+/// Returns the PCRs that are never zero on a measured platform.
 fn registers() -> impl Iterator<Item = String> {
     let named = |prefix: &'static str, end| (0..end).map(move |index| format!("{prefix}{index}"));
     named("PCR", 32).chain(named("NitroTPMPCR", 8)).chain(["ImageSha384".to_owned()])
 }
 
-/// Those that a TPM's firmware leaves to what it boots.
+/// Returns the NitroTPM PCRs that firmware leaves to the software it boots.
 fn registers_of_zeros() -> impl Iterator<Item = String> {
     (8..32).map(|index| format!("NitroTPMPCR{index}"))
 }
@@ -81,7 +81,7 @@ fn measurements_of_zeros(mut row: Row) -> Row {
             format!("{{ NitroTPMPCR4 = \"{value}\" }}, {{ NitroTPMPCR7 = \"{zero}\" }}"),
             "NitroTPMPCR7",
         ),
-        // However the register is written.
+        // The spelling of the PCR's name does not matter.
         (1, format!("{{ pcr4 = \"{zero}\" }}"), "pcr4"),
         (1, format!("{{ IMAGESHA384 = \"{zero}\" }}"), "IMAGESHA384"),
         (1, format!("{{ nitrotpmpcr4 = \"{zero}\" }}"), "nitrotpmpcr4"),
@@ -89,7 +89,7 @@ fn measurements_of_zeros(mut row: Row) -> Row {
         let what = entries.replace(&zero, "0").replace(&value, "V");
         row = row.prevents_start(what, measuring(&entries), refused(number, name));
     }
-    // Zeros of another length are no measurement at all.
+    // Zeros of another length are no measurement.
     for zeros in [
         "",
         "0",
@@ -124,7 +124,7 @@ fn good_measurements(mut row: Row) -> Row {
         ("upper case", format!("{{ PCR8 = \"{}\" }}", measured(8).to_uppercase()), SEALED_RESPONSE),
         ("mixed case", format!("{{ PCR8 = \"{mixed}\" }}"), SEALED_RESPONSE),
         ("ImageSha384", format!("{{ ImageSha384 = \"{}\" }}", measured(0)), SEALED_RESPONSE),
-        // Not zeros, however few digits differ: it starts, and nobody has measured that.
+        // A value with one non-zero digit is valid, but no document has it.
         (
             "one digit that is not zero",
             format!("{{ PCR8 = \"{last}\" }}"),
@@ -146,7 +146,7 @@ fn good_measurements(mut row: Row) -> Row {
     row
 }
 
-/// Its error names the place of the first value of zeros.
+/// Adds a policy that requires zeros. The error contains the position of the first such value.
 fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) -> Row {
     let column = 1 + policy.find(&format!("\"{}\"", zero())).unwrap();
     let whose = if is_of_nitro_tpm(key) {
@@ -216,7 +216,7 @@ fn policies_of_zeros(mut row: Row) -> Row {
     let policy = allow("StringEquals", "pcr8", &zero);
     row =
         policy_of_zeros(row, "policy: pcr8".to_owned(), &policy, "Allow with StringEquals", "PCR8");
-    // An Allow that is fine beside it does not make it so.
+    // A valid Allow statement beside it does not help.
     let both = format!(
         r#"{{"Statement":[{},{}]}}"#,
         statement("Allow", "StringEquals", "PCR3", &value),
@@ -281,7 +281,8 @@ fn policies_that_start(mut row: Row) -> Row {
     row
 }
 
-/// A register that firmware leaves to others may be asked to be zeros, and then it must.
+/// Adds cases for PCRs that firmware leaves to others: zeros may be required, and then the document
+/// must have them.
 fn zeros_of_nitro_tpms(mut row: Row) -> Row {
     let zero = format!("\"{}\"", zero());
     let of_nitro_tpm = |value: u8| {

@@ -1,4 +1,4 @@
-//! What whoever watches an enclave is told.
+//! The metrics and health endpoints of an enclave.
 
 use super::service::on_first;
 use super::tls::on_tls;
@@ -6,7 +6,7 @@ use crate::guests::Guests;
 use crate::kms_calls::NONCE;
 use crate::virtual_machine::VirtualMachine;
 
-/// The values of what is called that, or begins so.
+/// Returns the values of the metrics whose name starts with `name`.
 fn values(metrics: &str, name: &str) -> Vec<u64> {
     let name = format!("attested_random_{name}");
     let lines = metrics.lines().filter(|line| line.starts_with(&name));
@@ -49,7 +49,7 @@ pub(super) fn serves_plain_beside_tls(guests: &Guests) {
     });
 }
 
-/// Asks for all that it has, and for what it must not have; its metrics.
+/// Checks every endpoint of the admin listener, and that it has no other. Returns the metrics.
 fn admin(machine: &VirtualMachine) -> String {
     let admin = machine.admin();
     assert_eq!(admin.get("/healthz"), (200, b"ok\n".to_vec()));

@@ -1,4 +1,4 @@
-//! Enclaves that must not come up.
+//! Enclaves that must fail to boot.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::guests::{BuiltImage, Guests, image, modules};
 use crate::hsm_image;
 use crate::virtual_machine::Boot;
 
-/// What is on the console at the end of an enclave that does not come up.
+/// Asserts that the enclave stops with this message on its console.
 fn assert_stops(boot: &Boot<'_>, expected: &str) {
     let console = boot.boot_to_end();
     assert!(console.contains("ERROR enclave stops: "), "{console}");
@@ -43,7 +43,7 @@ pub(super) fn with_zero_entropy(guests: &Guests) {
 pub(super) fn with_invalid_configuration(guests: &Guests) {
     let archive = guests.configuration().archive();
     let mut bytes = fs::read(&archive).unwrap();
-    // The mode of the first file: no content, and yet not the same archive.
+    // The file mode of the first entry, which breaks its checksum.
     bytes[105] ^= 1;
     let folder = tempfile::tempdir().unwrap();
     let changed = folder.path().join("config.tar");
@@ -55,13 +55,13 @@ pub(super) fn with_invalid_configuration(guests: &Guests) {
 
 pub(super) fn without_heartbeat(guests: &Guests) {
     let archive = guests.configuration().archive();
-    // A parent that is another's: nobody is there.
+    // No process listens at this CID.
     let image = image();
     let boot = Boot { config: Some(&archive), append: "parent_cid=7", ..Boot::new(&image) };
     assert_stops(&boot, "the heartbeat with the parent instance (CID 7, port 9000) failed: ");
 }
 
-/// The default image is static.
+/// The default image is static, without PKCS#11.
 pub(super) fn with_a_key_store(_boots: &Guests) {
     let (image, configuration) = (image(), hsm_image::configuration());
     let archive = configuration.archive();

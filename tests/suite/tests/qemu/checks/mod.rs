@@ -1,4 +1,4 @@
-//! Each thing that an enclave must do when it really is one.
+//! Checks of an enclave that runs as PID 1 in a virtual machine.
 
 mod admin;
 mod failed_boots;
@@ -12,7 +12,7 @@ use crate::guests::Guests;
 
 type Check = fn(&Guests);
 
-/// In the order in which their enclaves are booted.
+/// The checks, in the order in which their enclaves are booted.
 pub(crate) const ALL: [(&str, Check); 33] = [
     ("it boots, sends its heartbeat, takes its configuration and is ready", service::ready),
     ("boto3 gets 1, 32 and 1024 bytes", service::boto3_plain),

@@ -1,4 +1,4 @@
-//! The flavour of the image whose key stores load a PKCS#11 module.
+//! The image with PKCS#11 modules for key stores.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::hsm_image::{HsmImage, LOCAL_STORE, NETWORKED_STORE, NetworkedHsm, con
 use crate::kms_calls::{boto3, generate_random, plain, sealed};
 use crate::virtual_machine::{Boot, VirtualMachine, setting};
 
-/// `make eif PKCS11=yes`'s, without any module.
+/// Uses the image of `make eif PKCS11=yes`, which contains no module.
 pub(super) fn ready(_boots: &Guests) {
     let (folder, configuration) = (setting("EIF").join("pkcs11"), Configuration::without_tls());
     let (image, archive) = (folder.join("enclave.eif"), configuration.archive());
@@ -23,7 +23,7 @@ pub(super) fn ready(_boots: &Guests) {
     for (index, value) in (0..).zip(pcrs_of_image(&folder.join("pcrs.json"))) {
         assert_eq!(own.pcrs[&index], value, "PCR{index}");
     }
-    // It has ways out when it is given some, and else none.
+    // Egress routes exist only if they are configured.
     assert!(!machine.console().contains("[[egress]]"), "{}", machine.console());
 }
 
@@ -34,7 +34,7 @@ pub(super) fn key_stores(_boots: &Guests) {
     let machine = boot.boot_to_service();
     machine.wait_for_console(&format!("key store {LOCAL_STORE} is connected"));
     draws(&machine, &configuration, LOCAL_STORE);
-    // Its host did not want it at first.
+    // The networked HSM rejects the first connection.
     let console = machine.wait_for_console(&format!("key store {NETWORKED_STORE} is connected"));
     assert!(console.contains(&format!("key store {NETWORKED_STORE} failed")), "{console}");
     for address in ["10.77.0.5:2223", "[fd77::5]:2223"] {
@@ -46,7 +46,7 @@ pub(super) fn key_stores(_boots: &Guests) {
     draws(&machine, &configuration, NETWORKED_STORE);
 }
 
-/// Draws from a store, in plain and sealed.
+/// Draws from a store in plaintext and sealed.
 fn draws(machine: &VirtualMachine, configuration: &Configuration, store: &str) {
     let key = TestKey::of_bits(2048);
     let document = configuration.document(key.document().public_key.unwrap());

@@ -1,4 +1,4 @@
-//! The same image once more: what another configuration changes, and what a reboot does.
+//! The same image booted again: the effects of another configuration and of a reboot.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub(super) fn one_byte_changes_pcr16(guests: &Guests) {
     assert_eq!([0, 1, 2].map(|index| own.pcrs[&index].clone()).to_vec(), image);
 }
 
-/// That byte was the one that had it told.
+/// The changed byte was part of the setting that allows plaintext.
 pub(super) fn denies_plaintext_without_tls(guests: &Guests) {
     let machine = guests.second();
     let url = machine.as_ref().unwrap().service().url();
@@ -56,7 +56,7 @@ pub(super) fn configuration_in_image(guests: &Guests) {
     let [_, boot, application] = pcrs_of_image(&built.pcrs())[..] else { panic!() };
     assert_eq!([&own.pcrs[&1], &own.pcrs[&2]], [&boot.to_vec(), &application.to_vec()]);
     assert_ne!(application, pcrs_of_image(&setting("EIF").join("pcrs.json"))[2]);
-    // Of the same configuration, and of nothing else that was there before.
+    // The configuration is the same; keys are new after every boot.
     assert_ne!(guest.authority.public_key(), earlier.public_key());
     let (url, authorities) = (guest.url(), [&*guest.authority, earlier]);
     let [own, earlier] =

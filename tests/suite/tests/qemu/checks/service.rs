@@ -44,7 +44,7 @@ pub(super) fn boto3_sealed(guests: &Guests) {
     });
 }
 
-/// The message with which a document is refused.
+/// Returns the message with which a document is rejected.
 fn refusal(machine: &VirtualMachine, document: &[u8]) -> String {
     let url = machine.service().url();
     let [outcome] = &boto3(&*url, &[generate_random(32, Some(document))])[..] else { panic!() };
@@ -62,7 +62,7 @@ pub(super) fn rejects_simulator_document(guests: &Guests) {
     });
 }
 
-/// Its own document, which came without TLS.
+/// Returns the enclave's own document, requested without TLS.
 pub(super) fn enclave_document(machine: &VirtualMachine) -> EnclaveDocument {
     let (status, bytes) = machine.service().get(&format!("/attestation?nonce={NONCE}"));
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&bytes));
@@ -89,7 +89,7 @@ pub(super) fn rejects_unsigned_document(guests: &Guests) {
     });
 }
 
-/// SHA-384 of 48 zero bytes and of `data`.
+/// Returns the SHA-384 of 48 zero bytes and `data`.
 fn measured(data: &[u8]) -> [u8; 48] {
     Sha384::new().chain_update([0; 48]).chain_update(data).finalize().into()
 }
@@ -132,7 +132,7 @@ pub(super) fn concurrent_clients(guests: &Guests) {
     });
 }
 
-/// Last of the first enclave: all that was asked of it, and what nobody should send.
+/// The last check of the first enclave. It follows all requests, and sends malformed ones.
 pub(super) fn console(guests: &Guests) {
     on_first(guests, |machine| {
         let answers = canaries().map(|canary| {
@@ -151,7 +151,7 @@ pub(super) fn console(guests: &Guests) {
     drop(guests.first().take());
 }
 
-/// What the console has shown once it has shown that the last of those was refused.
+/// Returns the console once it shows the rejection of the last request.
 pub(super) fn console_after(machine: &VirtualMachine, answers: &[Vec<u8>]) -> String {
     let answers: Vec<_> = answers.iter().map(|answer| String::from_utf8_lossy(answer)).collect();
     assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 400")), "{answers:?}");
@@ -160,7 +160,7 @@ pub(super) fn console_after(machine: &VirtualMachine, answers: &[Vec<u8>]) -> St
     machine.wait_for_console(&format!("refused request_id={id}"))
 }
 
-/// Requests that are wrong, with a canary wherever there can be one.
+/// Returns malformed requests with a canary in each field.
 pub(super) fn canaries() -> [String; 4] {
     let canary = "canary-request-d41d8cd98f00";
     [
@@ -180,7 +180,7 @@ pub(super) fn canaries() -> [String; 4] {
     })
 }
 
-/// Neither of the configuration, nor of a request, nor of an answer.
+/// Asserts that the console shows no secret of the configuration, of requests or of responses.
 pub(super) fn assert_shows_no_secret(
     console: &str,
     guests: &Guests,
@@ -199,6 +199,6 @@ pub(super) fn assert_shows_no_secret(
     for secret in secrets {
         assert!(!console.contains(&secret), "the console shows {secret:?}:\n{console}");
     }
-    // It is the console that was looked at.
+    // The console contains the expected log.
     assert!(console.contains("the NSM gives entropy; in service"), "{console}");
 }

@@ -1,4 +1,4 @@
-//! What an enclave opens, as its kernel shows it.
+//! The sockets that an enclave opens, traced by its kernel.
 
 use crate::guests::Guests;
 
@@ -11,19 +11,20 @@ pub(super) fn all_are_vsock(guests: &Guests) {
             let calls = console.lines().filter_map(|line| line.split_once(&start));
             calls.map(|(_, rest)| rest.split(',').next().unwrap()).collect()
         };
-        // AF_VSOCK is 40, 0x28. The runtime wakes itself by a pair of AF_UNIX, 1, which reaches nobody.
+        // AF_VSOCK is 40, 0x28. The runtime wakes itself through a pair of AF_UNIX (1), which is
+        // not reachable from outside.
         let sockets = families("sys_socket");
         assert!(sockets.len() >= 3 && sockets.iter().all(|family| *family == "28"), "{console}");
         let pairs = families("sys_socketpair");
         assert!(!pairs.is_empty() && pairs.iter().all(|family| *family == "1"), "{console}");
-        // The service's and the admin listener's.
+        // The service listener and the admin listener.
         let bound = ["sys_bind(", "sys_listen("].map(|call| count(console, call));
         assert_eq!(bound, [2, 2], "{console}");
     }
-    // The heartbeat and the configuration, or the heartbeat alone: nothing else leaves.
+    // The heartbeat and the configuration, or only the heartbeat.
     assert_eq!(count(from_parent, "sys_connect("), 2, "{from_parent}");
     assert_eq!(count(in_image, "sys_connect("), 1, "{in_image}");
-    // SIOCSIFFLAGS: lo is brought up.
+    // SIOCSIFFLAGS brings up lo.
     assert_eq!(count(in_image, "cmd: 8914,"), 1, "{in_image}");
 }
 

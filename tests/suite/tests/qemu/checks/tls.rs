@@ -1,4 +1,4 @@
-//! TLS that ends in the enclave.
+//! TLS that terminates in the enclave.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ pub(super) fn on_tls(guests: &Guests, check: impl FnOnce(&TlsGuest)) {
     check(guests.tls().as_ref().expect("it was booted"));
 }
 
-/// `[recipient] plaintext` is left out, as in production: what TLS hides is answered.
+/// Uses the default of `[recipient] plaintext`, which allows plaintext over attested TLS.
 pub(super) fn boto3(guests: &Guests) {
     on_tls(guests, |guest| {
         guests.keep(guest.trusting(|site| plain(site)));
@@ -80,7 +80,7 @@ pub(super) fn trust(guests: &Guests) {
         command.arg("trust").arg(guest.url()).arg("--pcrs-file");
         command.arg(setting("EIF").join("pcrs.json")).arg("--out").arg(folder.path().join("ca"));
         let output = command.output().unwrap();
-        // Where a signed one says how it is signed, QEMU's says something else.
+        // A QEMU document is unsigned, so its COSE header differs.
         assert_eq!(output.status.code(), Some(10), "{output:?}");
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(stderr.contains("the answer is no attestation document: the COSE"), "{stderr}");
@@ -95,7 +95,7 @@ pub(super) fn without_tls(guests: &Guests) {
         stream.write_all(get("/healthz").as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        // A fatal alert in a record of TLS, which is all that rustls says to that.
+        // rustls sends only a fatal alert record.
         assert!(matches!(answer[..], [0x15, 3, _, 0, 2, 2, _]), "{}", answer.escape_ascii());
         client(&guest.machine.service().url()).generate_random(32).unwrap_err();
     });
@@ -109,7 +109,7 @@ pub(super) fn concurrent_clients(guests: &Guests) {
     });
 }
 
-/// Bytes of a document at the most, in KMS's model.
+/// Maximum length of a document in KMS's model, in bytes.
 const MAX_DOCUMENT_LENGTH: usize = 262_144;
 
 pub(super) fn large_and_half_closed(guests: &Guests) {
@@ -118,7 +118,7 @@ pub(super) fn large_and_half_closed(guests: &Guests) {
         let [outcome] = &guest.trusting(|site| call_boto3(site, &[call]))[..] else { panic!() };
         assert_eq!(outcome.statuses(), [400]);
         assert_eq!(outcome.error.as_ref().unwrap().name, "ValidationException");
-        // vhost-device-vsock makes of the end of one direction that of both: TLS's alone can be sent.
+        // vhost-device-vsock closes both directions when one ends, so only TLS can be half-closed.
         let (authority, ca) = (guest.machine.service().authority(), guest.authority.path());
         let answer =
             half_close::request_and_half_close(authority, ca, &get("/metrics"), HalfClose::TlsOnly);
@@ -127,7 +127,8 @@ pub(super) fn large_and_half_closed(guests: &Guests) {
     });
 }
 
-/// Last of this enclave: all that was asked of it, what nobody should send, and handshakes that fail.
+/// The last check of this enclave. It follows all requests, and sends malformed ones and handshakes
+/// that fail.
 pub(super) fn console(guests: &Guests) {
     on_tls(guests, |guest| {
         let unknown = "canary.example";
@@ -137,7 +138,8 @@ pub(super) fn console(guests: &Guests) {
             canaries().map(|canary| guest.connect(&["-quiet"], &canary).answer().to_vec());
         let console = console_after(&guest.machine, &answers);
         assert_shows_no_secret(&console, guests, guests.tls_configuration());
-        // Nor what its certificates' keys would be written as: nobody else knows their bytes.
+        // Keys of certificates are generated in the enclave, so the check searches for any word as
+        // long as a key.
         let shown = console.split_whitespace().filter(|word| !word.starts_with("sha256="));
         let shown = shown
             .flat_map(|word| word.split(|c: char| !c.is_alphanumeric() && !"+/-_".contains(c)));
