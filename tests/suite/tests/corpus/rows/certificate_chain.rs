@@ -52,7 +52,7 @@ fn ordered(forgery: &DocumentBuilder, levels: &[usize]) -> Vec<u8> {
     sign_over(forgery, &chain)
 }
 
-/// C01 to C05.
+/// Returns the rows C01 to C05.
 fn order() -> Vec<Row> {
     let out_of_order = |certificate| U::ChainOrder { certificate };
     let (good, free) = (good(), any_path_length());
@@ -107,7 +107,7 @@ fn order() -> Vec<Row> {
     ]
 }
 
-/// C06, C27, C28.
+/// Returns the rows C06, C27, C28.
 fn anchors() -> Vec<Row> {
     let mut other = DocumentBuilder::new(LEAF, NOW).unwrap();
     other.document.public_key = Some(recipient().public_key_der().to_vec());
@@ -145,7 +145,7 @@ fn anchors() -> Vec<Row> {
     ]
 }
 
-/// C21 to C23, C26.
+/// Returns the rows C21 to C23, C26.
 fn counts() -> Vec<Row> {
     let with_cas = |cas: usize| good().with_cas(cas).sign().unwrap();
     let count = |count| M::CabundleCount { count };
@@ -209,7 +209,7 @@ fn counts() -> Vec<Row> {
     ]
 }
 
-/// C25.
+/// Returns the rows C25.
 fn signatures() -> Vec<Row> {
     let certificates = good().certificates().unwrap();
     let with = |level: usize, change: fn(&mut Vec<u8>)| {

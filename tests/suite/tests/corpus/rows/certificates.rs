@@ -13,7 +13,7 @@ pub(crate) fn rows() -> Vec<Row> {
     [validity(), roles(), forms()].into_iter().flatten().collect()
 }
 
-/// C07 to C09.
+/// Returns the rows C07 to C09.
 fn validity() -> Vec<Row> {
     let not_after = NOW.minus_secs(1);
     let not_before = NOW.plus_secs(61);
@@ -110,7 +110,7 @@ pub(crate) fn malformed_times(row: Row) -> Row {
     })
 }
 
-/// C10 to C16.
+/// Returns the rows C10 to C16.
 fn roles() -> Vec<Row> {
     let each_ca = |row: Row,
                    what: &str,
@@ -182,7 +182,7 @@ fn roles() -> Vec<Row> {
     ]
 }
 
-/// C17 to C20, C24.
+/// Returns the rows C17 to C20, C24.
 fn forms() -> Vec<Row> {
     let ec = |curve: &[u8], point: &[u8]| {
         let curve = der::object_identifier(curve);

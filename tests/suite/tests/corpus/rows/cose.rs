@@ -17,7 +17,7 @@ fn payload_error(offset: usize, fault: CborFault) -> MalformedDocument {
     M::Payload(CborError { offset, fault })
 }
 
-/// A01 to A10.
+/// Returns the rows A01 to A10.
 fn shape() -> Vec<Row> {
     let document = Payload::good().sign();
     let empty = Expected::validation(
@@ -98,7 +98,7 @@ fn cut_at_every_offset(document: &[u8], empty: Expected) -> Row {
     })
 }
 
-/// A11 to A18. The signature covers the protected header as encoded.
+/// Returns the rows A11 to A18. The signature covers the protected header as encoded.
 fn headers() -> Vec<Row> {
     let payload = Payload::good().encode();
     let protected = |header: &[u8]| cose::sign(&cbor::bytes(header), header, &[0xa0], &payload);
@@ -166,7 +166,7 @@ fn headers() -> Vec<Row> {
     ]
 }
 
-/// A19 to A22.
+/// Returns the rows A19 to A22.
 fn payload_and_signature() -> Vec<Row> {
     let payload = Payload::good().encode();
     let signed = Envelope::signed(&payload);

@@ -31,7 +31,7 @@ mod zero_pcrs;
 
 use crate::harness::row::Row;
 
-/// The rows of a module, and the letter that their ids begin with.
+/// The section letter of the ids in a module, and the function that returns its rows.
 pub(crate) type Module = (char, fn() -> Vec<Row>);
 
 pub(crate) const MODULES: [Module; 27] = [

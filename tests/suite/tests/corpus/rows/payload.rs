@@ -31,7 +31,7 @@ fn length(field: &'static str, length: usize, min: usize, max: usize) -> M {
     M::FieldLength { field, length, min, max }
 }
 
-/// B01 to B03.
+/// Returns the rows B01 to B03.
 fn keys() -> Vec<Row> {
     let again = |name: &str, value: Vec<u8>| Payload::good().with(cbor::text(name), value).sign();
     let mut duplicates = row("B01", "duplicate text key");
@@ -81,7 +81,7 @@ fn keys() -> Vec<Row> {
     ]
 }
 
-/// B04 to B08.
+/// Returns the rows B04 to B08.
 fn shapes() -> Vec<Row> {
     let good = Payload::good();
     let at = good.offset_of_payload();
@@ -124,7 +124,7 @@ fn shapes() -> Vec<Row> {
     rows
 }
 
-/// B09 and B10.
+/// Returns the rows B09 and B10.
 fn times() -> Vec<Row> {
     let at = |millis: u64| set("timestamp", cbor::unsigned(millis));
     let (negative, offset) = set("timestamp", vec![0x20]);
@@ -153,7 +153,7 @@ fn times() -> Vec<Row> {
     ]
 }
 
-/// B11 to B14, B23.
+/// Returns the rows B11 to B14, B23.
 fn registers() -> Vec<Row> {
     let one = |index: &[u8], value: Vec<u8>| set("pcrs", one_pcr(index, value));
     let sizes = [0, 32, 47, 49, 64];
@@ -202,7 +202,7 @@ fn registers() -> Vec<Row> {
     ]
 }
 
-/// B17 to B19.
+/// Returns the rows B17 to B19.
 fn recipient_and_data() -> Vec<Row> {
     let absent = RecipientKeyError::Absent;
     let mut data = row("B19", "user_data and nonce at their limits");
@@ -238,7 +238,7 @@ fn recipient_and_data() -> Vec<Row> {
     ]
 }
 
-/// B20 and B21.
+/// Returns the rows B20 and B21.
 fn sizes() -> Vec<Row> {
     let module_id = |text: &str| set("module_id", cbor::text(text)).0;
     let (invalid, offset) = set("module_id", vec![0x62, 0xc3, 0x28]);
@@ -269,7 +269,7 @@ fn sizes() -> Vec<Row> {
     vec![b20, b21]
 }
 
-/// B22 and B24.
+/// Returns the rows B22 and B24.
 fn types() -> Vec<Row> {
     let mut b22 = row("B22", "another type for an integer");
     for (what, found, value) in [

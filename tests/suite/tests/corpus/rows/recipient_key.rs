@@ -68,7 +68,7 @@ fn inner<const BITS: usize>() -> Option<DocumentError> {
     check_spki(&rsa(&modulus(BITS), &F4)).err().map(DocumentError::from)
 }
 
-/// D01 to D06.
+/// Returns the rows D01 to D06.
 fn sizes() -> Vec<Row> {
     let of_bits = |row: Row, bits: usize| {
         let key = rsa(&modulus(bits), &F4);
@@ -113,7 +113,7 @@ fn sizes() -> Vec<Row> {
     ]
 }
 
-/// D07 to D10.
+/// Returns the rows D07 to D10.
 fn exponents() -> Vec<Row> {
     let with_exponent = |row: Row, exponent: &[u8]| {
         let key = rsa(&modulus(2048), exponent);
@@ -135,7 +135,7 @@ fn exponents() -> Vec<Row> {
     ]
 }
 
-/// D11 to D13.
+/// Returns the rows D11 to D13.
 fn kinds() -> Vec<Row> {
     let point = [&[4][..], &[7; 96]].concat();
     let curve = der::object_identifier(oid::SECP384R1);
@@ -158,7 +158,7 @@ fn kinds() -> Vec<Row> {
     ]
 }
 
-/// D14 to D16.
+/// Returns the rows D14 to D16.
 fn encodings() -> Vec<Row> {
     let key = rsa_public_key(&modulus(2048), &F4);
     let good = rsa_spki(&key);
