@@ -1,4 +1,4 @@
-//! What whoever watches the service may ask in plain: health, readiness and metrics, and nothing else.
+//! The admin listener: health, readiness and metrics over plain HTTP.
 
 use std::convert::Infallible;
 
@@ -17,7 +17,7 @@ use crate::request::RequestId;
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 
 impl<A: Application> Server<A> {
-    /// Serves one who watches: one request a connection, so that nobody holds one for long.
+    /// Serves one admin connection, with one request, so that no client holds a connection for long.
     pub(super) async fn serve_admin<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
@@ -29,7 +29,7 @@ impl<A: Application> Server<A> {
         serve_requests(stream, service, options, drain).await;
     }
 
-    /// What is asked for is in the head.
+    /// Returns the response to a request. Its body is not read.
     fn respond_to_admin(
         &self,
         request: &Request<Incoming>,
@@ -55,7 +55,7 @@ mod tests {
     #[tokio::test]
     async fn idle_admin_connection_times_out_before_a_client() {
         let server = Server::new(fake::service().await);
-        // The module's thread, which the start waits for, knows no such time.
+        // Not earlier: the start waits for the NSM thread, which does not use tokio's clock.
         pause();
         for (of_a_client, limit) in
             [(false, ADMIN_HEADER_READ_TIMEOUT), (true, HEADER_READ_TIMEOUT)]

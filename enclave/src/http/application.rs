@@ -1,4 +1,4 @@
-//! The interface between HTTP and the service behind it.
+//! The interface between the HTTP server and the application.
 
 use std::future::Future;
 
@@ -12,29 +12,29 @@ use super::response::Response;
 use crate::request::RequestContext;
 use crate::tls::Tls;
 
-/// The service behind HTTP: it answers requests, and says how their connections are accepted.
+/// The application behind the HTTP server: it handles requests, and configures how connections are accepted.
 pub trait Application: Send + Sync + 'static {
-    /// Answers a request whose body was read in whole.
+    /// Handles a request whose body was read completely.
     fn handle(&self, request: RequestContext<'_>) -> impl Future<Output = Response> + Send;
 
-    /// Answers a request that HTTP rejects.
+    /// Returns the response to a request that the HTTP server rejects.
     fn reject(&self, request: RequestContext<'_>, error: HttpError) -> Response;
 
-    /// Answers a request whose handler panicked.
+    /// Returns the response to a request whose handler panicked.
     fn handler_panicked(&self) -> Response;
 
-    /// Answers a request for health, readiness or metrics; `None` if it is for something else.
+    /// Returns the response to a request for health, readiness or metrics; `None` for other requests.
     fn diagnostics(&self, method: &Method, path: &str) -> Option<Response>;
 
     /// Returns the time for `Date` headers.
     fn now(&self) -> UnixMillis;
 
-    /// Returns which peers may connect, and what their connections begin with.
+    /// Returns the policy for peers and PROXY headers.
     fn peer_policy(&self) -> PeerPolicy;
 
-    /// Returns the TLS that clients must speak, if any.
+    /// Returns the TLS endpoint; `None` if clients connect without TLS.
     fn tls(&self) -> Option<&Tls>;
 
-    /// Returns the metrics of clients' connections.
+    /// Returns the metrics of client connections.
     fn connection_metrics(&self) -> &ConnectionMetrics;
 }

@@ -1,4 +1,4 @@
-//! Reads a request's body, up to a cap, a deadline, and a share of the memory.
+//! Reads the body of a request, with limits on its length, its time and the memory of all bodies.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -15,12 +15,12 @@ use super::error::HttpError;
 use super::timeouts::BODY_READ_TIMEOUT;
 use crate::clock::timeout;
 
-/// Why there is no body.
+/// The reason for a missing body.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// The client receives an answer, and the connection is closed.
+    /// The request is rejected: the client receives a response, and the connection is closed.
     Rejected(HttpError),
-    /// The client is gone or too slow: nobody is there to be told.
+    /// The client disconnected or was too slow, so there is no response.
     Incomplete,
 }
 
@@ -30,8 +30,8 @@ impl From<HttpError> for BodyError {
     }
 }
 
-/// The memory that all large bodies share. Every request that can succeed is small; without a bound
-/// on the others, a few thousand clients that stop in the middle of one would exhaust an enclave.
+/// The memory that all large bodies share. Every request that can succeed is small. Without a limit on the others,
+/// a few thousand clients that stop in the middle of a body would exhaust the enclave's memory.
 #[derive(Debug)]
 pub(super) struct LargeBodies(Semaphore);
 
@@ -40,14 +40,14 @@ impl LargeBodies {
         Self(Semaphore::new(LARGE_BODIES_LENGTH))
     }
 
-    /// Waits for room for a body of `length` bytes; a small one needs none.
+    /// Waits for memory for a body of `length` bytes. A small body needs no permit.
     async fn reserve(&self, length: usize) -> Option<SemaphorePermit<'_>> {
         let length = if length > SMALL_BODY_LENGTH { length } else { 0 };
         self.0.acquire_many(u32::try_from(length).unwrap_or(u32::MAX)).await.ok()
     }
 }
 
-/// A body, with its share of the memory.
+/// A body, with its permit for the shared memory.
 #[derive(Debug)]
 pub(super) struct ReadBody<'a> {
     pub(super) bytes: Bytes,
@@ -59,8 +59,7 @@ pub(super) async fn read<'a>(
     body: Incoming,
     large_bodies: &'a LargeBodies,
 ) -> Result<ReadBody<'a>, BodyError> {
-    // No KMS client sends a body without Content-Length, and what is not accepted cannot be
-    // smuggled.
+    // No KMS client sends a body without Content-Length. To reject other framings rules out request smuggling.
     if head.headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(HttpError::TransferEncoding.into());
     }
@@ -77,9 +76,8 @@ pub(super) async fn read<'a>(
     timeout(BODY_READ_TIMEOUT, read).await.unwrap_or(Err(BodyError::Incomplete))
 }
 
-/// RFC 9112, section 3.2: a server must answer 400 to an HTTP/1.1 request that lacks Host, and to any
-/// request that has it more than once. Whoever forwards such a request and who answers it could take
-/// it for different ones.
+/// Checks the Host header. RFC 9112, section 3.2: a server must respond with 400 to an HTTP/1.1 request without
+/// Host, and to any request with more than one. A proxy and a server could interpret such a request differently.
 fn check_host(head: &Parts) -> Result<(), HttpError> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -90,9 +88,9 @@ fn check_host(head: &Parts) -> Result<(), HttpError> {
     }
 }
 
-/// RFC 9112, sections 3.2 and 3.2.2: beside a target in absolute form, Host is the target's
-/// authority without its user information, and a server goes by the target. A signature covers Host
-/// alone: where they differ, what was signed is not what was asked.
+/// Returns whether Host matches a request target in absolute form. RFC 9112, sections 3.2 and 3.2.2: Host is the
+/// authority of the target without user information, and a server uses the target. A signature covers only Host,
+/// so a different target would not be signed.
 fn matches_target(host: &HeaderValue, target: &Uri) -> bool {
     let (Some(_), Some(authority)) = (target.scheme(), target.authority()) else { return true };
     let authority = authority.as_str();
@@ -106,7 +104,7 @@ async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> 
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyError::Incomplete)?.into_data() else { continue };
         if data.len() == length {
-            // Nearly every body arrives in one piece, which is then used as it stands.
+            // Nearly every body arrives in one frame, which is used without a copy.
             first = data;
         } else {
             all.reserve(length.saturating_sub(all.len()));
@@ -116,24 +114,24 @@ async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> 
     Ok(if first.is_empty() { all.freeze() } else { first })
 }
 
-/// Reads a body that is too long, unless the client waits to be asked for it, and is not asked.
+/// Discards a body that is too long, unless the client waits for `100 Continue` before it sends the body.
 async fn discard_if_sent(head: &Parts, body: Incoming) {
     if !expects_continue(head) {
-        // Whether all of it came or not, the answer is the same.
+        // The response is the same, whether the discard finishes or times out.
         drop(timeout(BODY_READ_TIMEOUT, discard(body)).await);
     }
 }
 
-/// Whether the client sends its body only after `100 Continue`, which hyper writes as soon as the
-/// body is read: for this one expectation, in the last such field, and from HTTP/1.1 on.
+/// Returns whether the client sends its body only after `100 Continue`, which hyper writes when the body is first
+/// read. hyper does so for HTTP/1.1 if the last Expect field is `100-continue`.
 fn expects_continue(head: &Parts) -> bool {
     let expectation = head.headers.get_all(header::EXPECT).iter().next_back();
     head.version > Version::HTTP_10
         && expectation.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Reads on for a while: a connection closed over unread bytes is reset, and the client would see
-/// that instead of the answer.
+/// Reads and drops the body, up to a limit. A connection that is closed with unread bytes is reset, and the client
+/// would then not receive the response.
 async fn discard(mut body: Incoming) {
     let mut discarded = 0;
     while let Some(Ok(frame)) = body.frame().await {
@@ -174,7 +172,7 @@ mod tests {
         for (target, host) in [
             ("/", "kms.example"),
             ("*", "kms.example"),
-            // Authority form, which no KMS operation has.
+            // Authority form, which no KMS operation uses.
             ("kms.example:443", "other.example"),
             ("http://kms.example", "kms.example"),
             ("http://kms.example/", "KMS.Example"),

@@ -1,4 +1,4 @@
-//! One client's connection.
+//! Serves one client connection.
 
 use std::fmt;
 use std::future::Future;
@@ -23,7 +23,7 @@ use super::timeouts::HEADER_READ_TIMEOUT;
 use super::{Application, Response, ZeroizingBody};
 use crate::request::{ConnectionKey, RequestContext, RequestId, TransportSecurity};
 
-/// The service over HTTP/1.1: what all its connections share.
+/// An HTTP/1.1 server: the state that all its connections share.
 pub struct Server<A: Application> {
     application: A,
     large_bodies: LargeBodies,
@@ -32,17 +32,17 @@ pub struct Server<A: Application> {
     next_number: AtomicU64,
 }
 
-/// A connection, and where it comes from.
+/// A client connection.
 #[derive(Clone, Copy, Debug)]
 struct Connection {
     key: ConnectionKey,
-    /// What its PROXY header says.
+    /// The PROXY header; empty without the PROXY protocol.
     header: ProxyHeader,
     transport_security: TransportSecurity,
 }
 
 impl<A: Application> Server<A> {
-    /// Returns a server for `application`, which has accepted no connection yet.
+    /// Creates a server for `application`.
     pub fn new(application: A) -> Self {
         Self {
             application,
@@ -52,14 +52,14 @@ impl<A: Application> Server<A> {
         }
     }
 
-    /// Returns what is served.
+    /// Returns the application that is served.
     pub(super) fn application(&self) -> &A {
         &self.application
     }
 
-    /// Returns the peer that connected to `listener`, if it may; one that may not is counted and logged.
+    /// Returns the peer that connected to `listener` if the policy accepts it. Otherwise counts and logs it.
     pub(super) fn accept_peer(&self, listener: Listener, stream: &Stream) -> Option<Peer> {
-        // Of who has gone already nothing is known.
+        // A peer that has already disconnected is not counted.
         Peer::from_stream(stream).filter(|peer| self.accepts_peer(listener, *peer))
     }
 
@@ -72,7 +72,7 @@ impl<A: Application> Server<A> {
         accepts
     }
 
-    /// Serves one client, over TLS if it ends here.
+    /// Serves one client, over TLS if it is configured.
     pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
@@ -87,7 +87,7 @@ impl<A: Application> Server<A> {
             stream = stream.rejecting_proxy_header(&self.rejection_log);
         }
         let mut drain = pin!(drain);
-        // Who has not asked for anything yet is not waited for.
+        // The drain does not wait for a client that has sent no request.
         let header = tokio::select! {
             biased;
             header = peer_policy.read_proxy_header(&mut stream) => header,
@@ -119,8 +119,7 @@ impl<A: Application> Server<A> {
         }
     }
 
-    /// Serves one client's requests until it closes or falls silent, the connection is old, or
-    /// `drain` is done: then until the answer that is due has been written.
+    /// Serves the requests on one connection whose client address is unknown.
     pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
@@ -136,14 +135,14 @@ impl<A: Application> Server<A> {
         ConnectionKey::new(self.next_number.fetch_add(1, Ordering::Relaxed), client_addr)
     }
 
-    /// As [`serve_connection`](Self::serve_connection), whom the connection comes from being known.
+    /// Serves the requests on one connection.
     async fn serve_from<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         connection: Connection,
         stream: S,
         drain: impl Future<Output = ()>,
     ) {
-        // HTTP/1.1 answers in order: hyper reads no further request before this one is answered.
+        // HTTP/1.1 responds in order: hyper reads no further request before this response is written.
         let service = service_fn(|request| self.respond(connection, request));
         let options = ConnectionOptions { header_timeout: HEADER_READ_TIMEOUT, keep_alive: true };
         serve_requests(stream, service, options, drain).await;
@@ -155,11 +154,11 @@ impl<A: Application> Server<A> {
         request: Request<Incoming>,
     ) -> Result<hyper::Response<Full<ZeroizingBody>>, ConnectionAborted> {
         let request_id = RequestId::for_connection(connection.header.connection_id);
-        // What requests share is either whole after each step or poisoned, and then says so by itself: a
-        // DRBG that was left half-way is not used again.
+        // State that requests share is consistent after each step, or it is poisoned and returns errors. For
+        // example, a DRBG that a panic interrupted is not used again.
         let response = AssertUnwindSafe(self.dispatch(request_id, connection, request));
         let response = response.catch_unwind().await.unwrap_or_else(|_| {
-            // A bug; the panic's own message on stderr says where it is.
+            // The panic hook prints the location of the bug on stderr.
             tracing::error!(%request_id, "the handler of a request panicked");
             Ok(self.application.handler_panicked().with_connection_close())
         });
@@ -196,7 +195,7 @@ impl<A: Application> Server<A> {
     }
 }
 
-/// The client gets no answer, only the end of its connection.
+/// The error that closes a connection without a response.
 #[derive(Debug)]
 struct ConnectionAborted;
 

@@ -15,7 +15,7 @@ use crate::http::PeerPolicy;
 use crate::platform::fake::{self, FakePlatform};
 use crate::service::Service;
 
-/// Cannot write vectored, like vsock; notes each write.
+/// A stream that records each write. It has no vectored writes, like vsock.
 struct RecordingStream {
     stream: DuplexStream,
     writes: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -50,7 +50,7 @@ impl AsyncWrite for RecordingStream {
     }
 }
 
-/// A good request, and the last on its connection.
+/// A valid request that closes its connection.
 const PLAIN: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
     Content-Type: application/x-amz-json-1.1\r\n\
     X-Amz-Target: TrentService.GenerateRandom\r\n\
@@ -72,11 +72,11 @@ async fn writes_the_body_from_its_own_buffer_without_vectored_io() {
     let head_end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let body = &response[head_end + 4..];
     assert!(body.starts_with(br#"{"Plaintext":""#), "{body:?}");
-    // The body is a write of its own: straight from the bytes that are wiped afterwards.
+    // The body is a write of its own, from the buffer that is zeroized afterwards.
     assert!(writes.lock().unwrap().iter().any(|write| write == body));
 }
 
-/// A server whose clients' connections begin with a header.
+/// Starts a server with the PROXY protocol.
 async fn server_with_proxy_protocol() -> Server<Service<FakePlatform>> {
     with_proxy_protocol(fake::service().await)
 }
@@ -86,7 +86,7 @@ fn with_proxy_protocol(mut service: Service<FakePlatform>) -> Server<Service<Fak
     Server::new(service)
 }
 
-/// All that is sent back on one connection.
+/// Sends `bytes` on one connection, and returns all bytes that the server sends.
 async fn exchange(server: &Server<Service<FakePlatform>>, bytes: &[u8]) -> String {
     let (mut client, stream) = duplex(64 * 1024);
     client.write_all(bytes).await.unwrap();
@@ -100,7 +100,7 @@ async fn exchange(server: &Server<Service<FakePlatform>>, bytes: &[u8]) -> Strin
     response
 }
 
-/// What `GET /metrics` shows under this name and these labels.
+/// Returns the value of a metric in `GET /metrics`.
 fn metric(server: &Server<Service<FakePlatform>>, name: &str) -> u64 {
     let text = server.application().metrics_text().unwrap();
     let value =
@@ -145,7 +145,7 @@ async fn closes_and_counts_an_unexpected_proxy_header() {
         assert_eq!(exchange(&plain, &[&header(client), PLAIN].concat()).await, "");
     }
     assert_eq!(metric(&plain, "connections_rejected_total{reason=\"proxy_header\"}"), 2);
-    // Behind a client's own bytes it is whatever these make of it.
+    // A header after the first bytes of a client is part of its HTTP stream.
     let response = exchange(&plain, &[PLAIN, &header(None)].concat()).await;
     assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     assert_eq!(metric(&plain, "connections_rejected_total{reason=\"proxy_header\"}"), 2);
@@ -236,7 +236,7 @@ async fn pipelining_connection_queues_one_attestation_request() {
     let get = format!("GET /attestation?nonce={} HTTP/1.1\r\nHost: h\r\n", "ab".repeat(16));
     let get = get + "Accept: application/json\r\n";
     let (next, last) = (format!("{get}\r\n"), format!("{get}Connection: close\r\n\r\n"));
-    // Past the burst, so that they wait.
+    // More requests than the burst, so that they wait.
     let requests = next.repeat(24) + &last;
     let client = |port| header(Some(&format!("192.0.2.7:{port}")));
     let waiting = || metric(&server, "attestation_requests_waiting");
@@ -258,12 +258,12 @@ async fn pipelining_connection_queues_one_attestation_request() {
     for responses in [one, other] {
         assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 25, "{responses}");
     }
-    // Both connections' at the most.
+    // At most one request of each connection.
     assert_eq!((most, waiting()), (2, 0));
     assert_eq!(metric(&server, "attestation_requests_total{outcome=\"success\"}"), 50);
 }
 
-/// Collects what is logged.
+/// A writer that collects the log.
 #[derive(Clone, Default)]
 struct LogOutput(Arc<Mutex<Vec<u8>>>);
 
@@ -283,7 +283,7 @@ impl LogOutput {
     }
 }
 
-/// What this thread logs from now on, until the guard is dropped.
+/// Captures the log of this thread until the guard is dropped.
 fn capture_log() -> (LogOutput, DefaultGuard) {
     let output = LogOutput::default();
     let writer = output.clone();
@@ -331,7 +331,7 @@ async fn limits_log_lines_about_failures_and_counts_them() {
     let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
     let failed = lines("ERROR");
     assert_eq!(lines(" client_addr=192.0.2.7 "), failed, "{text}");
-    // A burst of 20, and more where time passes.
+    // A burst of 20, and more lines if time passes.
     assert!((20..100).contains(&failed), "{text}");
     assert_eq!((lines(" WARN"), lines("answered")), (failed, 100), "{text}");
 }

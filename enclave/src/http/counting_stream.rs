@@ -1,4 +1,4 @@
-//! Counts the bytes on a connection, and knows a beginning that is none of a client's.
+//! A stream that counts its bytes, and rejects an unexpected PROXY header.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -10,11 +10,11 @@ use transport::ProxyHeader;
 use super::metrics::ConnectionMetrics;
 use super::peer_policy::{ProxyProtocolError, RejectionLog};
 
-/// A stream whose bytes are counted with those of all clients.
+/// A stream that adds its bytes to the metrics of all client connections.
 pub(super) struct CountingStream<'a, S> {
     stream: S,
     metrics: &'a ConnectionMetrics,
-    /// Who is to be told of a header, until the first byte.
+    /// The log for an unexpected PROXY header. `None` after the first byte, or where a header is expected.
     rejection_log: Option<&'a RejectionLog>,
 }
 
@@ -23,8 +23,8 @@ impl<'a, S> CountingStream<'a, S> {
         Self { stream, metrics, rejection_log: None }
     }
 
-    /// Refused, counted and told of if it begins with a header. To HTTP and TLS that is but a client's
-    /// mistake, whose answer tells nobody who could mend it.
+    /// Rejects, counts and logs a stream that starts with a PROXY header. HTTP and TLS would report a client
+    /// error, which the operator of the relay does not see.
     pub(super) fn rejecting_proxy_header(self, rejection_log: &'a RejectionLog) -> Self {
         Self { rejection_log: Some(rejection_log), ..self }
     }

@@ -1,4 +1,4 @@
-//! The form of a document in an answer, as the client asks for it.
+//! The response that contains an attestation document, in the format that the client accepts.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! The end of the service: connections finish the request that they are in, within a time-out.
+//! Drains connections at shutdown: requests in progress finish, within a time-out.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::timeout;
 
-/// How long connections may finish what they are doing when the service stops.
+/// Maximum time for requests in progress to finish when the service stops.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The signal that tells open connections to end after the request that they are in.
+/// The signal to open connections to close after their current request.
 #[derive(Debug)]
 pub(super) struct DrainSignal(watch::Sender<bool>);
 
@@ -23,13 +23,13 @@ impl DrainSignal {
     pub(super) fn subscribe(&self) -> impl Future<Output = ()> + use<> {
         let mut draining = self.0.subscribe();
         async move {
-            // The guard this returns must not live on into the next await.
+            // The returned guard must not be held across an await.
             drop(draining.wait_for(|draining| *draining).await);
         }
     }
 }
 
-/// Lets connections in the middle of a request finish, for `drain_timeout` at most, and then closes them.
+/// Lets requests in progress finish, for at most `drain_timeout`, and then closes all connections.
 pub(super) async fn drain(
     signal: &DrainSignal,
     mut connections: [&mut JoinSet<()>; 2],

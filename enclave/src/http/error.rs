@@ -1,15 +1,15 @@
-//! Why HTTP rejects a request before the service sees it.
+//! The reasons for which the HTTP server rejects a request before the application handles it.
 
 use thiserror::Error;
 use transport::limits::MAX_BODY_LENGTH;
 
-/// A rule of HTTP that a request breaks.
+/// A rule of HTTP that a request violates.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum HttpError {
-    /// The body has no Content-Length.
+    /// The request has a Transfer-Encoding header.
     #[error("Transfer-Encoding is not supported; send the body with Content-Length")]
     TransferEncoding,
-    /// Host is missing, or there are several.
+    /// The request has no Host header, or more than one.
     #[error("a request must have exactly one Host header")]
     Host,
     /// Host differs from the authority of the request target.

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one stream.
+//! Serves HTTP/1.1 on one stream.
 
 use std::error::Error;
 use std::pin::pin;
@@ -19,17 +19,17 @@ use transport::limits::{MAX_HEADER_LENGTH, WRITE_TIMEOUT};
 use super::ZeroizingBody;
 use super::timeouts::{CONNECTION_LIFETIME, HeaderTimer, WriteTimeoutStream};
 
-/// How long who asks may take, and how often.
+/// The options of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionOptions {
-    /// How long a request's header may take, and silence between two requests.
+    /// Maximum time to receive the header of a request, and maximum idle time between two requests.
     pub(super) header_timeout: Duration,
-    /// Whether there may be two.
+    /// Whether the connection may carry more than one request.
     pub(super) keep_alive: bool,
 }
 
-/// Serves requests until the client closes or falls silent, the connection is old, or `drain` is done:
-/// then until the answer that is due has been written.
+/// Serves requests until the client closes the connection, a time-out passes, or the connection reaches its
+/// maximum age. When `drain` is ready, the current response is still written.
 pub(super) async fn serve_requests<S, A>(
     stream: S,
     service: A,
@@ -41,22 +41,22 @@ pub(super) async fn serve_requests<S, A>(
     A::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let connection = http1::Builder::new()
-        // A client that shuts down its sending side after the request still gets its answer.
+        // A client that shuts down its sending side after the request still receives the response.
         .half_close(true)
         .auto_date_header(false)
-        // At most 100 headers, which is the default; where it is set, hyper allocates room for them.
+        // The default maximum of 100 headers applies. If it is set explicitly, hyper allocates memory for them.
         .max_header_size(MAX_HEADER_LENGTH)
         .timer(HeaderTimer { limit: options.header_timeout })
         .keep_alive(options.keep_alive)
         .header_read_timeout(options.header_timeout)
-        // An answer's body is written from where it stands and is wiped. Else it would be
-        // copied behind the header wherever a stream cannot write vectored, as vsock cannot.
+        // Writes the response body from its own buffer, which is zeroized. Otherwise hyper would copy the body
+        // behind the header on streams without vectored writes, such as vsock.
         .writev(true)
         .serve_connection(TokioIo::new(WriteTimeoutStream::new(stream, WRITE_TIMEOUT)), service);
     let mut connection = pin!(connection);
-    // A timer and a channel take locks when they are polled, and nearly always it was a request that woke
-    // this task. FuturesUnordered polls a future only after the future's own waker fired.
-    // Unconstrained, or requests that use up the task's budget would hide the timer for ever.
+    // Polling a timer or a channel takes a lock, and most wake-ups of this task are I/O. FuturesUnordered polls
+    // a future only after the future's own waker fired. The future is unconstrained because requests that use up
+    // the task's budget would otherwise postpone the timer for ever.
     let mut end_of_requests = FuturesUnordered::from_iter([unconstrained(async {
         tokio::select! {
             () = drain => {}

@@ -1,4 +1,4 @@
-//! Clients' connections, and the bytes on them.
+//! The metrics of client connections.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// Metrics of clients' connections. Of connections to the admin listener those that are rejected count.
+/// The metrics of client connections. The rejected connections include those to the admin listener.
 #[derive(Debug)]
 pub struct ConnectionMetrics {
     accepted: Counter,
@@ -16,17 +16,17 @@ pub struct ConnectionMetrics {
     pub(crate) sent_bytes: Counter,
 }
 
-/// By why.
+/// Rejected connections, by reason.
 #[derive(Debug)]
 pub(super) struct RejectedConnections {
-    /// Whoever connected is not the parent.
+    /// The peer is not the parent instance.
     pub(crate) peer: Counter,
-    /// It did not begin with the header that it must begin with, or with one that it must not.
+    /// The PROXY header is invalid, missing or unexpected.
     pub(crate) proxy_header: Counter,
 }
 
 impl ConnectionMetrics {
-    /// Registers all of them.
+    /// Registers the metrics.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Connections closed before their first request, by reason";
         let rejected: Family<Label, Counter> = registry.family("connections_rejected", help);
@@ -45,7 +45,7 @@ impl ConnectionMetrics {
         }
     }
 
-    /// A client's connection is taken on; it is open until this is dropped.
+    /// Counts a connection as accepted, and as open until the guard is dropped.
     pub(crate) fn open(&self) -> OpenConnection<'_> {
         self.accepted.inc();
         self.open.inc();
@@ -53,7 +53,7 @@ impl ConnectionMetrics {
     }
 }
 
-/// A connection that is counted as open.
+/// A guard that counts a connection as open.
 #[derive(Debug)]
 pub(crate) struct OpenConnection<'a>(&'a Gauge);
 

@@ -1,4 +1,4 @@
-//! HTTP/1.1, within bounds: every connection, header, body and wait has one.
+//! The HTTP/1.1 server. Every connection, header, body and wait has a limit.
 
 mod admin;
 mod application;

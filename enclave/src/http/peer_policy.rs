@@ -1,8 +1,8 @@
-//! Who may connect, and what a client's connection begins with.
+//! Decides which peers may connect, and reads the PROXY header that starts a client connection.
 //!
-//! All that comes into an enclave comes from its parent. On a vsock the hypervisor says who connects, so
-//! that nobody else gets as far as a byte; on a Unix socket the permissions of its file do, and what may
-//! connect over TCP is for who chose to listen there.
+//! An enclave's only peer is its parent instance. Over vsock the hypervisor reports the peer's CID, so other
+//! peers are rejected before any byte is read. Over a Unix socket the permissions of its file decide. TCP is for
+//! the simulator and for enclaves that the operator exposes on purpose.
 
 use std::net::IpAddr;
 
@@ -13,37 +13,35 @@ use transport::{LogThrottle, ProxyHeader, ProxyHeaderError, Stream};
 use super::timeouts::PROXY_HEADER_TIMEOUT;
 use crate::clock::timeout;
 
-/// What is asked of who connects.
+/// Which peers a listener accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerPolicy {
-    /// The context identifier of the parent instance, which alone may connect over vsock; `None` where
-    /// there is no parent, and whoever can connect may.
+    /// CID of the parent instance, the only peer accepted over vsock. `None` accepts every CID.
     pub parent_cid: Option<u32>,
-    /// Whether each of a client's connections begins with a PROXY header, by which the parent's relay
-    /// tells whom it comes from.
+    /// Whether client connections start with a PROXY protocol v2 header that carries the client's address.
     pub proxy_protocol: bool,
 }
 
-/// Which listener was connected to.
+/// The listener that a peer connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listener {
     Clients,
     Admin,
 }
 
-/// Who connected, as the kernel knows it.
+/// The peer of a connection, as the kernel reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Vsock {
         cid: u32,
     },
     Tcp(IpAddr),
-    /// Over a Unix socket, multiplexed vsock among them.
+    /// A peer on a Unix socket, which includes multiplexed vsock.
     Unix,
 }
 
 impl Peer {
-    /// `None` where it has gone already.
+    /// Returns the peer of `stream`, or `None` if the peer has already disconnected.
     pub(super) fn from_stream(stream: &Stream) -> Option<Self> {
         match (stream.peer_cid().ok()?, stream.peer_address(), stream.local_address()) {
             (Some(cid), ..) => Some(Self::Vsock { cid }),
@@ -55,16 +53,16 @@ impl Peer {
 }
 
 impl PeerPolicy {
-    /// Whether who has this context identifier may connect over vsock, to any of the listeners.
+    /// Returns whether the vsock peer `cid` may connect to any listener.
     pub fn accepts_cid(&self, cid: u32) -> bool {
         self.parent_cid.is_none_or(|parent| parent == cid)
     }
 
-    /// Whether `peer` may connect to `listener`.
+    /// Returns whether `peer` may connect to `listener`.
     pub(super) fn accepts(&self, listener: Listener, peer: Peer) -> bool {
         match peer {
             Peer::Vsock { cid } => self.accepts_cid(cid),
-            // Whom a header names, the audit trail and policies believe: no stranger writes one.
+            // The audit trail and policies trust the address in a PROXY header, so only local peers may send one.
             Peer::Tcp(ip) if listener == Listener::Clients && self.proxy_protocol => {
                 ip.to_canonical().is_loopback()
             }
@@ -72,8 +70,8 @@ impl PeerPolicy {
         }
     }
 
-    /// Returns the address of the client behind a connection, as far as it is known: what the header
-    /// says where there is one, else the peer's. vsock and Unix peers have none that tells clients apart.
+    /// Returns the address of the client behind a connection: the address in the PROXY header, or without
+    /// the PROXY protocol the address of the TCP peer. vsock and Unix peers have no client address.
     pub(super) fn client_addr(&self, header: &ProxyHeader, peer: Peer) -> Option<IpAddr> {
         match peer {
             _ if self.proxy_protocol => header.client_addr.map(|address| address.ip()),
@@ -82,8 +80,8 @@ impl PeerPolicy {
         }
     }
 
-    /// Whom a client's connection comes from, by the header that it begins with, if it is to have one;
-    /// not a byte behind that is read.
+    /// Reads the PROXY header of a client connection, and no byte after it. Returns an empty header if the
+    /// PROXY protocol is off.
     pub(super) async fn read_proxy_header(
         &self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -96,21 +94,21 @@ impl PeerPolicy {
     }
 }
 
-/// Why a connection's beginning is refused.
+/// The reason to reject a connection because of its PROXY header.
 #[derive(Debug, Error)]
 pub(super) enum ProxyProtocolError {
-    /// It broke a rule.
+    /// The header is invalid or missing.
     #[error(transparent)]
     Header(#[from] ProxyHeaderError),
-    /// It took too long.
+    /// The header was not received in time.
     #[error("no whole PROXY header came within {PROXY_HEADER_TIMEOUT:?}")]
     TimedOut,
-    /// There is one, and none is to come.
+    /// The connection starts with a header although the PROXY protocol is off.
     #[error("a PROXY header came first: say that one does, or let the relay send none")]
     UnexpectedHeader,
 }
 
-/// Says who was refused, once a flood.
+/// A log of rejected connections, with one line per burst of rejections.
 #[derive(Debug, Default)]
 pub(super) struct RejectionLog {
     peers: LogThrottle,
@@ -149,7 +147,7 @@ mod tests {
         for proxy_protocol in [false, true] {
             let peer_policy = PeerPolicy { parent_cid: Some(3), proxy_protocol };
             for listener in LISTENERS {
-                // The hypervisor, this machine itself, the host, another enclave, any.
+                // The hypervisor, the local CID, the host, another enclave, and any CID.
                 for cid in [0, 1, 2, 4, 16, u32::MAX] {
                     assert!(
                         !peer_policy.accepts(listener, Peer::Vsock { cid }),
@@ -176,7 +174,7 @@ mod tests {
         }
         for ip in ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::7", "0.0.0.0"] {
             assert!(!proxied.accepts(Listener::Clients, tcp(ip)), "{ip}");
-            // There is no header there, or none that anybody believes.
+            // The admin listener and a listener without the PROXY protocol read no header.
             assert!(proxied.accepts(Listener::Admin, tcp(ip)), "{ip}");
             assert!(plain.accepts(Listener::Clients, tcp(ip)), "{ip}");
         }

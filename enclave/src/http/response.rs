@@ -1,4 +1,4 @@
-//! What goes back to a client.
+//! The responses to clients.
 
 use std::cell::RefCell;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,28 +13,28 @@ use zeroize::Zeroizing;
 use super::ZeroizingBody;
 use crate::request::RequestId;
 
-/// 9999-12-31T23:59:59Z, the last moment that a Date header can name.
+/// 9999-12-31T23:59:59Z in Unix seconds, the last time that a Date header can express.
 const LAST_DATE_SECS: u64 = 253_402_300_799;
 
-/// Headers that an answer has at most, its length among them.
+/// Maximum number of headers of a response, with Content-Length.
 const MAX_HEADERS: usize = 9;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 thread_local! {
-    /// The last Date header, and the second that it names: all answers within it have the same.
+    /// The last Date header and its Unix second. All responses within this second reuse the header.
     static DATE: RefCell<(u64, HeaderValue)> =
         const { RefCell::new((u64::MAX, HeaderValue::from_static(""))) };
 }
 
-/// A status, a media type, a body.
+/// A response: a status, a media type and a body.
 #[derive(Debug)]
 pub struct Response {
     status: StatusCode,
     content_type: &'static str,
     body: ZeroizingBody,
     close: bool,
-    /// In seconds.
+    /// Value of the Retry-After header, in seconds.
     retry_after: Option<u16>,
 }
 
@@ -42,38 +42,38 @@ impl Response {
     /// The media type of plain text.
     pub(crate) const TEXT: &'static str = "text/plain; charset=utf-8";
 
-    /// An answer of any kind.
+    /// Creates a response.
     pub fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
         let body = ZeroizingBody::new(Zeroizing::new(body));
         Self { status, content_type, body, close: false, retry_after: None }
     }
 
-    /// Plain text.
+    /// Creates a plain-text response.
     pub fn text(status: StatusCode, text: &'static str) -> Self {
         Self::new(status, Self::TEXT, text.into())
     }
 
-    /// The answer of a KMS operation. Its body, which may hold random bytes, is wiped after it was
-    /// handed to the connection.
+    /// Creates the response of a KMS operation. Its body, which may contain random bytes, is zeroized after it
+    /// was written to the connection.
     pub fn kms(body: Zeroizing<Vec<u8>>) -> Self {
         let body = ZeroizingBody::new(body);
         let status = StatusCode::OK;
         Self { status, content_type: CONTENT_TYPE, body, close: false, retry_after: None }
     }
 
-    /// An error of the KMS API.
+    /// Creates the response of a KMS error.
     pub fn error(error: &KmsError) -> Self {
         let status = StatusCode::from_u16(error.error_type.status());
         Self::new(status.unwrap_or(StatusCode::BAD_REQUEST), CONTENT_TYPE, error.to_json())
     }
 
-    /// The connection is of no further use.
+    /// Closes the connection after the response.
     pub(crate) fn with_connection_close(mut self) -> Self {
         self.close = true;
         self
     }
 
-    /// Says after how many seconds the client may try again.
+    /// Adds a Retry-After header.
     pub(crate) fn with_retry_after(mut self, seconds: u16) -> Self {
         self.retry_after = Some(seconds);
         self
@@ -84,13 +84,13 @@ impl Response {
         self.status
     }
 
-    /// Whether it tells of a fault that is not the client's.
+    /// Returns whether the status is 5xx.
     pub(crate) fn is_server_error(&self) -> bool {
         self.status.is_server_error()
     }
 
-    /// With the headers that KMS sends. SDKs correct their clock's skew by `Date`, so it is that of
-    /// our own clock.
+    /// Returns the response for hyper, with the headers that KMS sends. SDKs correct their clock skew by `Date`,
+    /// so `now` must be the time that signatures are checked against.
     pub fn into_hyper(
         self,
         id: RequestId,

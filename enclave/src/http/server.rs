@@ -1,4 +1,4 @@
-//! Accepts connections, and drains them at the end.
+//! Accepts connections until a shutdown signal.
 
 use std::error::Error;
 use std::future::{Future, pending};
@@ -25,16 +25,16 @@ pub struct Listeners {
     pub admin: Option<Endpoint>,
 }
 
-/// Listens on `listeners`, says so on stdout in `program`'s name, and serves until a signal.
+/// Listens on `listeners`, announces them on stdout as `program`, and serves until a shutdown signal.
 ///
 /// # Errors
-/// If it cannot listen.
+/// If it cannot listen on an endpoint, or cannot write to stdout.
 pub async fn listen_and_serve<A: Application>(
     program: &str,
     listeners: &Listeners,
     application: A,
 ) -> Result<(), Box<dyn Error>> {
-    // Before anybody can know that this process exists, so that no signal finds it unprepared.
+    // The handler is installed before the announcement, so that no later signal ends the process without a drain.
     let shutdown = shutdown_signal()?;
     let clients = Acceptor::new(listen(&listeners.clients).await?);
     let admin = match &listeners.admin {
@@ -56,8 +56,8 @@ pub async fn listen_and_serve<A: Application>(
     Ok(())
 }
 
-/// Serves clients, and on a listener of their own those who watch, until `shutdown`; then lets those in
-/// the middle of a request finish, for `drain_timeout` at most.
+/// Serves the client listener and the admin listener until `shutdown`. Then lets requests in progress finish,
+/// for at most `drain_timeout`.
 pub async fn serve<A: Application>(
     mut clients: Acceptor,
     mut admin: Option<Acceptor>,
@@ -75,7 +75,7 @@ pub async fn serve<A: Application>(
             () = &mut shutdown => break,
             Some(ended) = client_connections.join_next() => log_panic(ended),
             Some(ended) = admin_connections.join_next() => log_panic(ended),
-            // First: they are few, and must get through when clients are many.
+            // Admin connections come first: they are few, and must be served when clients are many.
             stream = accept(&mut admin), if admin_connections.len() < MAX_ADMIN_CONNECTIONS => {
                 if server.accept_peer(Listener::Admin, &stream).is_none() {
                     continue;
@@ -83,7 +83,7 @@ pub async fn serve<A: Application>(
                 let (server, drain) = (Arc::clone(&server), drain_signal.subscribe());
                 admin_connections.spawn(async move { server.serve_admin(stream, drain).await });
             }
-            // At the cap nothing is accepted: further clients wait in the kernel's backlog.
+            // At the limit no connection is accepted: further clients wait in the kernel's backlog.
             stream = clients.accept(), if client_connections.len() < MAX_CONNECTIONS => {
                 let Some(peer) = server.accept_peer(Listener::Clients, &stream) else { continue };
                 let (server, drain) = (Arc::clone(&server), drain_signal.subscribe());
@@ -95,7 +95,7 @@ pub async fn serve<A: Application>(
     drain(&drain_signal, [&mut client_connections, &mut admin_connections], drain_timeout).await;
 }
 
-/// The next one who watches, if anybody can.
+/// Accepts the next admin connection. Never returns without an admin listener.
 async fn accept(admin: &mut Option<Acceptor>) -> Stream {
     match admin {
         Some(admin) => admin.accept().await,

@@ -1,7 +1,7 @@
 //! The time-outs of HTTP connections, and the timers that enforce them.
 //!
-//! Why not the crate `tokio-io-timeout` (1.2.1): its timer runs on while this process is paused, and would
-//! close connections whose clients were paused with it. This one begins anew after a pause.
+//! The timers restart after a pause of this process, so that connections whose clients were paused with it stay
+//! open. The crate `tokio-io-timeout` (1.2.1) is not used because its timer does not restart.
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
@@ -14,24 +14,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::Delay;
 
-/// How long the PROXY header in front of a relayed client's bytes may take: whoever relays sends it at
-/// once.
+/// Maximum time to receive the PROXY header of a client connection. The relay sends it immediately.
 pub(super) const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a request's header may take, and a kept-alive connection may be silent between two
-/// requests.
+/// Maximum time to receive the header of a request, and maximum idle time between two requests.
 pub(super) const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a request's body may take after its header.
+/// Maximum time to receive the body of a request after its header.
 pub(super) const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept alive; it ends with the request it is in.
+/// Maximum age of a connection. A connection that reaches it is closed after its current request.
 pub(super) const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// A timer for one time-out, which begins anew after a pause of this process.
+/// hyper's timer for the header time-out. It restarts after a pause of this process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderTimer {
-    /// The only duration that is waited for.
+    /// The only duration that hyper waits for on this timer.
     pub(super) limit: Duration,
 }
 
@@ -68,12 +66,12 @@ impl Future for HeaderDelay {
 
 impl Sleep for HeaderDelay {}
 
-/// A stream whose writes fail when none makes progress for a while.
+/// A stream whose writes fail if none makes progress within a limit.
 #[derive(Debug)]
 pub(super) struct WriteTimeoutStream<S> {
     stream: S,
     limit: Duration,
-    /// Since a write has been pending. Most never are.
+    /// The delay since a write became pending. `None` while no write is pending.
     stall_delay: Option<Delay>,
 }
 
@@ -161,7 +159,7 @@ mod tests {
     #[tokio::test]
     async fn header_time_out_restarts_after_a_pause() {
         let server = Server::new(fake::service().await);
-        // The module's thread, which the start waits for, knows no such time.
+        // Not earlier: the start waits for the NSM thread, which does not use tokio's clock.
         pause();
         let (mut client, stream) = duplex(1024);
         let start = Instant::now();

@@ -1,19 +1,18 @@
-//! An answer's body.
+//! The body of a response.
 
 use std::fmt;
 
 use bytes::Buf;
 use zeroize::Zeroizing;
 
-/// Bytes that may be random ones: sent from where they stand, and wiped when they are sent or nobody
-/// wants them any more.
+/// A response body that may contain random bytes. It is sent without a copy, and zeroized when it is dropped.
 pub struct ZeroizingBody {
     bytes: Zeroizing<Vec<u8>>,
     sent: usize,
 }
 
 impl ZeroizingBody {
-    /// All of `bytes`.
+    /// Creates a body of `bytes`.
     pub(super) fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self { bytes, sent: 0 }
     }
