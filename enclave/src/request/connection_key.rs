@@ -1,17 +1,17 @@
-//! The identity of a connection, and the flows that it counts for in a fair queue.
+//! The identity of a connection, and the flows that it belongs to in a fair queue.
 
 use std::net::IpAddr;
 
 use transport::client_network;
 
-/// Identifies a connection, and the client that it counts for where clients take turns.
+/// The key of a connection and of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionKey {
     number: u64,
     client: Option<IpAddr>,
 }
 
-/// A client or a connection that takes turns with others of its kind.
+/// A flow in a fair queue: a client or a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum FlowKey {
     Client(IpAddr),

@@ -1,4 +1,4 @@
-//! A request as it was received.
+//! The context of a request.
 
 use std::net::IpAddr;
 
@@ -6,19 +6,19 @@ use hyper::http::request::Parts;
 
 use super::{ConnectionKey, RequestId, TransportSecurity};
 
-/// A request, and how it came.
+/// A request with its context.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestContext<'a> {
-    /// Its name.
+    /// The identifier of the request.
     pub id: RequestId,
-    /// The connection that it came on.
+    /// The connection of the request.
     pub connection: ConnectionKey,
-    /// What it came over.
+    /// The protection of the connection.
     pub transport_security: TransportSecurity,
-    /// From where, by the word of the parent's relay, which proves nothing; `None` if it gives none.
+    /// The address of the client, as the relay reports it. The enclave cannot verify it. `None` if unknown.
     pub client_addr: Option<IpAddr>,
-    /// Its method, target and headers.
+    /// The method, the target and the headers.
     pub head: &'a Parts,
-    /// Its body, whole.
+    /// The complete body; empty if it was not read.
     pub body: &'a [u8],
 }

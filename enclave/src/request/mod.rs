@@ -1,4 +1,4 @@
-//! One request: its context as it was received, its identifier, and its outcome.
+//! A request: its context, its identifier, its connection and its outcome.
 
 mod connection_key;
 mod context;

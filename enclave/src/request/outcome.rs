@@ -1,15 +1,15 @@
-//! The outcome of a request to KMS.
+//! The outcome of a KMS request.
 
 use kms_api::ErrorType;
 
-/// The outcome of a request, as log, metrics and audit trail name it.
+/// The outcome of a request, in the log, the metrics and the audit trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The request got the answer that it asked for.
+    /// The caller received the result of the operation.
     Success,
-    /// The request was answered with an error.
+    /// The caller received an error.
     Error(ErrorType),
-    /// The request's task ended before there was an answer.
+    /// The request's task was cancelled before there was a response, because the client disconnected.
     ClientDisconnected,
 }
 
@@ -26,7 +26,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the error code of the audit record, if the outcome is an error.
+    /// Returns the error code of the audit record; `None` for a success.
     pub(crate) fn error_code(self) -> Option<&'static str> {
         (self != Self::Success).then(|| self.name())
     }

@@ -1,4 +1,4 @@
-//! The name of one request, by which its answer, its log lines and its audit record are matched.
+//! The identifier of a request, which its response, its log lines and its audit record share.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,31 +8,31 @@ use transport::ConnectionId;
 use uuid::fmt::Hyphenated;
 use uuid::{Builder, Bytes, Uuid};
 
-/// How many are made at a time.
+/// Number of identifiers whose random bytes are drawn together.
 const POOL_LENGTH: usize = 64;
 
 thread_local! {
-    /// Random bytes for the next ones: a provider's generator does much for each call.
+    /// Random bytes for the next identifiers. One draw for many saves calls of the provider's generator.
     static POOL: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A random UUID; see `x-amzn-RequestId`.
+/// A random UUID, as in the header `x-amzn-RequestId`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId(Uuid);
 
 impl RequestId {
-    /// Bytes of one as text.
+    /// Length of the text form, in bytes.
     pub(crate) const LENGTH: usize = Hyphenated::LENGTH;
 
-    /// A new one.
+    /// Creates an identifier.
     pub fn random() -> Self {
         Self::for_connection(None)
     }
 
-    /// A new one on a connection. It begins as the connection's does in the log of whoever relays it;
-    /// the rest, 74 bits, is random, so that the relay can neither foretell nor choose it.
+    /// Creates the identifier of a request on `connection`. It starts with the connection's identifier, which the
+    /// relay logs. The other 74 bits are random, so that the relay can neither predict nor choose the identifier.
     pub(crate) fn for_connection(connection: Option<ConnectionId>) -> Self {
-        // An identifier is no secret; that the nil one could be given twice does no harm.
+        // Without random bytes all requests share the nil identifier. Identifiers are not secret.
         let Some(mut bytes) = random_bytes() else { return Self(Uuid::nil()) };
         if let (Some(ConnectionId(id)), Some(begin)) = (connection, bytes.first_chunk_mut()) {
             *begin = id;
@@ -40,12 +40,12 @@ impl RequestId {
         Self(Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// As text, in this buffer.
+    /// Writes the text form into `buffer`.
     pub(crate) fn encode(self, buffer: &mut [u8; Self::LENGTH]) -> &str {
         self.0.hyphenated().encode_lower(buffer)
     }
 
-    /// As a header's value.
+    /// Returns the identifier as a header value.
     pub(crate) fn to_header(self) -> HeaderValue {
         HeaderValue::from_str(self.encode(&mut [0; Self::LENGTH]))
             .unwrap_or(HeaderValue::from_static(""))

@@ -1,23 +1,23 @@
-//! The protection of the connection that a request came over.
+//! The protection of a connection.
 
-/// What a request came over, and its answer goes back by.
+/// The protection of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportSecurity {
-    /// What the parent instance and the network can read.
+    /// A connection without TLS, which the parent instance and the network can read.
     Plaintext,
-    /// TLS that ends here, under keys that were made here and that attestation documents bind.
+    /// TLS that ends in the enclave, under a key that the enclave generated and attestation documents bind.
     AttestedTls(TlsDetails),
-    /// TLS that ends here, under a key of the configuration, which others hold as well.
+    /// TLS that ends in the enclave, under a key from the configuration, which others hold as well.
     ProvidedTls(TlsDetails),
 }
 
 impl TransportSecurity {
-    /// Whether it is TLS that ends here.
+    /// Returns whether the connection uses TLS that ends in the enclave.
     pub fn is_tls(self) -> bool {
         self.tls_details().is_some()
     }
 
-    /// Returns what was agreed on, of TLS.
+    /// Returns the negotiated TLS parameters, if the connection uses TLS.
     pub(crate) const fn tls_details(self) -> Option<TlsDetails> {
         match self {
             Self::Plaintext => None,
@@ -26,11 +26,11 @@ impl TransportSecurity {
     }
 }
 
-/// What was agreed on, as CloudTrail names it.
+/// The negotiated TLS parameters, with the names that CloudTrail uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsDetails {
-    /// Such as `TLSv1.3`.
+    /// The protocol version, such as `TLSv1.3`.
     pub version: &'static str,
-    /// As IANA names it, such as `TLS_AES_128_GCM_SHA256`.
+    /// The IANA name of the cipher suite, such as `TLS_AES_128_GCM_SHA256`.
     pub cipher_suite: &'static str,
 }

@@ -7,12 +7,12 @@ use kms_api::ErrorType;
 
 use crate::rate::Rate;
 
-/// Lines a second about unauthenticated callers for each type of error, and twice that in a burst. By
-/// type, so that a flood of requests without a signature does not hide the client with an old secret.
+/// Maximum log lines per second about unauthenticated callers for each error type, and twice as many in a burst.
+/// The limit is per type, so that a flood of unsigned requests does not hide a client with an old secret.
 const LINES_PER_SECOND: u32 = 10;
 
-/// Limits on the log lines about unauthenticated callers, lest they fill the log. Each line tells how many
-/// of its type were left out before it.
+/// Limits on the log lines about unauthenticated callers, so that they do not fill the log. Each line contains the
+/// number of lines of its type that were omitted before it.
 #[derive(Debug)]
 pub(super) struct LineLimits {
     /// In the order of [`ErrorType::ALL`].
@@ -32,8 +32,8 @@ impl LineLimits {
         Self { budgets: array::from_fn(budget) }
     }
 
-    /// Returns how many lines were left out since the last one of this type, or `None` if this one is
-    /// left out too.
+    /// Returns the number of lines of this type that were omitted since the last one, or `None` if this line is to
+    /// be omitted too.
     pub(super) fn allow(&self, error: ErrorType) -> Option<u64> {
         let mut budgets = ErrorType::ALL.iter().zip(&self.budgets);
         let Some((_, Budget { rate, omitted })) = budgets.find(|(known, _)| **known == error)
@@ -57,7 +57,7 @@ mod tests {
         let limits = LineLimits::new();
         let flood = ErrorType::MissingAuthenticationToken;
         let allowed: Vec<_> = (0..1000).filter_map(|_| limits.allow(flood)).collect();
-        // A burst, and more where time passes.
+        // A burst, and more lines if time passes.
         let lines = u64::try_from(allowed.len()).unwrap();
         assert!((20..500).contains(&lines), "{lines}");
         // Another error is not affected.

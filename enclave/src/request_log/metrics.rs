@@ -1,4 +1,4 @@
-//! Requests to KMS: how many came to what, and how long they took.
+//! The metrics of KMS requests: their number and duration, by operation and outcome.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::request::Outcome;
 /// A request's operation and its outcome.
 type Labels = [(&'static str, &'static str); 2];
 
-/// By operation; what names none of ours, or was not let in, is unknown.
+/// The metrics of KMS requests, by operation. The operation is unknown for requests that name none of the service's
+/// operations, and for unauthenticated requests.
 #[derive(Debug)]
 pub(crate) struct RequestMetrics {
     generate_random: Outcomes,
@@ -20,7 +21,8 @@ pub(crate) struct RequestMetrics {
     unknown: Outcomes,
 }
 
-/// By outcome. A series is there from the start, so that its first request is a rise.
+/// The metrics of one operation, by outcome. Every series exists from the start, so that a rate shows its first
+/// request.
 #[derive(Debug)]
 struct Outcomes {
     success: Counter,
@@ -30,7 +32,7 @@ struct Outcomes {
 }
 
 impl RequestMetrics {
-    /// Registers all of them.
+    /// Registers the metrics.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "KMS requests, by operation and outcome (success or the error name)";
         let counters: Family<Labels, Counter> = registry.family("requests", help);
@@ -55,7 +57,7 @@ impl RequestMetrics {
         }
     }
 
-    /// One is over.
+    /// Counts a completed request.
     pub(crate) fn count(&self, operation: Option<Operation>, outcome: Outcome, took: Duration) {
         let outcomes = match operation {
             Some(Operation::GenerateRandom) => &self.generate_random,
@@ -75,5 +77,5 @@ impl RequestMetrics {
     }
 }
 
-/// The operation of a request that names none, or nobody who may.
+/// The name of the unknown operation.
 pub(crate) const UNKNOWN_OPERATION: &str = "unknown";

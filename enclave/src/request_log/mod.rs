@@ -1,5 +1,5 @@
-//! The log line, the metrics and the audit record of each request to KMS: all under the same identifier
-//! and with the same outcome, also where its client has gone, or its handler panicked.
+//! The log line, the metrics and the audit record of each KMS request. All three have the same identifier and the
+//! same outcome, even if the client disconnects or the handler panics.
 
 mod line_limits;
 mod metrics;
@@ -19,7 +19,7 @@ use crate::audit::{Audit, AuditMetrics, Recipient, RecordBuilder};
 use crate::auth::Caller;
 use crate::request::{Outcome, RequestContext};
 
-/// The sinks of all requests' logs.
+/// The destinations of all request logs.
 #[derive(Debug)]
 pub(crate) struct RequestLogger {
     audit: Audit,
@@ -32,29 +32,29 @@ pub(crate) struct RequestLogger {
     region: Option<Arc<str>>,
 }
 
-/// The log of one request. Metrics, audit record and log line are written once, when this is dropped.
+/// The log of one request. When it is dropped, it writes the metrics, the audit record and the log line once.
 #[derive(Debug)]
 pub(crate) struct RequestLog<'a> {
     logger: &'a RequestLogger,
     arrived: Instant,
     record: RecordBuilder,
-    /// Whether the limits left out the line that says why the request is rejected.
+    /// Whether the limits omitted the line with the reason of the error.
     is_reason_omitted: bool,
 }
 
-/// Why a request is rejected, for the log. The audit record has the message that the caller receives.
+/// The reason of an error, for the log. The audit record contains the message that the caller receives.
 #[derive(Debug)]
 pub(crate) struct Reason {
-    /// May repeat what the caller sent.
+    /// The reason, which may repeat bytes that the caller sent.
     pub(crate) text: String,
-    /// Whether the fault is the service's.
+    /// Whether the cause is a fault of the service.
     pub(crate) is_internal: bool,
-    /// The access key id that an unauthenticated request claims.
+    /// The access key ID that an unauthenticated request claims.
     pub(crate) access_key_id: Option<String>,
 }
 
 impl RequestLogger {
-    /// Returns a logger that writes records to `audit`.
+    /// Creates a logger that writes audit records to `audit`.
     pub(crate) fn new(
         audit: Audit,
         audit_metrics: AuditMetrics,
@@ -66,13 +66,13 @@ impl RequestLogger {
         Self { audit, audit_metrics, metrics, line_limits, panicked, region }
     }
 
-    /// Begins the log of a request that has arrived at `now`.
+    /// Begins the log of a request that arrived at `now`.
     pub(crate) fn begin(&self, request: RequestContext<'_>, now: UnixMillis) -> RequestLog<'_> {
         let record = RecordBuilder::new(request, now, self.region.clone());
         RequestLog { logger: self, arrived: Instant::now(), record, is_reason_omitted: false }
     }
 
-    /// Brings the metrics up to date that are only read when they are shown.
+    /// Updates the metrics that are computed when they are read.
     pub(crate) fn refresh_metrics(&self) {
         self.audit_metrics.refresh(&self.audit);
     }
@@ -84,7 +84,7 @@ impl RequestLog<'_> {
         self.record.time()
     }
 
-    /// Sets the caller that was authenticated.
+    /// Sets the authenticated caller.
     pub(crate) fn set_caller(&mut self, caller: &Caller) {
         self.record.set_caller(caller);
     }
@@ -94,29 +94,29 @@ impl RequestLog<'_> {
         self.record.set_operation(operation);
     }
 
-    /// Sets the parameters, which are within the API's limits.
+    /// Sets the parameters, which are within the limits of the API.
     pub(crate) fn set_parameters(&mut self, request: &GenerateRandom) {
         self.record.set_parameters(request);
     }
 
-    /// Sets the recipient, whose document was verified.
+    /// Sets the recipient, whose attestation document was verified.
     pub(crate) fn set_recipient(&mut self, recipient: Recipient) {
         self.record.set_recipient(recipient);
     }
 
-    /// Sets the outcome: the request got the answer that it asked for.
+    /// Sets the outcome to success.
     pub(crate) fn set_success(&mut self) {
         self.record.set_success();
     }
 
-    /// Sets the outcome: the caller receives `error`.
+    /// Sets the outcome to `error`, which the caller receives.
     pub(crate) fn set_error(&mut self, error: &KmsError) {
         self.record.set_error(error);
     }
 
-    /// Logs why the request is rejected with `error`, as an error if the fault is the service's. `reason` is
-    /// called only if the limits on lines about unauthenticated callers admit the line. The reason is logged
-    /// escaped: no request can write a line of its own.
+    /// Logs the reason for `error`, at level error if the cause is a fault of the service. `reason` is called only
+    /// if the limits on lines about unauthenticated callers allow the line. The reason is escaped, so that no
+    /// request can inject a log line.
     pub(crate) fn write_reason(&mut self, error: ErrorType, reason: impl FnOnce() -> Reason) {
         let omitted = match self.record.is_unauthenticated() {
             true => self.logger.line_limits.allow(error),
@@ -138,8 +138,8 @@ impl RequestLog<'_> {
         }
     }
 
-    /// Writes metrics, audit record and log line. The line comes last: a log that panics must cost neither
-    /// of the others.
+    /// Writes the metrics, the audit record and the log line. The line comes last, so that a panic in the logger
+    /// loses neither of the others.
     fn write(&mut self) {
         let (outcome, operation) = (self.record.outcome(), self.record.operation());
         let (request_id, duration) = (self.record.request_id(), self.arrived.elapsed());
