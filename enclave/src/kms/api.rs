@@ -1,4 +1,4 @@
-//! One request to the KMS API, from what HTTP received to its answer.
+//! Handles one request to the KMS API, from the received request to the response.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::request::TransportSecurity;
 use crate::request_log::{Reason, RequestLog, RequestLogger};
 use crate::throttle::Throttle;
 
-/// The KMS API: all that its operations need.
+/// The KMS API, with the components that its operations need.
 #[derive(Debug)]
 pub(crate) struct Api<T: Trust, C: Clock> {
     pub(crate) authenticator: Authenticator,
@@ -43,9 +43,9 @@ pub(crate) struct Api<T: Trust, C: Clock> {
 }
 
 impl<T: Trust, C: Clock> Api<T, C> {
-    /// Answers an awsJson1_1 request, and logs it.
+    /// Handles an awsJson1_1 request, and logs it.
     pub(crate) async fn respond(&self, request: RequestContext<'_>) -> Response {
-        // Before the time is read by which signatures, credentials and documents are judged.
+        // Before the time is read that signatures, credentials and documents are checked against.
         let confirmed = self.clock_confirmed().await;
         let mut log = self.logger.begin(request, self.now());
         let result = match confirmed {
@@ -69,7 +69,7 @@ impl<T: Trust, C: Clock> Api<T, C> {
         let RequestContext { transport_security, client_addr, head, body, .. } = request;
         let Self { authenticator, throttle, handler, crypto_pool, metrics, .. } = self;
         let now = log.time();
-        // Over the request as it came, before a byte of its body is understood.
+        // The signature covers the raw request, so it is verified before the body is parsed.
         let caller = authenticator.authenticate(head, body, now)?;
         log.set_caller(&caller);
         let operation = headers::operation(head);
@@ -114,18 +114,19 @@ impl<T: Trust, C: Clock> Api<T, C> {
         Response::error(&error)
     }
 
-    /// Answers a request that was rejected before it was read in whole, and logs it.
+    /// Returns the response to a request that HTTP rejected before it was read completely, and logs the request.
     pub(crate) fn reject(&self, request: RequestContext<'_>, cause: &ApiError) -> Response {
         let error = cause.to_kms_error();
         self.logger.begin(request, self.now()).set_error(&error);
         Response::error(&error)
     }
 
-    /// Does what the crypto pool does for a request with a Recipient, on the calling task: steps 4 to 7 of
-    /// a request, for benchmarks.
+    /// Runs steps 4 to 7 of a request with a Recipient on the calling task instead of the crypto pool, for
+    /// benchmarks.
     ///
     /// # Errors
-    /// What the caller would receive; also where callers must be authenticated, as there is no caller.
+    /// Returns the error that the caller would receive. Also fails if authentication is required, because there is
+    /// no caller.
     #[cfg(feature = "simulator")]
     pub(crate) async fn generate_attested(
         &self,
@@ -147,20 +148,19 @@ impl<T: Trust, C: Clock> Api<T, C> {
         outcome.map_err(|cause| cause.to_kms_error())
     }
 
-    /// Returns the time, as the NSM has it.
+    /// Returns the trusted time, which the NSM confirms.
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
     }
 
-    /// Returns once requests can be judged by [`now`](Self::now). After a pause of this process that takes
-    /// as long as the NSM takes to confirm the time.
+    /// Waits until [`now`](Self::now) is confirmed. After a pause of this process the NSM confirms the time anew.
     ///
     /// # Errors
-    /// If the NSM does not confirm it.
+    /// If the NSM does not confirm the time.
     async fn clock_confirmed(&self) -> Result<(), ClockFault> {
         let Self { clock, handler, metrics, .. } = self;
         let confirmed = match clock.check() {
-            // It will not be asked any more.
+            // A latched NSM receives no more calls.
             Err(fault) if handler.entropy.nsm().is_latched() => Err(fault),
             Err(_) => clock.wait_until_trusted().await,
             checked => checked,
@@ -170,14 +170,14 @@ impl<T: Trust, C: Clock> Api<T, C> {
         })
     }
 
-    /// Returns the fault that a request would meet, as far as is known: it shows before the first caller
-    /// is told of it, and its end too.
+    /// Returns the fault that would fail a request, as far as it is known. Readiness thus reports a fault before the
+    /// first caller receives it, and also its end.
     pub(crate) fn fault(&self) -> Option<String> {
         let entropy = self.handler.entropy.fault().map(|fault| fault.to_string());
         entropy.or_else(|| self.clock.check().err().map(|fault| fault.to_string()))
     }
 
-    /// Brings the metrics up to date that are only read when they are shown.
+    /// Updates the metrics that are computed when they are read.
     pub(crate) fn refresh_metrics(&self) {
         let Self { handler, logger, metrics, key_store_metrics, .. } = self;
         logger.refresh_metrics();

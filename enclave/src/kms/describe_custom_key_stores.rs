@@ -1,4 +1,4 @@
-//! DescribeCustomKeyStores.
+//! The operation DescribeCustomKeyStores.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use super::error_mapping::ApiError;
 use crate::key_store::KeyStore;
 use crate::policy::{AuthContext, Policy};
 
-/// Answers with the part of `stores` that the request asks for.
+/// Handles a request: returns the selected part of `stores`.
 pub(super) fn handle(
     policy: &Policy,
     stores: &[KeyStore],
@@ -22,7 +22,7 @@ pub(super) fn handle(
     Ok(Zeroizing::new(list(stores, request)?.to_json()?))
 }
 
-/// The part of `stores` that is asked for.
+/// Returns the part of `stores` that the request selects.
 fn list(
     stores: &[KeyStore],
     request: DescribeCustomKeyStores,
@@ -52,13 +52,13 @@ fn list(
     Ok(DescribeCustomKeyStoresResponse::new(entries, next_marker))
 }
 
-/// By which to ask for what follows `store`. It is no secret, and the same whenever it is made: a list
-/// that was begun goes on at another enclave with the same configuration.
+/// Returns the marker for the stores after `store`. It is not secret, and depends on the store alone, so another
+/// enclave with the same configuration accepts it.
 fn marker_for(store: &KeyStore) -> String {
     URL_SAFE_NO_PAD.encode(store.id())
 }
 
-/// What follows the store that the marker is of. There is none of the last.
+/// Returns the stores after the one that `marker` names. The last store has no marker.
 fn stores_after<'a>(stores: &'a [KeyStore], marker: &str) -> Option<&'a [KeyStore]> {
     let last = stores.iter().position(|store| marker_for(store) == marker)?;
     stores.get(last + 1..).filter(|rest| !rest.is_empty())

@@ -1,4 +1,4 @@
-//! The one table from a cause to the error that a caller receives. No other module builds such an error.
+//! The only mapping from the cause of an error to the KMS error that the caller receives.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::key_store::KeyStoreFault;
 use crate::platform::RouteError;
 use crate::policy::{AuthContext, DenialReason};
 
-/// Why a request gets no bytes.
+/// The cause of an error response. Its text is for the log.
 #[derive(Debug, Error)]
 pub(crate) enum ApiError {
     #[error(transparent)]
@@ -66,7 +66,7 @@ pub(crate) enum ApiError {
 }
 
 impl ApiError {
-    /// `context` may not do it.
+    /// Creates the error for a caller that is not authorized for `operation`.
     pub(super) fn denied(
         context: &AuthContext<'_>,
         operation: Operation,
@@ -76,8 +76,8 @@ impl ApiError {
         Self::Denied { caller: context.caller.to_string(), action, denied }
     }
 
-    /// What the caller is error. Rules are named, so that they can be kept; faults of ours are not
-    /// explained.
+    /// Returns the error that the caller receives. It names the violated rule, so that the caller can correct
+    /// the request. It does not explain faults of the service.
     pub(crate) fn to_kms_error(&self) -> KmsError {
         match self {
             Self::Authentication(error) => authentication(error),
@@ -126,12 +126,12 @@ impl ApiError {
         }
     }
 
-    /// Returns the answer that the caller receives.
+    /// Returns the response that the caller receives.
     pub(crate) fn to_response(&self) -> Response {
         Response::error(&self.to_kms_error())
     }
 
-    /// Returns whether the fault is the service's and not the caller's.
+    /// Returns whether the cause is a fault of the service rather than of the caller.
     pub(super) fn is_internal(&self) -> bool {
         match self {
             Self::CryptoPool(CryptoPoolError::Unfinished)
@@ -186,7 +186,7 @@ fn authentication(error: &AuthenticationError) -> KmsError {
     KmsError::new(error_type, error.to_string())
 }
 
-/// What is wrong with an HSM is for who runs it.
+/// Returns the error for a fault of a custom key store. Details of HSM faults are only logged, for the operator.
 fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
     match fault {
         KeyStoreFault::Unsupported => KmsError::new(
@@ -210,7 +210,7 @@ fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
     }
 }
 
-/// In KMS's words, as far as it has any for the reason.
+/// Returns the AccessDeniedException, with the text of KMS where KMS has the same reason.
 fn access_denied(caller: &str, action: &str, denied: &DenialReason) -> KmsError {
     let reason = match denied {
         DenialReason::ExplicitDeny { .. } => {

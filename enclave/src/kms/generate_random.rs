@@ -1,4 +1,4 @@
-//! GenerateRandom.
+//! The operation GenerateRandom.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::crypto_pool::{CryptoPool, CryptoPoolError};
 use crate::policy::{AuthContext, Request};
 use crate::request_log::RequestLog;
 
-/// A request, and the id of the custom key store that it names.
+/// A request, and the ID of the custom key store that it names.
 pub(super) type ParsedRequest = (Request, Option<String>);
 
-/// The outcome, and the recipient whose document was verified.
+/// The recipient, if its document was verified, and the result; or the error of the crypto pool.
 pub(super) type PoolResult = Result<(Option<Recipient>, HandlerResult), CryptoPoolError>;
 
-/// Parses the body, and the document in it.
+/// Parses the body, and the attestation document in it.
 pub(super) fn parse(body: &[u8], log: &mut RequestLog<'_>) -> Result<ParsedRequest, ApiError> {
     let request = GenerateRandom::parse(body)?;
     log.set_parameters(&request);
     Ok(Request::new(request)?)
 }
 
-/// Answers a request: without a Recipient here, between other requests of the same thread, which is cheap;
-/// with one on the crypto pool, as signatures and seals are expensive.
+/// Handles a request. A request without a Recipient is cheap, and runs on the current thread. A request with a
+/// Recipient runs on the crypto pool, because signatures and sealing are expensive.
 pub(super) async fn handle<T: Trust>(
     handler: &Arc<Handler<T>>,
     crypto_pool: &CryptoPool,
@@ -49,7 +49,7 @@ pub(super) async fn handle<T: Trust>(
     crypto_pool.run(work).await
 }
 
-/// Logs the recipient, and counts a request for which the crypto pool had no place.
+/// Logs the recipient, and counts a request that the full crypto pool rejected.
 pub(super) fn log_result(
     result: PoolResult,
     log: &mut RequestLog<'_>,

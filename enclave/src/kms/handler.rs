@@ -1,5 +1,5 @@
-//! Steps 4 to 7 of a request: a document verified, a request authorized, bytes drawn and delivered. Whoever
-//! does them, on whatever thread, needs nothing of the connection.
+//! Steps 4 to 7 of a request: verifies the document, authorizes the request, draws the bytes and builds the
+//! response. The steps use nothing of the connection, so they can run on any thread.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::policy::{
     AttestedRequest, AuthContext, AuthorizationError, Authorized, PlainRequest, Policy,
 };
 
-/// What GenerateRandom takes.
+/// The handler of GenerateRandom.
 #[derive(Debug)]
 pub(crate) struct Handler<T: Trust> {
     pub(crate) verifier: Verifier<T>,
@@ -25,11 +25,11 @@ pub(crate) struct Handler<T: Trust> {
     pub(crate) key_stores: KeyStores,
 }
 
-/// The body of an answer, or why there is none.
+/// The body of the response, or the error.
 pub(crate) type HandlerResult = Result<Zeroizing<Vec<u8>>, ApiError>;
 
 impl<T: Trust> Handler<T> {
-    /// Answers a request without a Recipient.
+    /// Handles a request without a Recipient.
     pub(super) async fn handle_plain(
         &self,
         context: &AuthContext<'_>,
@@ -44,8 +44,7 @@ impl<T: Trust> Handler<T> {
         .await
     }
 
-    /// Answers a request with one. Beside the outcome, who could have read the answer, as soon as that
-    /// is verified.
+    /// Handles a request with a Recipient. Also returns the recipient if its document was verified.
     pub(super) async fn handle_attested(
         &self,
         context: &AuthContext<'_>,
@@ -66,8 +65,8 @@ impl<T: Trust> Handler<T> {
         (recipient, outcome)
     }
 
-    /// Draws only now: no entropy for who is refused, who learns nothing either of which key stores
-    /// there are.
+    /// Draws the bytes, and builds the body of the response. Draws entropy only after authorization, so rejected
+    /// callers consume none. They do not learn either which key stores exist.
     async fn draw_and_build(
         &self,
         authorized: Authorized,
@@ -80,8 +79,8 @@ impl<T: Trust> Handler<T> {
         Ok(build_body(authorized, drawn)?)
     }
 
-    /// The random bytes are the HSM's, as they are. What they are sealed with is this service's own, and
-    /// drawn only once they are there.
+    /// Draws random bytes from an HSM, and returns them unchanged. The key that seals them comes from this service,
+    /// and is drawn after the HSM returned the bytes.
     async fn draw_from_key_store(
         &self,
         id: String,

@@ -15,10 +15,10 @@ pub(super) fn operation(head: &Parts) -> Option<Operation> {
     }
 }
 
-/// Checks the media type, of which awsJson1_1 names one; parameters such as a charset do no harm.
+/// Checks the media type, which awsJson1_1 fixes. Parameters, such as a charset, are ignored.
 ///
 /// # Errors
-/// If Content-Type is missing, is there twice, or names another media type.
+/// If Content-Type is missing, occurs more than once, or names another media type.
 pub(super) fn check_content_type(head: &Parts) -> Result<(), ApiError> {
     let mut content_types = head.headers.get_all(header::CONTENT_TYPE).iter();
     let content_type = match (content_types.next(), content_types.next()) {

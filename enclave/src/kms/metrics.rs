@@ -1,4 +1,4 @@
-//! Metrics of the KMS operations.
+//! The metrics of the KMS operations.
 
 use std::sync::atomic::Ordering;
 
@@ -8,18 +8,18 @@ use prometheus_client::metrics::family::Family;
 
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// Metrics of the KMS operations.
+/// The metrics of the KMS operations.
 #[derive(Debug)]
 pub(crate) struct ApiMetrics {
-    /// Requests for which the crypto pool had no place.
+    /// Requests that the full crypto pool rejected.
     pub(super) rejected_queue_full: Counter,
-    /// Requests that came while the NSM had not confirmed the time.
+    /// Requests that were rejected because the NSM had not confirmed the time.
     pub(super) clock_failures: Counter,
     verified: Family<Label, Counter>,
 }
 
 impl ApiMetrics {
-    /// Registers all of them.
+    /// Registers the metrics.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Requests with a Recipient rejected before verification, by reason";
         let rejected: Family<Label, Counter> = registry.family("verification_rejected", help);

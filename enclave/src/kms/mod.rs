@@ -1,4 +1,4 @@
-//! The KMS operations: steps 2 to 8 of a request.
+//! The KMS operations: steps 2 to 8 of a request, as `src/lib.rs` lists them.
 
 mod api;
 mod describe_custom_key_stores;

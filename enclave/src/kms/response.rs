@@ -1,4 +1,4 @@
-//! The answer to an authorized GenerateRandom request.
+//! The response to an authorized GenerateRandom request.
 
 use attestation::cms::{SealError, seal_into, sealed_length};
 use kms_api::GenerateRandomResponse;
@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 use crate::entropy::{Draw, DrawRequest};
 use crate::policy::{Authorized, ResponseForm};
 
-/// Why an authorized request gets no answer: a fault of the service.
+/// A fault of the service that prevents the response to an authorized request.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum ResponseError {
-    /// Something else was drawn than the answer takes.
+    /// The drawn bytes are not those that the response needs.
     #[error("{drawn} was drawn for an answer that takes {wanted}")]
     DrawMismatch {
-        /// The bytes that were drawn.
+        /// The drawn bytes.
         drawn: DrawRequest,
-        /// The bytes that the answer takes.
+        /// The bytes that the response needs.
         wanted: DrawRequest,
     },
     /// Sealing failed.
@@ -24,11 +24,11 @@ pub(crate) enum ResponseError {
     Seal(#[from] SealError),
 }
 
-/// Returns the answer's body: sealed if the request came with a document, in the clear if not. Consumes
-/// the authorized request and the drawn bytes, so nothing is delivered twice.
+/// Builds the body of the response: sealed to the recipient's key if the request has a Recipient, plaintext
+/// otherwise. Consumes the authorized request and the drawn bytes, so no bytes are returned twice.
 ///
 /// # Errors
-/// If sealing fails, or `drawn` is not exactly what the answer takes; nothing is delivered then.
+/// If sealing fails, or if `drawn` is not exactly what the response needs.
 pub(super) fn build_body(
     authorized: Authorized,
     drawn: Draw,
@@ -68,7 +68,7 @@ mod tests {
     use crate::policy::{AuthContext, Plaintext, Policy, RecipientPolicy, Request};
     use crate::request::TransportSecurity;
 
-    /// A request for three bytes in the clear.
+    /// Returns an authorized request for three bytes of plaintext.
     fn authorized() -> Authorized {
         let parsed = GenerateRandom::parse(br#"{"NumberOfBytes":3}"#).unwrap();
         let (Request::Plain(request), None) = Request::new(parsed).unwrap() else {
