@@ -1,4 +1,4 @@
-//! The judge of all requests.
+//! Authorizes requests.
 
 use std::net::IpAddr;
 
@@ -14,29 +14,29 @@ use crate::auth::Caller;
 use crate::iam::{self, Context, Decision, Measurements};
 use crate::request::TransportSecurity;
 
-/// The caller of a request, and the circumstances that policies read.
+/// The caller of a request, and the context that policies read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AuthContext<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) now: UnixMillis,
     pub(crate) transport_security: TransportSecurity,
-    /// From where, by the word of the parent's relay.
+    /// The address of the client, as the relay reports it.
     pub(crate) client_addr: Option<IpAddr>,
 }
 
-/// The judge of all requests.
+/// The policy that authorizes requests.
 #[derive(Debug)]
 pub struct Policy {
     recipient: RecipientPolicy,
 }
 
 impl Policy {
-    /// With what is asked of Recipients; what callers may do, their principals know.
+    /// Creates a policy with the rules for Recipients. The IAM policies of a caller belong to its principal.
     pub fn new(recipient: RecipientPolicy) -> Self {
         Self { recipient }
     }
 
-    /// Says what is asked of Recipients, where it is not what one would expect.
+    /// Logs the rules for Recipients.
     pub(crate) fn announce(&self) {
         let RecipientPolicy { require, plaintext, max_age, debug, measurements } = &self.recipient;
         if *debug == DebugMode::Allow {
@@ -53,18 +53,18 @@ impl Policy {
         DocumentRules { max_age: self.recipient.max_age, debug: self.recipient.debug }
     }
 
-    /// Whether `context` may list custom key stores.
+    /// Authorizes the caller to list custom key stores.
     ///
     /// # Errors
-    /// If not.
+    /// If the caller's policies do not allow the action.
     pub(crate) fn authorize_describe(&self, context: &AuthContext<'_>) -> Result<(), DenialReason> {
         evaluate_policies(Operation::DescribeCustomKeyStores, context, None)
     }
 
-    /// Admits a request without a Recipient.
+    /// Authorizes a request without a Recipient.
     ///
     /// # Errors
-    /// If the caller may not send it.
+    /// If a policy denies the request.
     pub(crate) fn authorize_plain(
         &self,
         context: &AuthContext<'_>,
@@ -75,10 +75,10 @@ impl Policy {
         Ok(Authorized::plain(request))
     }
 
-    /// Admits a request whose document was verified.
+    /// Authorizes a request whose document was verified.
     ///
     /// # Errors
-    /// If the caller may not send it, or nothing can be sealed to the document's key.
+    /// If a policy denies the request, or the response cannot be sealed to the key in the document.
     pub(crate) fn authorize_attested<T: Trust>(
         &self,
         context: &AuthContext<'_>,
@@ -91,7 +91,8 @@ impl Policy {
     }
 }
 
-/// Evaluates the caller's own policies. Callers that are not authenticated have none, and are allowed.
+/// Evaluates the IAM policies of the caller. Without authentication there is no principal, and every action is
+/// allowed.
 fn evaluate_policies(
     action: Operation,
     context: &AuthContext<'_>,
@@ -103,7 +104,7 @@ fn evaluate_policies(
         action,
         principal_arn: Some(principal.condition_arn()),
         now,
-        // TLS that ends before the enclave does not count: its endpoint reads the answer.
+        // TLS that ends before the enclave does not count, because its endpoint can read the response.
         secure_transport: Some(transport_security.is_tls()),
         source_ip: client_addr,
         measurements,

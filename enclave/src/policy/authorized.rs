@@ -1,4 +1,4 @@
-//! The proof that a request was admitted.
+//! The proof that a request is authorized.
 
 use attestation::{RecipientKey, RecipientKeyError, Trust};
 use kms_api::NumberOfBytes;
@@ -6,8 +6,7 @@ use kms_api::NumberOfBytes;
 use super::request::{PlainRequest, VerifiedRequest};
 use crate::entropy::DrawRequest;
 
-/// A request that may be answered: how many bytes, and to whom. Only [`Policy`](super::Policy) makes
-/// one.
+/// An authorized request: the number of bytes and the recipient. Only [`Policy`](super::Policy) creates one.
 #[derive(Debug)]
 pub struct Authorized {
     number_of_bytes: NumberOfBytes,
@@ -15,15 +14,15 @@ pub struct Authorized {
 }
 
 impl Authorized {
-    /// Admits a request without a Recipient.
+    /// Creates the proof for a request without a Recipient.
     pub(super) fn plain(request: PlainRequest) -> Self {
         Self { number_of_bytes: request.number_of_bytes(), recipient: None }
     }
 
-    /// Admits a request whose document was verified.
+    /// Creates the proof for a request whose document was verified.
     ///
     /// # Errors
-    /// If the document carries no usable key.
+    /// If the document contains no usable key.
     pub(super) fn attested<T: Trust>(
         request: VerifiedRequest<T>,
     ) -> Result<Self, RecipientKeyError> {
@@ -31,7 +30,7 @@ impl Authorized {
         Ok(Self { number_of_bytes: request.number_of_bytes(), recipient })
     }
 
-    /// What to draw for it.
+    /// Returns the bytes to draw for the response.
     pub fn draw_request(&self) -> DrawRequest {
         DrawRequest {
             number_of_bytes: self.number_of_bytes.get(),
@@ -39,7 +38,7 @@ impl Authorized {
         }
     }
 
-    /// Returns the one form that the answer may have.
+    /// Returns the only form that the response may have.
     pub(crate) fn into_response_form(self) -> ResponseForm {
         match self.recipient {
             Some(recipient) => ResponseForm::CiphertextForRecipient(recipient),
@@ -48,7 +47,8 @@ impl Authorized {
     }
 }
 
-/// The form of an answer: in the clear if the request came without a document, else sealed to its key.
+/// The form of a response: plaintext for a request without a Recipient, otherwise sealed to the Recipient's
+/// key.
 #[derive(Debug)]
 pub(crate) enum ResponseForm {
     Plaintext,

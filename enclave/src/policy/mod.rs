@@ -1,7 +1,7 @@
-//! Authorization: the one place that makes an [`Authorized`], without which nothing is drawn.
+//! Authorization. Only this module creates an [`Authorized`], without which no entropy is drawn.
 //!
-//! Two judges, and both must agree: what the service asks of every Recipient ([`RecipientPolicy`]),
-//! and what the caller's own policies allow ([`iam`](crate::iam)).
+//! Two policies must allow a request: the service's policy for Recipients ([`RecipientPolicy`]), and the IAM
+//! policies of the caller ([`iam`](crate::iam)).
 
 mod authorization_error;
 mod authorize;

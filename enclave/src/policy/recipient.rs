@@ -1,4 +1,4 @@
-//! What the service itself asks of a request's Recipient, whoever calls: the table `[recipient]`.
+//! The service's rules for Recipients, which apply to all callers: the table `[recipient]`.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,19 @@ use super::authorization_error::DenialReason;
 use crate::iam::ConditionKey;
 use crate::request::TransportSecurity;
 
-/// What is asked of Recipients.
+/// The rules for Recipients.
 #[derive(Debug, Default)]
 pub struct RecipientPolicy {
-    /// Whether a request must have one.
+    /// Whether a request must have a Recipient.
     pub require: bool,
-    /// Whether a request without one may be answered in the clear.
+    /// The connections over which a request without a Recipient receives a plaintext response.
     pub plaintext: Plaintext,
-    /// How old its document may be.
+    /// The maximum age of the document.
     pub max_age: MaxAge,
-    /// Whether it may be in debug mode.
+    /// Whether documents of enclaves in debug mode are accepted.
     pub debug: DebugMode,
-    /// What its document must have measured: all of any one entry. Without an entry, anything.
+    /// The allowed measurements. A document must match all measurements of at least one entry. An empty list
+    /// allows every document.
     pub measurements: Vec<Vec<Measurement>>,
 }
 
@@ -32,15 +33,15 @@ pub(crate) struct DocumentRules {
     pub(crate) debug: DebugMode,
 }
 
-/// The connections over which requests without a Recipient are answered, in the clear.
+/// The connections over which requests without a Recipient receive plaintext responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plaintext {
-    /// None.
+    /// No connection.
     Never,
-    /// TLS whose keys were made in the enclave, which its attestation document binds.
+    /// TLS whose keys were generated in the enclave, and are bound by the enclave's attestation document.
     #[default]
     AttestedTls,
-    /// All, also those that others can read.
+    /// Every connection, with or without TLS.
     Always,
 }
 
@@ -48,7 +49,7 @@ impl Plaintext {
     /// All values.
     pub const ALL: [Self; 3] = [Self::Never, Self::AttestedTls, Self::Always];
 
-    /// Returns its word, in the configuration, the log and messages.
+    /// Returns the value in the configuration, the log and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Never => "never",
@@ -58,7 +59,7 @@ impl Plaintext {
     }
 }
 
-/// The value that one register must have.
+/// The value that a register must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measurement {
     family: PcrFamily,
@@ -66,67 +67,67 @@ pub struct Measurement {
     value: PcrValue,
 }
 
-/// Why an entry, of names and values, is none to ask for.
+/// The reason to reject an entry of measurements.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidMeasurement {
-    /// Without a measurement.
+    /// The entry is empty.
     #[error("it is empty, and would admit every document: remove it")]
     Empty,
-    /// Of two families, which no document has both of.
+    /// The entry contains registers of both families, but a document contains registers of one.
     #[error(
         "{first} is of an enclave and {second} of a NitroTPM, which no document has together: \
          write two entries"
     )]
     MixedFamilies {
-        /// An enclave's.
+        /// The register of an enclave.
         first: String,
-        /// A NitroTPM's.
+        /// The register of a NitroTPM.
         second: String,
     },
-    /// One register by two names.
+    /// The entry contains one register under two names.
     #[error("{first} and {second} are one register: write one of them")]
     DuplicateRegister {
-        /// One.
+        /// The first name.
         first: String,
-        /// The other.
+        /// The second name.
         second: String,
     },
-    /// No register.
+    /// The name is not the name of a register.
     #[error(
         "no register {name:?}: write PCR0 to PCR31, ImageSha384, or NitroTPMPCR0 to NitroTPMPCR31"
     )]
     UnknownRegister {
-        /// What is there instead.
+        /// The invalid name.
         name: String,
     },
-    /// Not 48 bytes.
+    /// The value is not 48 bytes in hexadecimal.
     #[error("{name} is not a measurement: 96 hexadecimal digits")]
     InvalidValue {
-        /// Of which register.
+        /// The name of the register.
         name: String,
     },
-    /// What an enclave in debug mode measures.
+    /// The value is all zeros, as measured by enclaves in debug mode.
     #[error(
         "{name} is all zeros, which is what every enclave in debug mode measures: give the value \
          that nitro-cli build-enclave printed"
     )]
     AllZero {
-        /// Of which register.
+        /// The name of the register.
         name: String,
     },
-    /// What no TPM measures whose firmware does.
+    /// The value is all zeros, which a NitroTPM contains only if the firmware measured nothing.
     #[error(
         "{name} is all zeros, which a NitroTPM has only if its firmware measured nothing: give the \
          value that nitro-tpm-pcr-compute printed"
     )]
     AllZeroNitroTpm {
-        /// Of which register.
+        /// The name of the register.
         name: String,
     },
 }
 
 impl RecipientPolicy {
-    /// Judges a request without a Recipient, which came over `transport_security`.
+    /// Checks that a request without a Recipient may receive a plaintext response over this connection.
     pub(super) fn check_plaintext(
         &self,
         transport_security: TransportSecurity,
@@ -145,7 +146,7 @@ impl RecipientPolicy {
         }
     }
 
-    /// Judges what a verified document measured.
+    /// Checks the measurements of a verified document.
     pub(super) fn check_measurements(&self, pcrs: &Pcrs<'_>) -> Result<(), DenialReason> {
         let matches =
             |all: &Vec<Measurement>| all.iter().all(|measurement| measurement.matches(pcrs));
@@ -158,11 +159,10 @@ impl RecipientPolicy {
 }
 
 impl Measurement {
-    /// All that one entry asks for, by the registers' names.
+    /// Parses an entry: a map from names of registers to values in hexadecimal.
     ///
     /// # Errors
-    /// If it asks for nothing, for what no document has, or for one register twice, or if one of its
-    /// measurements is none.
+    /// If the entry is empty, mixes families, contains a register twice, or contains an invalid measurement.
     pub fn parse_all(entry: &BTreeMap<String, String>) -> Result<Vec<Self>, InvalidMeasurement> {
         if entry.is_empty() {
             return Err(InvalidMeasurement::Empty);
@@ -178,7 +178,7 @@ impl Measurement {
         Ok(parsed.into_iter().map(|(_, measurement)| measurement).collect())
     }
 
-    /// Whether one entry can ask for it and for `other`; their names are `second` and `first`.
+    /// Checks that one entry may contain both this measurement, named `second`, and `other`, named `first`.
     fn check_compatible(
         &self,
         other: &Self,
@@ -200,10 +200,11 @@ impl Measurement {
         }
     }
 
-    /// From a register's name, as condition keys have it, and its value in hexadecimal.
+    /// Parses a measurement from the name of its register, as in condition keys, and its value in hexadecimal.
     ///
     /// # Errors
-    /// If it names no register, or its value admits those that have not measured.
+    /// If the name or the value is invalid, or if the value is all zeros and would match documents without
+    /// measurements.
     pub fn parse(name: &str, hex: &str) -> Result<Self, InvalidMeasurement> {
         let key = ConditionKey::parse(&["kms:RecipientAttestation:", name].concat());
         let (key, (family, index)) = key
@@ -211,7 +212,7 @@ impl Measurement {
             .ok_or_else(|| InvalidMeasurement::UnknownRegister { name: name.to_owned() })?;
         let invalid = || InvalidMeasurement::InvalidValue { name: name.to_owned() };
         let mut value = [0; PCR_LENGTH];
-        // It would take the prefix 0x.
+        // The decoder would accept the prefix 0x.
         if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(invalid());
         }

@@ -1,6 +1,6 @@
-//! A GenerateRandom request on its way to being proven. A request that came with a Recipient is of
-//! another type than one that came without, and no function leads from the first to the second: an
-//! answer in the clear to an attested request does not type-check.
+//! A GenerateRandom request before and after its document is verified. Requests with and without a Recipient
+//! have different types, and no function converts the first into the second. A plaintext response to a request
+//! with a Recipient therefore does not type-check.
 
 use attestation::time::UnixMillis;
 use attestation::{
@@ -11,7 +11,7 @@ use kms_api::{GenerateRandom, NumberOfBytes};
 
 use super::recipient::DocumentRules;
 
-/// A request as it was parsed.
+/// A parsed request.
 pub(crate) enum Request {
     Plain(PlainRequest),
     Attested(Box<AttestedRequest>),
@@ -23,13 +23,13 @@ pub struct PlainRequest {
     number_of_bytes: NumberOfBytes,
 }
 
-/// A request with a Recipient whose document nobody has verified yet.
+/// A request with a Recipient whose document is not verified yet.
 pub(crate) struct AttestedRequest {
     number_of_bytes: NumberOfBytes,
     document: UnverifiedDocument,
 }
 
-/// A request with a Recipient whose document holds in the world `T`.
+/// A request with a Recipient whose document was verified under the trust anchors `T`.
 #[derive(Debug)]
 pub struct VerifiedRequest<T: Trust> {
     number_of_bytes: NumberOfBytes,
@@ -37,7 +37,7 @@ pub struct VerifiedRequest<T: Trust> {
 }
 
 impl Request {
-    /// Reads the document; beside the request, the key store that it names.
+    /// Parses the document. Also returns the ID of the custom key store, if the request names one.
     pub(crate) fn new(
         request: GenerateRandom,
     ) -> Result<(Self, Option<String>), MalformedDocument> {
@@ -54,13 +54,12 @@ impl Request {
 }
 
 impl AttestedRequest {
-    /// For so many bytes, sealed to the key in `document`.
+    /// Creates a request for `number_of_bytes` bytes, sealed to the key in `document`.
     pub(crate) fn new(number_of_bytes: NumberOfBytes, document: UnverifiedDocument) -> Self {
         Self { number_of_bytes, document }
     }
 
-    /// Verifies the document, which must be fresh, and of an enclave in debug mode only where that
-    /// is allowed.
+    /// Verifies the document, with the maximum age and the debug mode that `rules` allow.
     pub(crate) fn verify<T: Trust>(
         self,
         verifier: &Verifier<T>,
@@ -75,27 +74,27 @@ impl AttestedRequest {
 }
 
 impl PlainRequest {
-    /// How many bytes are asked for.
+    /// Returns the number of requested bytes.
     pub fn number_of_bytes(&self) -> NumberOfBytes {
         self.number_of_bytes
     }
 }
 
 impl<T: Trust> VerifiedRequest<T> {
-    /// How many bytes are asked for.
+    /// Returns the number of requested bytes.
     pub fn number_of_bytes(&self) -> NumberOfBytes {
         self.number_of_bytes
     }
 
-    /// What the document says.
+    /// Returns the claims of the document.
     pub fn claims(&self) -> Claims<'_> {
         self.document.claims()
     }
 
-    /// The key to seal to.
+    /// Returns the recipient's key, to which the response is sealed.
     ///
     /// # Errors
-    /// If the document carries none that is fit for it.
+    /// If the document contains no usable key.
     pub fn recipient_key(&self) -> Result<RecipientKey, RecipientKeyError> {
         self.document.recipient_key()
     }
