@@ -1,5 +1,5 @@
-//! JSON in ASCII: whatever a client sent, no terminal and no reader of lines sees a control character
-//! of it.
+//! JSON in printable ASCII, so that control characters that a client sent reach neither terminals nor line
+//! readers.
 
 use std::io::{self, Write};
 
@@ -14,8 +14,8 @@ pub(super) fn append_line(value: &impl Serialize, line: &mut Vec<u8>) -> io::Res
     Ok(())
 }
 
-/// A formatter that escapes DEL and all that is not ASCII, among which are the C1 controls that terminals
-/// obey. serde_json itself escapes the control characters below space.
+/// A formatter that escapes DEL and all non-ASCII characters, such as the C1 control characters that terminals
+/// interpret. serde_json itself escapes the control characters below space.
 struct Ascii;
 
 impl Formatter for Ascii {
@@ -25,7 +25,7 @@ impl Formatter for Ascii {
         fragment: &str,
     ) -> io::Result<()> {
         let is_plain = |byte| matches!(byte, b' '..=b'~');
-        // Nearly every text is plain: this looks at many bytes at a time.
+        // Nearly every text is printable ASCII. The fold is vectorized, unlike a search that stops early.
         if fragment.bytes().fold(true, |all, byte| all & is_plain(byte)) {
             return writer.write_all(fragment.as_bytes());
         }

@@ -1,4 +1,4 @@
-//! Metrics of the audit trail.
+//! The metrics of the audit trail.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use super::Audit;
 use super::unauthenticated_limits::OmittedCounts;
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// Records that were not written.
+/// The numbers of records that were not written.
 #[derive(Debug)]
 pub(crate) struct AuditMetrics {
     dropped: Counter,
@@ -18,7 +18,7 @@ pub(crate) struct AuditMetrics {
 }
 
 impl AuditMetrics {
-    /// Registers all of them.
+    /// Registers the metrics.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Audit records dropped because their queue was full or their output failed";
         let dropped = registry.counter("audit_records_dropped", help);

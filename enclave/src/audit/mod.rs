@@ -1,9 +1,8 @@
-//! The audit trail: one JSON record a line for each request to KMS, granted or refused, in
-//! CloudTrail's shape.
+//! The audit trail: one JSON record per line for each KMS request, in the format of CloudTrail.
 //!
-//! A request never waits for it: what nobody takes fast enough is dropped and counted. Records of
-//! unauthenticated callers are limited in rate and in their share of the queue, where they take none of
-//! the places of other records. The next record that is written tells how many the limits left out.
+//! A request never waits for the audit trail: if the queue is full, the record is dropped and counted. Records
+//! of unauthenticated callers are limited in rate and in their share of the queue, so that they do not displace
+//! other records. The next written record contains the number of records that the limits omitted.
 
 mod ascii;
 mod metrics;
@@ -28,7 +27,7 @@ use self::unauthenticated_limits::{OmissionCounters, UnauthenticatedBudget};
 pub(crate) use self::unauthenticated_limits::{OmittedCounts, UnauthenticatedLimits};
 use crate::log_forwarder::LogForwarder;
 
-/// Where records go.
+/// The audit trail: the destination of audit records.
 #[derive(Debug)]
 pub struct Audit(Option<AuditSink>);
 
@@ -37,13 +36,13 @@ struct AuditSink {
     lines: NonBlockingWriter<QueuedRecord>,
     unauthenticated: UnauthenticatedBudget,
     omissions: Arc<OmissionCounters>,
-    /// Of the records that were lost, how many the log has told of.
+    /// The number of dropped records that the log last reported.
     reported: ReportedCount,
-    /// Of the records that were left out, how many the log has told of.
+    /// The number of omitted records that the log last reported.
     reported_omissions: ReportedCount,
 }
 
-/// A record on its way.
+/// A record in the queue.
 #[derive(Debug)]
 struct QueuedRecord {
     record: RecordBuilder,
@@ -57,15 +56,15 @@ impl Line for QueuedRecord {
 }
 
 impl Audit {
-    /// Nowhere: for what plays a service within a test.
+    /// Creates an audit trail that discards all records, for tests.
     pub const fn disabled() -> Self {
         Self(None)
     }
 
-    /// To `writer`, one line each.
+    /// Creates an audit trail that writes one line per record to `writer`.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If the thread that writes cannot be started.
     pub fn to_writer(writer: impl Write + Send + 'static) -> io::Result<Self> {
         Ok(Self(Some(AuditSink {
             lines: NonBlockingWriter::spawn("audit", writer)?,
@@ -76,7 +75,7 @@ impl Audit {
         })))
     }
 
-    /// Returns the same, with `limits` on the records of unauthenticated callers.
+    /// Sets the limits on the records of unauthenticated callers.
     pub(crate) fn with_limits(mut self, limits: UnauthenticatedLimits) -> Self {
         if let Some(sink) = &mut self.0 {
             sink.unauthenticated = limits.budget();
@@ -84,37 +83,37 @@ impl Audit {
         self
     }
 
-    /// Returns a trail that goes to `log_endpoint`, as the log does, or else to standard output.
+    /// Creates an audit trail that writes to the log endpoint, or without one to standard output.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If the thread that writes cannot be started.
     pub fn to_endpoint_or_stdout(log_endpoint: Option<&Endpoint>) -> io::Result<Self> {
         match log_endpoint {
-            // The log's own channel says on stderr that nobody takes its lines.
+            // The log forwarder reports on stderr that the endpoint is unreachable, so this one does not.
             Some(endpoint) => Self::to_writer(LogForwarder::new(endpoint.clone(), drop)),
             None => Self::to_writer(io::stdout()),
         }
     }
 
-    /// Whether records go anywhere.
+    /// Returns whether records are written.
     #[cfg(test)]
     pub(crate) fn is_written(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Hands a record over, or drops it: at once either way.
+    /// Queues a record, or drops it if the queue is full. Never waits.
     pub(crate) fn submit(&self, record: RecordBuilder) {
         if let Some(sink) = &self.0 {
             sink.submit(record);
         }
     }
 
-    /// Records that were dropped so far.
+    /// Returns the number of dropped records.
     pub fn dropped(&self) -> u64 {
         self.0.as_ref().map_or(0, |sink| sink.lines.dropped())
     }
 
-    /// Records of unauthenticated callers that the limits left out so far.
+    /// Returns the numbers of records of unauthenticated callers that the limits omitted.
     pub(crate) fn omitted(&self) -> OmittedCounts {
         self.0.as_ref().map(|sink| sink.omissions.counts()).unwrap_or_default()
     }
@@ -143,7 +142,7 @@ impl AuditSink {
         QueuedRecord { record, omissions: Arc::clone(&self.omissions) }
     }
 
-    /// Logs that records were lost or left out. Whatever the cause, the next request tells.
+    /// Logs new dropped or omitted records. Called after each request.
     fn report(&self) {
         let dropped = self.lines.dropped();
         if self.reported.is_due(dropped) {
@@ -160,13 +159,13 @@ impl AuditSink {
     }
 }
 
-/// A count as the log last told it.
+/// A count as the log last reported it.
 #[derive(Debug, Default)]
 struct ReportedCount(AtomicU64);
 
 impl ReportedCount {
-    /// Returns whether the log has to tell of `count`: the first time at once, and then whenever it
-    /// has doubled, lest the log takes the trail's place.
+    /// Returns whether the log must report `count`: when it becomes 1, and then each time it has doubled, so
+    /// that the log stays short.
     fn is_due(&self, count: u64) -> bool {
         let (reported, order) = (self.0.load(Ordering::Relaxed), Ordering::Relaxed);
         count >= reported.saturating_mul(2).max(1)
@@ -175,7 +174,7 @@ impl ReportedCount {
 }
 
 impl Drop for AuditSink {
-    /// What is queued is written before the process ends, unless nobody takes it.
+    /// Writes the queued records before the process exits, within a time-out.
     fn drop(&mut self) {
         let unwritten = self.lines.flush(FLUSH_TIMEOUT);
         let dropped = self.lines.dropped();

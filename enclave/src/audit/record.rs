@@ -1,9 +1,8 @@
-//! A record as JSON: CloudTrail's fields, as AWS KMS fills them for attested requests:
+//! The audit record as JSON, with the fields of CloudTrail as AWS KMS fills them for attested requests:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-enclave.html>,
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-tpm.html>.
 //!
-//! What is not known is null, as in CloudTrail: the name of an operation that is none of ours, and the
-//! client's address where the parent's relay does not tell it.
+//! Unknown values are null, as in CloudTrail: the name of an unknown operation, and an unknown client address.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,10 +20,10 @@ use crate::auth::Caller;
 use crate::principal::Principal;
 use crate::request::RequestId;
 
-/// The version of CloudTrail's records that these fields are of.
+/// The version of the CloudTrail record format.
 const EVENT_VERSION: &str = "1.08";
 
-/// One record. Members are in this order.
+/// An audit record. The members are serialized in this order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
@@ -99,8 +98,8 @@ struct TlsDetails<'a> {
     client_provided_host_header: Option<&'a str>,
 }
 
-/// Writes the record at the end of `line`, with its line feed. `omitted` records of unauthenticated
-/// callers were left out since the last one that was written.
+/// Appends the record and a line feed to `line`. `omitted` is the number of records of unauthenticated callers
+/// that were omitted since the last written record.
 pub(super) fn append_line(
     builder: &RecordBuilder,
     omitted: u64,
@@ -120,7 +119,7 @@ impl<'a> Record<'a> {
             user_identity: principal.map_or(UserIdentity::ANONYMOUS, |principal| {
                 UserIdentity::from_principal(principal, caller.and_then(Caller::access_key_id))
             }),
-            // CloudTrail has whole seconds.
+            // CloudTrail uses whole seconds.
             event_time: UnixMillis::from_secs(builder.time.as_secs()),
             event_source: "kms.amazonaws.com",
             event_name: builder.operation.map(|operation| operation.name()),
@@ -148,7 +147,7 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> UserIdentity<'a> {
-    /// CloudTrail's identity of a caller that nothing proves.
+    /// The identity of an unauthenticated caller in CloudTrail.
     const ANONYMOUS: Self = Self {
         r#type: "AWSAccount",
         arn: None,
@@ -188,7 +187,7 @@ impl<'a> TlsDetails<'a> {
 }
 
 impl Serialize for Recipient {
-    /// `attestationDocument...`, each measurement in base64: so are the values in real records.
+    /// Serializes the `attestationDocument...` members, with measurements in base64 as in CloudTrail records.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut members = serializer.serialize_map(None)?;
         members.serialize_entry("attestationDocumentModuleId", &self.module_id)?;

@@ -1,4 +1,4 @@
-//! What is recorded of one request. It never holds a random byte, a key, a signature, a token or a document.
+//! Collects the data of an audit record. It never contains random bytes, keys, signatures, tokens or documents.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,25 +11,26 @@ use kms_api::{GenerateRandom, KmsError, Operation};
 use crate::auth::Caller;
 use crate::request::{Outcome, RequestContext, RequestId, TlsDetails};
 
-/// Bytes of a text that came from outside; CloudTrail's own limit for a user agent and a message.
+/// Maximum length of a text from a client, in bytes. CloudTrail has the same limit for a user agent and a
+/// message.
 const MAX_TEXT_LENGTH: usize = 1024;
-/// Bytes of a header that an unauthenticated caller sent. An error's message is the service's own text,
-/// and keeps [`MAX_TEXT_LENGTH`].
+/// Maximum length of a header from an unauthenticated caller, in bytes. Error messages, which the service
+/// writes, keep [`MAX_TEXT_LENGTH`].
 const MAX_UNAUTHENTICATED_LENGTH: usize = 128;
 
-/// The registers that AWS KMS records of an enclave; PCR0 is the image's digest.
+/// The registers of an enclave that AWS KMS records. PCR0 is the digest of the image.
 const ENCLAVE_PCRS: [usize; 6] = [0, 1, 2, 3, 4, 8];
-/// The registers that AWS KMS records of an instance with a NitroTPM.
+/// The registers of a NitroTPM that AWS KMS records.
 const NITRO_TPM_PCRS: [usize; 6] = [4, 7, 8, 9, 16, 23];
 
-/// What is known of a request. It grows as the request is understood, and nothing enters it that
-/// was only claimed: no principal without its signature, no measurement without its proof.
+/// A builder of an audit record, filled while the request is handled. It contains only verified data: no
+/// principal without a valid signature, and no measurement without a verified document.
 #[derive(Debug)]
 pub struct RecordBuilder {
     pub(super) request_id: RequestId,
     pub(super) time: UnixMillis,
     pub(super) region: Option<Arc<str>>,
-    /// By the word of the parent's relay.
+    /// The address of the client, as the relay reports it.
     pub(super) client_addr: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
     pub(super) tls: Option<Tls>,
@@ -42,31 +43,31 @@ pub struct RecordBuilder {
     pub(super) error_message: Option<String>,
 }
 
-/// The TLS that ended here, and the name that the client has for this service.
+/// The TLS parameters of the connection, and the Host header.
 #[derive(Debug)]
 pub(super) struct Tls {
     pub(super) details: TlsDetails,
     pub(super) host: Option<String>,
 }
 
-/// What was asked for, once it is known to be within the API's limits.
+/// The parameters of the request, which are within the limits of the API.
 #[derive(Debug)]
 pub(super) struct Parameters {
     pub(super) number_of_bytes: usize,
     pub(super) custom_key_store_id: Option<String>,
 }
 
-/// Who can read the answer, by a document that was verified.
+/// The recipient of the response, from a verified document.
 #[derive(Debug)]
 pub(crate) struct Recipient {
     pub(super) module_id: String,
     pub(super) family: PcrFamily,
-    /// Those that are recorded, by index.
+    /// The recorded registers, by index.
     pub(super) pcrs: Vec<(usize, PcrValue)>,
 }
 
 impl RecordBuilder {
-    /// Of a request that has just arrived.
+    /// Creates a builder for a request that has arrived.
     pub(crate) fn new(
         request: RequestContext<'_>,
         time: UnixMillis,
@@ -95,7 +96,7 @@ impl RecordBuilder {
         }
     }
 
-    /// One that holds nothing of it but its name.
+    /// Returns a builder with only the identifier and the time.
     pub(crate) fn without_content(&self) -> Self {
         Self {
             request_id: self.request_id,
@@ -113,10 +114,9 @@ impl RecordBuilder {
         }
     }
 
-    /// Returns whether nothing proves the caller, so that the limits on unauthenticated callers hold for
-    /// the record: no signature was verified. Where none is asked for (`[auth] mode = "none"`), a request
-    /// that is answered counts as authenticated, and so does one with a verified document. What remains
-    /// there are refusals that any client can cause.
+    /// Returns whether the limits on unauthenticated callers apply to the record: no signature was verified, no
+    /// document was verified, and the request failed. With `[auth] mode = "none"`, these are the errors that
+    /// any client can cause.
     pub(crate) fn is_unauthenticated(&self) -> bool {
         let is_anonymous = |caller: &Caller| caller.principal().is_none();
         self.caller.as_ref().is_none_or(is_anonymous)
@@ -124,12 +124,12 @@ impl RecordBuilder {
             && !matches!(self.outcome, Outcome::Success)
     }
 
-    /// Returns the User-Agent, as much as is recorded of it.
+    /// Returns the recorded part of the User-Agent header.
     pub(super) fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref().map(|text| clip(text, self.max_header_length()))
     }
 
-    /// Returns the Host that the client sent over TLS, as much as is recorded of it.
+    /// Returns the recorded part of the Host header that the client sent over TLS.
     pub(super) fn tls_host(&self) -> Option<&str> {
         let host = self.tls.as_ref().and_then(|tls| tls.host.as_deref());
         host.map(|text| clip(text, self.max_header_length()))
@@ -139,17 +139,17 @@ impl RecordBuilder {
         if self.is_unauthenticated() { MAX_UNAUTHENTICATED_LENGTH } else { MAX_TEXT_LENGTH }
     }
 
-    /// Returns the address of the client, by the word of the parent's relay.
+    /// Returns the address of the client, as the relay reports it.
     pub(crate) fn client_addr(&self) -> Option<IpAddr> {
         self.client_addr
     }
 
-    /// Its name.
+    /// Returns the identifier of the request.
     pub(crate) fn request_id(&self) -> RequestId {
         self.request_id
     }
 
-    /// What it asks for, if it named an operation of ours.
+    /// Returns the operation, if it is known.
     pub(crate) fn operation(&self) -> Option<Operation> {
         self.operation
     }
@@ -159,22 +159,22 @@ impl RecordBuilder {
         self.outcome
     }
 
-    /// When it arrived.
+    /// Returns the time at which the request arrived.
     pub(crate) fn time(&self) -> UnixMillis {
         self.time
     }
 
-    /// It is known who calls.
+    /// Sets the authenticated caller.
     pub(crate) fn set_caller(&mut self, caller: &Caller) {
         self.caller = Some(caller.clone());
     }
 
-    /// It names an operation of ours, or none.
+    /// Sets the operation; `None` if it is unknown.
     pub(crate) fn set_operation(&mut self, operation: Option<Operation>) {
         self.operation = operation;
     }
 
-    /// It keeps the API's limits.
+    /// Sets the parameters, which are within the limits of the API.
     pub(crate) fn set_parameters(&mut self, request: &GenerateRandom) {
         self.parameters = Some(Parameters {
             number_of_bytes: request.number_of_bytes.get(),
@@ -182,17 +182,17 @@ impl RecordBuilder {
         });
     }
 
-    /// Its document was verified.
+    /// Sets the recipient, whose document was verified.
     pub(crate) fn set_recipient(&mut self, recipient: Recipient) {
         self.recipient = Some(recipient);
     }
 
-    /// It is answered with what it asked for.
+    /// Sets the outcome to success.
     pub(crate) fn set_success(&mut self) {
         self.outcome = Outcome::Success;
     }
 
-    /// It is answered with `error`.
+    /// Sets the outcome to `error`.
     pub(crate) fn set_error(&mut self, error: &KmsError) {
         let message = error.message.as_deref();
         self.error_message = message.map(|message| clip(message, MAX_TEXT_LENGTH).to_owned());
@@ -201,7 +201,7 @@ impl RecordBuilder {
 }
 
 impl Recipient {
-    /// As a verified document says.
+    /// Creates a recipient from the claims of a verified document.
     pub(crate) fn from_claims(claims: &Claims<'_>) -> Self {
         let pcrs = claims.pcrs();
         let recorded = match pcrs.family() {
@@ -216,7 +216,7 @@ impl Recipient {
     }
 }
 
-/// Returns at most `length` bytes of `text`, cut between characters.
+/// Returns at most `length` bytes of `text`, truncated at a character boundary.
 fn clip(text: &str, length: usize) -> &str {
     text.get(..text.floor_char_boundary(length)).unwrap_or_default()
 }

@@ -41,7 +41,7 @@ fn record_with_host(
     RecordBuilder::new(request, time, None)
 }
 
-/// Collects what is written.
+/// A writer that collects its output.
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
 
@@ -90,12 +90,12 @@ fn writes_every_record_before_the_trail_ends() {
     );
 }
 
-/// Takes nothing until it is let.
+/// A writer that blocks until the sender sends or is dropped.
 struct StuckWriter(mpsc::Receiver<()>, Output);
 
 impl Write for StuckWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // An error means that all are let through.
+        // After the sender is dropped, no write blocks.
         self.0.recv().ok();
         self.1.write(bytes)
     }
@@ -105,7 +105,7 @@ impl Write for StuckWriter {
     }
 }
 
-/// Limits that only the queue sets.
+/// Limits with an unreachable rate, so that only the queue limits.
 const ANY_RATE: UnauthenticatedLimits =
     UnauthenticatedLimits { per_second: 1_000_000, queue_percent: 25 };
 
@@ -124,7 +124,7 @@ fn failed(mut record: RecordBuilder) -> RecordBuilder {
     record
 }
 
-/// Returns the sum of what the records tell was left out.
+/// Returns the sum of the omitted records that the records report.
 fn omitted_total(records: &[Value]) -> u64 {
     let field = |record: &Value| {
         record["additionalEventData"]["unauthenticatedRecordsOmitted"].as_u64().unwrap_or(0)
@@ -137,7 +137,7 @@ fn unauthenticated_records_use_a_quarter_of_the_queue() {
     let (let_through, gate) = mpsc::channel();
     let output = Output::default();
     let audit = Audit::to_writer(StuckWriter(gate, output.clone())).unwrap().with_limits(ANY_RATE);
-    // Far more than the queue holds, and what the thread has taken.
+    // Far more than the queue and the current batch of the thread hold.
     let sent = 10 * QUEUE_LENGTH;
     for _ in 0..sent {
         audit.submit(record(b"unauthenticated"));
@@ -145,13 +145,13 @@ fn unauthenticated_records_use_a_quarter_of_the_queue() {
     let omitted = audit.omitted();
     assert_eq!(omitted, OmittedCounts { rate: 0, queue: omitted.queue });
     let written = sent - usize::try_from(omitted.queue).unwrap();
-    // A batch of the thread's may have been on its way.
+    // The thread may have removed a batch from the queue.
     assert!((256..300).contains(&written), "{written}");
     for _ in 0..QUEUE_LENGTH {
         audit.submit(successful(signed(record(b"authenticated"))));
     }
     assert_eq!(audit.dropped(), 0);
-    // Still full: what is left out now no record has told.
+    // The queue is still full, so this omission is not reported yet.
     audit.submit(record(b"unauthenticated"));
     drop(let_through);
     drop(audit);
@@ -170,7 +170,7 @@ fn next_record_contains_the_number_of_omitted_records() {
         audit.submit(record(b"unauthenticated"));
     }
     let OmittedCounts { rate, queue: 0 } = audit.omitted() else { panic!() };
-    // A burst of two, and more where a second passes.
+    // A burst of two, and more if a second passes.
     assert!((90..=98).contains(&rate), "{rate}");
     for _ in 0..3 {
         audit.submit(successful(signed(record(b"authenticated"))));
@@ -192,7 +192,7 @@ fn limits_apply_without_signature_and_document() {
     };
     assert!(failed_with_caller(None).is_unauthenticated());
     assert!(!failed_with_caller(Some(&Caller::authenticated())).is_unauthenticated());
-    // Where no signature is asked for.
+    // With `[auth] mode = "none"`.
     let anonymous = Caller::unauthenticated();
     assert!(failed_with_caller(Some(&anonymous)).is_unauthenticated());
     let mut granted = failed_with_caller(Some(&anonymous));
@@ -230,7 +230,7 @@ fn clips_headers_of_unauthenticated_callers_at_128_bytes() {
 fn record_is_bounded_and_escaped() {
     let output = Output::default();
     let audit = Audit::to_writer(output.clone()).unwrap();
-    // U+009B, which terminals take for the beginning of a control sequence.
+    // U+009B, which starts a control sequence on terminals.
     let agent = "\u{9b}".repeat(2000);
     let message = "\u{1b}[2J\r\n".repeat(2000);
     let mut record = signed(record(agent.as_bytes()));

@@ -1,5 +1,5 @@
-//! Limits on the records of unauthenticated callers, so that a flood of them neither fills the trail nor
-//! displaces the records of others. What the limits leave out is counted.
+//! Limits on the records of unauthenticated callers, so that a flood of them neither fills the audit trail nor
+//! displaces other records. Omitted records are counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,48 +7,49 @@ use transport::nonblocking_writer::QUEUE_LENGTH;
 
 use crate::rate::Rate;
 
-/// Limits on the records of unauthenticated callers.
+/// The limits on the records of unauthenticated callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnauthenticatedLimits {
-    /// Records a second, and twice that in a burst.
+    /// Maximum records per second, and twice as many in a burst.
     pub(crate) per_second: u32,
-    /// Lines in the queue, in percent of [`QUEUE_LENGTH`], from which on no more are taken.
+    /// Maximum length of the queue that still accepts such a record, in percent of [`QUEUE_LENGTH`].
     pub(crate) queue_percent: u32,
 }
 
 impl Default for UnauthenticatedLimits {
-    /// A record of an unauthenticated caller is at most some 1.5 KB: 150 KB a second.
+    /// Returns the default limits. A record of an unauthenticated caller has at most about 1.5 KB, so 100
+    /// records per second are about 150 KB per second.
     fn default() -> Self {
         Self { per_second: 100, queue_percent: 25 }
     }
 }
 
 impl UnauthenticatedLimits {
-    /// Returns the limits' budget, unused.
+    /// Returns the unused budget of the limits.
     pub(super) fn budget(self) -> UnauthenticatedBudget {
         let queue_length = QUEUE_LENGTH * usize::try_from(self.queue_percent).unwrap_or(0) / 100;
         UnauthenticatedBudget { rate: Rate::per_second(self.per_second), queue_length }
     }
 }
 
-/// What is left of the limits.
+/// The remaining budget of the limits.
 #[derive(Debug)]
 pub(super) struct UnauthenticatedBudget {
     pub(super) rate: Rate,
-    /// Lines in the queue from which on no more records are taken.
+    /// Maximum length of the queue that still accepts a record, in lines.
     pub(super) queue_length: usize,
 }
 
-/// Counts of the records that were left out.
+/// The counters of omitted records.
 #[derive(Debug, Default)]
 pub(super) struct OmissionCounters {
     rate: AtomicU64,
     queue: AtomicU64,
-    /// Records left out since the last record that told a count.
+    /// Records omitted since the last written record.
     unreported: AtomicU64,
 }
 
-/// Numbers of records that were left out so far, by the limit that left them out.
+/// The numbers of omitted records, by the limit that omitted them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OmittedCounts {
     pub(crate) rate: u64,
@@ -72,7 +73,7 @@ impl OmissionCounters {
         self.unreported.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns how many were left out since this was last called, for the record that tells it.
+    /// Returns the number of records omitted since the last call, for the next record.
     pub(super) fn take_unreported(&self) -> u64 {
         self.unreported.swap(0, Ordering::Relaxed)
     }
