@@ -1,4 +1,4 @@
-//! All metrics of a service, and those that belong to no subsystem.
+//! The registration of all metrics, and the metrics that belong to no subsystem.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::nsm::NsmMetrics;
 use crate::request_log::RequestMetrics;
 use crate::tls::TlsMetrics;
 
-/// The metrics of each subsystem, before they are handed to it.
+/// The metrics of each subsystem, before the subsystem is started.
 pub(super) struct SubsystemMetrics {
     pub(super) requests: RequestMetrics,
     pub(super) api: ApiMetrics,
@@ -61,10 +61,10 @@ pub(super) fn register() -> (ServiceMetrics, SubsystemMetrics) {
 }
 
 impl ServiceMetrics {
-    /// Returns all metrics as text.
+    /// Returns all metrics in the OpenMetrics text format.
     ///
     /// # Errors
-    /// Writing to a string gives none.
+    /// If formatting fails. Writing to a string does not fail.
     pub(super) fn encode(&self, is_ready: bool) -> Result<String, fmt::Error> {
         self.ready.set(is_ready.into());
         self.log_lines_dropped.inner().store(logging_setup::log_lines_dropped(), Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! The service: its start, and the routes to the KMS API, to diagnostics, and to the platform.
+//! The service: its start, and the routes to the KMS API, the attestation endpoint, diagnostics and the
+//! platform.
 
 mod metrics;
 mod start;
@@ -42,22 +43,23 @@ pub struct Service<P: Platform> {
 }
 
 impl<P: Platform> Service<P> {
-    /// Returns whether clients must speak TLS to it.
+    /// Returns whether clients must use TLS.
     pub fn has_tls(&self) -> bool {
         self.tls.is_some()
     }
 
-    /// Returns the certificate, in PEM, of the authority that was generated in this service and that all of
-    /// its TLS ends at: `[tls] mode = "attested"`.
+    /// Returns the certificate, in PEM, of the certificate authority that the service generated for `[tls] mode
+    /// = "attested"`. `None` in other modes.
     pub fn certificate_authority_pem(&self) -> Option<&str> {
         self.tls.as_ref().and_then(Tls::certificate_pem)
     }
 
-    /// Does what the crypto pool does for a request with a Recipient, on the calling task: steps 4 to 7 of
-    /// a request, for benchmarks.
+    /// Runs steps 4 to 7 of a request with a Recipient on the calling task instead of the crypto pool, for
+    /// benchmarks.
     ///
     /// # Errors
-    /// What the caller would receive; also where callers must be authenticated, as there is no caller.
+    /// Returns the error that the caller would receive. Also fails if authentication is required, because there
+    /// is no caller.
     #[cfg(feature = "simulator")]
     pub async fn generate_attested(
         &self,
@@ -67,7 +69,7 @@ impl<P: Platform> Service<P> {
         self.api.generate_attested(number_of_bytes, document).await
     }
 
-    /// Answers one request.
+    /// Handles one request.
     pub async fn respond(&self, request: RequestContext<'_>) -> Response {
         let RequestContext { connection, head, body, .. } = request;
         match (&head.method, head.uri.path()) {
@@ -89,8 +91,8 @@ impl<P: Platform> Service<P> {
         }
     }
 
-    /// Closes the connection of a fault that the next request would meet again: a client that keeps it alive
-    /// and tries again would stay here, while a new one may lead to an enclave that is ready.
+    /// Closes the connection after a server error if the service is not ready. The retry of a client then opens
+    /// a new connection, which the relay can send to an enclave that is ready.
     fn close_if_unready(&self, response: Response) -> Response {
         match response.is_server_error() && self.api.fault().is_some() {
             true => response.with_connection_close(),
@@ -116,7 +118,7 @@ impl<P: Platform> Service<P> {
         }
     }
 
-    /// Returns what `GET /metrics` shows.
+    /// Returns the body of `GET /metrics`.
     pub(crate) fn metrics_text(&self) -> Result<String, fmt::Error> {
         self.api.refresh_metrics();
         self.metrics.encode(self.api.fault().is_none())
@@ -125,7 +127,7 @@ impl<P: Platform> Service<P> {
 
 #[cfg(test)]
 impl<P: Platform> Service<P> {
-    /// Makes the clock expire, as if the NSM had not confirmed the time for too long.
+    /// Expires the clock, as if the NSM had not confirmed the time for too long.
     pub(crate) fn expire_clock(&self) {
         self.api.clock.expire();
     }
@@ -136,7 +138,7 @@ impl<P: Platform> Application for Service<P> {
         self.respond(request).await
     }
 
-    /// A request to KMS is logged all the same.
+    /// Logs the request if it is a KMS request.
     fn reject(&self, request: RequestContext<'_>, error: HttpError) -> Response {
         let (error, head) = (ApiError::from(error), request.head);
         match (&head.method, head.uri.path()) {

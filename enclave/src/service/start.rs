@@ -1,4 +1,4 @@
-//! The start of the service: everything that an answer needs must work before a caller is served.
+//! The start of the service. All components that a response needs must work before the first request.
 
 use std::io;
 use std::mem;
@@ -24,28 +24,28 @@ use crate::platform::{Platform, PlatformError, check_pcr0};
 use crate::request_log::RequestLogger;
 use crate::tls::{Tls, TlsError};
 
-/// Why the service does not start.
+/// The reason why the service does not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// Not where it should run.
+    /// The platform check failed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
-    /// It does not compute what it should.
+    /// A known-answer test failed.
     #[error(transparent)]
     KnownAnswer(#[from] KnownAnswerError),
-    /// No thread for the NSM, or to verify documents.
+    /// The NSM thread or the crypto pool cannot be started.
     #[error("no thread is to be had: {0}")]
     Thread(#[from] io::Error),
-    /// The NSM does not work.
+    /// The NSM returned a fault.
     #[error("{0}; without entropy there is nothing to serve")]
     Nsm(#[from] NsmFault),
-    /// There is no entropy.
+    /// The entropy source cannot be instantiated.
     #[error("{0}; without entropy there is nothing to serve")]
     Entropy(#[from] EntropyFault),
-    /// There are no keys for TLS.
+    /// TLS cannot be started.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// A key store cannot be.
+    /// A custom key store cannot be started.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
 }
@@ -54,7 +54,7 @@ impl<P: Platform> Service<P> {
     /// Starts the service on `platform`.
     ///
     /// # Errors
-    /// If something that an answer needs does not work.
+    /// If a component that a response needs does not work.
     pub async fn start(
         platform: P,
         nsm: P::Nsm,
@@ -107,7 +107,7 @@ impl<P: Platform> Service<P> {
     }
 }
 
-/// Starts the sources of entropy and time, after the known-answer tests of the DRBG.
+/// Starts the sources of entropy and time, after the known-answer tests.
 async fn start_sources<P: Platform>(
     nsm: P::Nsm,
     clock: P::Clock,
@@ -120,7 +120,7 @@ async fn start_sources<P: Platform>(
     let started = NsmHandle::start(nsm, clock, nsm_settings, measurement, nsm_metrics);
     let StartedNsm { nsm, clock, pcr0 } = started.await??;
     check_pcr0(&pcr0, settings.policy.document_rules().debug)?;
-    // One instance for each thread that draws.
+    // One DRBG instance for each thread that draws.
     let threads = crypto_pool::default_threads().get() + settings.verification_threads.get();
     let entropy = EntropySource::instantiate(passed, nsm, threads, *reseed_policy, entropy_metrics);
     Ok((entropy.await?, clock))

@@ -38,7 +38,7 @@ async fn send_body(
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// Waits until `/readyz` says so.
+/// Waits until `/readyz` returns this status and text.
 async fn wait_until_readiness(service: &Service<FakePlatform>, status: u16, text: &str) {
     let ready = async {
         while send(service, Method::GET, "/readyz").await != (status, text.to_owned()) {
@@ -97,7 +97,7 @@ async fn full_crypto_pool_throttles_attested_requests_only() {
         r#"{{"NumberOfBytes":1,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256",
             "AttestationDocument":"{document}"}}}}"#
     );
-    // Under another root than the service's: so far it comes, if a worker has it.
+    // The document has another root than the service trusts, so the crypto pool rejects it.
     let untrusted = send_body(&service, Method::POST, "/", &attested).await.1;
     assert!(untrusted.contains("trust anchor"), "{untrusted}");
 
