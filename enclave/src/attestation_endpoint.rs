@@ -1,6 +1,6 @@
-//! `GET /attestation?nonce=HEX`: this enclave's own document, by which a caller learns what it talks
-//! to. The nonce in it, which the caller chose, tells that it is new; its `user_data`, where TLS must end
-//! that this enclave ends ([`CaBinding`]).
+//! The attestation endpoint `GET /attestation?nonce=HEX` returns an attestation document of this enclave. The
+//! document contains the caller's nonce, which proves that it is new. With attested TLS, `user_data` binds the
+//! certificate authority of the enclave ([`CaBinding`]).
 
 mod fair_queue;
 mod metrics;
@@ -17,10 +17,10 @@ use crate::http::{Response, document_response};
 use crate::nsm::NsmHandle;
 use crate::request::ConnectionKey;
 
-/// The path.
+/// The path of the attestation endpoint.
 pub(crate) const PATH: &str = "/attestation";
 
-/// Bytes of a nonce: enough that nobody has a document with it, and what is of use.
+/// Allowed lengths of a nonce, in bytes. 16 random bytes rule out that a document with the same nonce exists.
 const NONCE_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 
 const NO_NONCE: &str =
@@ -28,10 +28,10 @@ const NO_NONCE: &str =
 
 const THROTTLED: &str = "too many clients ask for a document: try again in a second\n";
 
-/// When a throttled client may try again: it has no place in the line to wait for.
+/// Value of the Retry-After header of a throttled request, in seconds.
 const RETRY_AFTER_SECS: u16 = 1;
 
-/// The requests for documents in their order, and what each document says.
+/// The attestation endpoint.
 #[derive(Debug)]
 pub(crate) struct AttestationEndpoint {
     queue: Arc<FairQueue>,
@@ -44,7 +44,7 @@ impl AttestationEndpoint {
         Self { queue: FairQueue::new(), binding, metrics }
     }
 
-    /// Answers one request for a document, in its turn.
+    /// Handles one request for a document, after it received a permit.
     pub(crate) async fn respond(
         &self,
         nsm: &NsmHandle,
@@ -57,7 +57,7 @@ impl AttestationEndpoint {
         let waiting = self.metrics.count_waiting();
         let permit = self.queue.acquire(connection).await;
         drop(waiting);
-        // Held until the module has answered: the next request waits for that.
+        // The permit is held until the NSM responds.
         let Ok(_permit) = permit else {
             self.metrics.throttled.inc();
             let response = Response::text(StatusCode::TOO_MANY_REQUESTS, THROTTLED);
@@ -78,10 +78,10 @@ impl AttestationEndpoint {
     }
 }
 
-/// The one parameter, if it is what it should be.
+/// Returns the nonce if it is the only parameter and valid.
 fn nonce(query: Option<&str>) -> Option<Vec<u8>> {
     let digits = query?.strip_prefix("nonce=")?;
-    // The decoder would take a prefix of 0x for none of them.
+    // The decoder would accept the prefix 0x.
     let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     const_hex::decode(digits).ok().filter(|nonce| all && NONCE_LENGTHS.contains(&nonce.len()))
 }
@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn entropy_waits_for_at_most_two_documents() {
-        // What the module was asked for, and whether it may go on with the first document.
+        // The calls of the NSM, and a signal to continue with the first document.
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (release, released) = mpsc::channel::<()>();
         let nsm = {
@@ -114,7 +114,7 @@ mod tests {
                 match request {
                     NsmRequest::Attestation { nonce: Some(_), .. } => {
                         calls.lock().unwrap().push("document");
-                        // It fails once the sender is dropped.
+                        // The receive fails after the sender is dropped.
                         let _ = released.recv();
                     }
                     NsmRequest::GetRandom => calls.lock().unwrap().push("block"),

@@ -5,10 +5,10 @@ use tokio::task::{JoinSet, yield_now};
 
 use super::*;
 
-/// More than what rounding to a timer's milliseconds adds to a few periods.
+/// Tolerance for timers, which round up to whole milliseconds.
 const SLACK: Duration = Duration::from_millis(20);
 
-/// A new connection of the client `client`.
+/// Returns the key of a new connection of `client`.
 fn connection(client: u8) -> ConnectionKey {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -50,7 +50,7 @@ fn enqueue(tasks: &mut JoinSet<(u8, bool)>, queue: &Arc<FairQueue>, client: u8) 
 async fn grants_a_burst_of_20_and_then_10_per_second() {
     let queue = FairQueue::new();
     for pause in [Duration::ZERO, Duration::from_secs(1)] {
-        // Half of the burst is back by then.
+        // After one second, half of the burst is available again.
         sleep(pause).await;
         let start = Instant::now();
         let burst = if pause.is_zero() { 20 } else { 10 };
@@ -76,7 +76,7 @@ async fn clients_get_equal_shares_with_any_number_of_connections() {
     sleep(Duration::from_secs(30)).await;
     let counts = [many, one, alone].map(|count| count.load(Ordering::Relaxed));
     let (most, least) = (counts.iter().max().unwrap(), counts.iter().min().unwrap());
-    // The burst of 20 may be one client's.
+    // One client may receive the whole burst of 20.
     assert!(most - least <= 22 && *least > 90, "{counts:?}");
 }
 
@@ -94,7 +94,7 @@ async fn connections_of_a_client_get_equal_shares() {
 #[tokio::test(start_paused = true)]
 async fn serves_a_new_client_before_150_served_clients() {
     let (queue, mut tasks) = (FairQueue::new(), JoinSet::new());
-    // More than wait at a time.
+    // More clients than the queue holds.
     request_continuously(&mut tasks, &queue, (0..150).map(connection));
     sleep(Duration::from_secs(40)).await;
     for new in 251..255 {
@@ -126,7 +126,7 @@ async fn full_queue_evicts_a_request_of_the_busiest_client() {
     }
     enqueue(&mut tasks, &queue, 2);
     assert_eq!(tasks.join_next().await.unwrap().unwrap(), (1, false));
-    // Another of the many gets no place in the queue.
+    // The queue evicts another request of the same client.
     enqueue(&mut tasks, &queue, 1);
     assert_eq!(tasks.join_next().await.unwrap().unwrap(), (1, false));
     assert_eq!(queue.lock().requests.len(), MAX_QUEUE_LENGTH);

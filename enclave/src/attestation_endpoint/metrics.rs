@@ -1,4 +1,4 @@
-//! Requests for the enclave's own document.
+//! The metrics of the attestation endpoint.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -6,20 +6,20 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// By how they ended, and those that wait.
+/// The metrics of the attestation endpoint: requests by outcome, and waiting requests.
 #[derive(Clone, Debug)]
 pub(crate) struct AttestationEndpointMetrics {
-    /// They got a document.
+    /// Requests that received a document.
     pub(crate) success: Counter,
-    /// Others came first for too long.
+    /// Requests that were evicted from the queue, or waited too long.
     pub(crate) throttled: Counter,
-    /// The module gave none.
+    /// Requests for which the NSM returned no document.
     pub(crate) failed: Counter,
     waiting: Gauge,
 }
 
 impl AttestationEndpointMetrics {
-    /// Registers all of them.
+    /// Registers the metrics.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Requests for the attestation endpoint, by outcome";
         let requests: Family<Label, Counter> = registry.family("attestation_requests", help);
@@ -40,7 +40,7 @@ impl AttestationEndpointMetrics {
     }
 }
 
-/// A request that is counted as waiting.
+/// A guard that counts a request as waiting.
 #[derive(Debug)]
 pub(crate) struct WaitingRequest<'a>(&'a Gauge);
 
