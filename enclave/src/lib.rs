@@ -1,22 +1,21 @@
-//! The service inside the enclave: it holds every secret and takes every decision.
+//! The service inside the enclave. It holds all secrets, and makes all decisions.
 //!
-//! One request, and where each step is taken:
+//! A request passes these steps:
 //!
-//! 1. [`http`] reads it, within bounds.
-//! 2. [`auth`] authenticates the caller, over the request as it came; `throttle` limits its rate.
-//! 3. `kms` parses the operation, and with it the recipient's attestation document.
-//! 4. The document is verified: [`attestation`]. This and the next three are done by the crypto pool,
-//!    threads of their own, where there is a document.
-//! 5. [`policy`] admits the request; only it makes an [`Authorized`](policy::Authorized).
-//! 6. [`entropy`] draws random bytes, for admitted requests alone, from what the NSM's thread gives; or
-//!    a custom key store does, from its HSM.
-//! 7. `kms/response.rs` builds the answer: in the clear, or sealed, never both.
-//! 8. `request_log` writes log line, metrics and audit record. `kms/error_mapping.rs` alone says what a caller is
-//!    told of an error.
+//! 1. [`http`] reads the request, within limits.
+//! 2. [`auth`] authenticates the caller over the raw request, and `throttle` limits its rate.
+//! 3. `kms` parses the operation, with the recipient's attestation document.
+//! 4. [`attestation`] verifies the document. If there is a document, steps 4 to 7 run on the threads of the
+//!    crypto pool.
+//! 5. [`policy`] authorizes the request. Only it creates an [`Authorized`](policy::Authorized).
+//! 6. [`entropy`] draws random bytes from the NSM and the DRBG, or a custom key store draws them from its HSM.
+//! 7. `kms/response.rs` builds the response: plaintext or sealed, never both.
+//! 8. `request_log` writes the log line, the metrics and the audit record. `kms/error_mapping.rs` maps errors
+//!    to the responses that callers receive.
 //!
-//! Modules are in layers, which `docs/explanation/architecture.md` shows and `.ci/layers` checks.
+//! The modules are in layers, which `docs/explanation/architecture.md` shows and `.ci/layers` checks.
 //!
-//! What differs between an enclave and a simulator is one type parameter: [`platform::Platform`].
+//! An enclave and the simulator differ in one type parameter: [`platform::Platform`].
 
 #[cfg(all(production, feature = "simulator"))]
 compile_error!("the feature `simulator` must not be part of a production build");

@@ -1,4 +1,4 @@
-//! What both binaries do as processes: log to stderr or a channel, end with a status.
+//! Sets up the log of the process, and reports its exit.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -12,16 +12,16 @@ use transport::nonblocking_writer::{LogWriter, NonBlockingWriter};
 use crate::config::{Arguments, ServerSettings};
 use crate::log_forwarder::LogForwarder;
 
-/// The way to stderr, and what is not written yet.
+/// The non-blocking writer to stderr.
 static STDERR: OnceLock<NonBlockingWriter<Vec<u8>>> = OnceLock::new();
 
-/// The way out, where the log goes there.
+/// The non-blocking writer to the log endpoint, if there is one.
 static LOG_ENDPOINT: OnceLock<NonBlockingWriter<Vec<u8>>> = OnceLock::new();
 
 static LOG_HANDLE: OnceLock<LogHandle> = OnceLock::new();
 
-/// Logs to stderr as `arguments` say, by a thread of its own: nobody waits for who reads it. Where
-/// stderr is gone or full, lines are lost; reporting that there would panic, or wait.
+/// Starts the log to stderr, with the format and level of `arguments`. A thread of its own writes the lines, so
+/// that no other thread waits for the reader of stderr. If stderr is closed or full, lines are dropped.
 pub fn init_logging(arguments: &Arguments) {
     let format = arguments.log_format.unwrap_or_default();
     let level = arguments.log_level.unwrap_or_default();
@@ -32,22 +32,23 @@ pub fn init_logging(arguments: &Arguments) {
                 LogWriter(LOG_ENDPOINT.get().unwrap_or(stderr))
             })
         }
-        // Without a thread, the service itself will say what is wrong.
+        // Without a thread the service does not start either, and reports the reason.
         Err(_) => logging::init_reloadable(format, level, io::stderr),
     };
     LOG_HANDLE.get_or_init(|| handle);
 }
 
-/// Logs as [`init_logging`] does, but to what `writer` makes: what is tested is the log that runs.
+/// Starts the same log as [`init_logging`], but to the writers that `writer` creates. For tests of the
+/// production log.
 pub fn init_logging_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync + 'static) {
     logging::init(Format::default(), Level::default(), writer);
 }
 
-/// From now on logs as `server` says, which the configuration has a part in: to its channel in JSON, or
-/// to stderr.
+/// Applies the log settings of the configuration: from now on, log lines go to the log endpoint as JSON, or to
+/// stderr if there is no log endpoint.
 ///
 /// # Errors
-/// If there is no thread for it.
+/// If the thread that writes to the log endpoint cannot be started.
 pub fn configure_logging(server: &ServerSettings) -> io::Result<()> {
     let format = match &server.log_endpoint {
         Some(endpoint) => {
@@ -66,12 +67,12 @@ pub fn configure_logging(server: &ServerSettings) -> io::Result<()> {
     Ok(())
 }
 
-/// Lines of the log that were dropped so far, as nobody took them.
+/// Returns the number of log lines that were dropped because the queue was full.
 pub(crate) fn log_lines_dropped() -> u64 {
     LOG_ENDPOINT.get().or(STDERR.get()).map_or(0, NonBlockingWriter::dropped)
 }
 
-/// Says on stderr what a log cannot, that goes elsewhere.
+/// Writes a line to stderr, also if the log goes to a log endpoint.
 pub(crate) fn write_to_stderr(mut text: String) {
     if let Some(stderr) = STDERR.get() {
         text.push('\n');
@@ -79,8 +80,8 @@ pub(crate) fn write_to_stderr(mut text: String) {
     }
 }
 
-/// The process's status; what went wrong is said in the last line on stderr, and in the log where that
-/// goes elsewhere.
+/// Returns the exit code of the process. Writes an error as the last line of the log, and also to stderr if the
+/// log goes to a log endpoint.
 pub fn report_exit(program: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
     let code = if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let reason = result.err().map(|error| format!("{program} stops: {error}"));

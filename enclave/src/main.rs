@@ -1,5 +1,5 @@
-//! The enclave: AWS's trust anchors, the Nitro Secure Module, the system's clock. Wiring only, and
-//! without a single switch: what is wired here is what runs in production.
+//! The enclave binary, with the trust anchors of AWS, the Nitro Secure Module and the system clock. It only
+//! wires components, without conditional compilation, so that exactly this code runs in production.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use enclave::{Service, configure_logging, egress};
 use nsm_device::NsmDevice;
 use transport::Endpoint;
 
-/// The commit that the binary is built from, as the Makefile passes it.
+/// The commit of the source, which the Makefile sets.
 const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
 
 fn main() -> ExitCode {

@@ -1,16 +1,16 @@
-//! Whom credentials prove.
+//! The principals that credentials authenticate.
 
 use thiserror::Error;
 
 use crate::iam::Policy;
 use crate::rate::Rate;
 
-/// As much as an ARN may be long: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html>.
+/// Maximum length of an ARN, in bytes: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html>.
 const MAX_ARN_LENGTH: usize = 2048;
-/// Digits of an AWS account's number.
+/// Number of digits of an AWS account ID.
 const ACCOUNT_ID_LENGTH: usize = 12;
 
-/// Somebody whom credentials prove, and to whom policies are attached.
+/// A principal, with its policies and its rate limit.
 #[derive(Debug)]
 pub struct Principal {
     arn: String,
@@ -22,7 +22,7 @@ pub struct Principal {
     rate: Rate,
 }
 
-/// What an ARN names, as CloudTrail calls it.
+/// The kind of a principal, as in CloudTrail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrincipalKind {
     /// `arn:aws:iam::123456789012:root`.
@@ -37,9 +37,9 @@ pub enum PrincipalKind {
     FederatedUser,
 }
 
-/// Why a text names no principal.
+/// The error for a text that is not the ARN of a principal.
 ///
-/// The text is not repeated: it may be a secret, misplaced.
+/// It does not contain the text, which could be a misplaced secret.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
     "not the ARN of a principal, such as arn:aws:iam::123456789012:role/NAME, \
@@ -61,7 +61,8 @@ impl PrincipalKind {
         }
     }
 
-    /// The name: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>.
+    /// Returns the name in CloudTrail:
+    /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Root => "Root",
@@ -74,20 +75,20 @@ impl PrincipalKind {
 }
 
 impl Principal {
-    /// The principal that `arn` names. It may do nothing, but as often as it likes.
+    /// Parses the ARN of a principal. The principal has no policies and no rate limit.
     ///
     /// # Errors
-    /// If it names none.
+    /// If `arn` is not the ARN of a principal.
     pub fn new(arn: &str) -> Result<Self, InvalidPrincipal> {
         Self::parse(arn).ok_or(InvalidPrincipal)
     }
 
     fn parse(arn: &str) -> Option<Self> {
-        // It goes into messages and records as it is.
+        // The ARN is written to messages and records without escaping.
         if arn.len() > MAX_ARN_LENGTH || !arn.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
-        // arn:partition:service:region:account:resource; a resource may hold colons.
+        // arn:partition:service:region:account:resource. The resource may contain colons.
         let mut parts = arn.splitn(6, ':');
         let mut next = || parts.next();
         let (scheme, partition, service) = (next()?, next()?, next()?);
@@ -102,7 +103,7 @@ impl Principal {
             PrincipalKind::AssumedRole => role_arn(partition, account_id, resource)?,
             _ => arn.to_owned(),
         };
-        // A user's path is no part of the name.
+        // The path of a user is not part of the name.
         let user_name = (kind == PrincipalKind::IamUser)
             .then(|| resource.rsplit('/').next().unwrap_or_default().to_owned());
         Some(Self {
@@ -116,56 +117,57 @@ impl Principal {
         })
     }
 
-    /// The same, with what it may do and how often.
+    /// Sets the policies and the rate limit.
     #[must_use]
     pub fn with(self, policies: Vec<Policy>, rate: Rate) -> Self {
         Self { policies, rate, ..self }
     }
 
-    /// Its ARN, such as `arn:aws:iam::123456789012:role/wallet`.
+    /// Returns the ARN, such as `arn:aws:iam::123456789012:role/wallet`.
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// What conditions see under `aws:PrincipalArn`: its ARN, but of an assumed role the role's.
+    /// Returns the value of the condition key `aws:PrincipalArn`: the ARN, or for an assumed role the ARN of
+    /// the role.
     ///
     /// > For IAM roles, the request context returns the ARN of the role, not the ARN of the user that
     /// > assumed the role.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn>
     ///
-    /// The role's path, if it has one, is lost: the session's ARN does not hold it.
+    /// The path of a role is missing, because the ARN of the session does not contain it.
     pub fn condition_arn(&self) -> &str {
         &self.condition_arn
     }
 
-    /// The twelve digits of its account.
+    /// Returns the twelve digits of the account ID.
     pub fn account_id(&self) -> &str {
         &self.account_id
     }
 
-    /// What it is.
+    /// Returns the kind of the principal.
     pub fn kind(&self) -> PrincipalKind {
         self.kind
     }
 
-    /// What it may do.
+    /// Returns the policies of the principal.
     pub(crate) fn policies(&self) -> &[Policy] {
         &self.policies
     }
 
-    /// How often it may call.
+    /// Returns the rate limit of the principal.
     pub(crate) fn rate(&self) -> &Rate {
         &self.rate
     }
 
-    /// A user's name, without its path; only users have one.
+    /// Returns the name of a user, without its path. `None` for other kinds.
     pub fn user_name(&self) -> Option<&str> {
         self.user_name.as_deref()
     }
 }
 
-/// The ARN of the role in `assumed-role/NAME/SESSION`, if it names one.
+/// Returns the ARN of the role in `assumed-role/NAME/SESSION`.
 fn role_arn(partition: &str, account_id: &str, resource: &str) -> Option<String> {
     let (_, session) = resource.split_once('/')?;
     let role = session.split('/').next().filter(|role| !role.is_empty())?;

@@ -1,4 +1,4 @@
-//! A limit on how often something may happen: a token bucket.
+//! A rate limit, as a token bucket.
 
 use std::num::NonZeroU32;
 
@@ -7,12 +7,12 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// A rate limit: a number of requests per second, and twice as many in a burst. It can also be unlimited.
+/// A rate limit: a number of requests per second, and twice as many in a burst. It can be unlimited.
 #[derive(Debug)]
 pub struct Rate(Option<RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware>>);
 
 impl Rate {
-    /// Returns a limit of `per_second` requests per second. 0 is no limit.
+    /// Creates a limit of `per_second` requests per second. 0 is unlimited.
     pub fn per_second(per_second: u32) -> Self {
         Self(NonZeroU32::new(per_second).map(|rate| {
             let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(1));
@@ -21,7 +21,7 @@ impl Rate {
         }))
     }
 
-    /// Returns whether one more request is within the rate, and counts it if so.
+    /// Returns whether one more request is within the limit, and counts it if so.
     pub(crate) fn try_acquire(&self) -> bool {
         self.0.as_ref().is_none_or(|limiter| limiter.check().is_ok())
     }
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn allows_a_burst_of_twice_the_rate() {
-        // Too slow to add a token while this test runs.
+        // The rate is too low to add a token while the test runs.
         let rate = Rate::per_second(1);
         assert_eq!([(); 3].map(|()| rate.try_acquire()), [true, true, false]);
     }

@@ -1,10 +1,10 @@
-//! Request rate limits: one per principal, and one for all callers together.
+//! The rate limits of requests: one per principal, and one for all callers together.
 
 use crate::auth::Caller;
 use crate::principal::Principal;
 use crate::rate::Rate;
 
-/// The limits that belong to no principal. Each principal has its own.
+/// The rate limits that belong to no principal.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     /// The limit of unauthenticated callers.
@@ -14,8 +14,8 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Returns whether `caller` may call now, and counts the call. It runs after authentication, so that
-    /// rejected callers do not use up the limit of a principal.
+    /// Returns whether a request of `caller` is within the limits, and counts it. Called after authentication,
+    /// so that unauthenticated callers do not use up the limit of a principal.
     pub(crate) fn allows(&self, caller: &Caller) -> bool {
         let rate = caller.principal().map_or(&self.anyone, Principal::rate);
         rate.try_acquire() && self.total.try_acquire()

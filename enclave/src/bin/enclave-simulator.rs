@@ -1,4 +1,4 @@
-//! The enclave on ordinary hardware: the same service, under a root that signs for anybody.
+//! The enclave simulator: the same service on ordinary hardware, under a simulated root certificate.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ struct SimulatorArguments {
     simulator_state: Option<PathBuf>,
 }
 
-/// The commit that the binary is built from, as the Makefile passes it.
+/// The commit of the source, which the Makefile sets.
 const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
 
 #[tokio::main]
