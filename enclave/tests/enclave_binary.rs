@@ -1,4 +1,4 @@
-//! The production binary where it does not belong.
+//! The production binary on a machine without an NSM device.
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
@@ -79,7 +79,7 @@ fn exits_on_a_simulator_configuration() {
     let output = enclave(&["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    // Built together with the simulator it knows what it will not do; by itself, not even that.
+    // The message depends on whether the binary was built together with the simulator.
     let expected = match cfg!(feature = "simulator") {
         true => "[simulator] is only for enclave-simulator: remove it",
         false => "unknown field `simulator`",

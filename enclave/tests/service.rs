@@ -1,4 +1,4 @@
-//! The service without a network: what it draws, and what it says when it cannot.
+//! The service without a network: its draws of entropy, its errors and its attestation documents.
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
@@ -23,12 +23,12 @@ use hyper::{Method, Request, StatusCode};
 use nsm_device::{ErrorCode, Nsm, NsmError, Request as NsmRequest, Response as NsmResponse};
 use simulator::{DocumentRequest, SimulatedNsm, SimulatedPki, default_pcrs};
 
-/// Gives `blocks` blocks of entropy once it is in service, then errors; counts what it is asked for
-/// from then on.
+/// An NSM that returns `blocks` blocks of entropy after the start of the service, and then errors. It counts
+/// the calls after the start.
 struct FiniteNsm {
     nsm: SimulatedNsm,
     blocks: usize,
-    /// What it measured of this enclave's image, if that is not what the simulator measures.
+    /// The value of PCR0, if it differs from that of the simulator.
     pcr0: Option<Vec<u8>>,
     in_service: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
@@ -55,7 +55,7 @@ impl Nsm for FiniteNsm {
 #[derive(Default)]
 struct TestPlatform {
     in_service: Arc<AtomicBool>,
-    /// It is no place to serve from.
+    /// Whether the platform check fails.
     is_rejected: bool,
 }
 
@@ -109,7 +109,7 @@ async fn start_in(
         in_service: Arc::clone(&in_service),
         calls: Arc::clone(&calls),
     };
-    // Nothing is fetched ahead, so that each draw is somebody's.
+    // Without prefetch, each call of the NSM belongs to one request.
     let settings = settings("[entropy]\nprefetch = 0\n");
     let platform = TestPlatform { in_service, is_rejected: false };
     let service = Service::start(platform, nsm, anchors, settings, Audit::disabled()).await?;
@@ -122,7 +122,7 @@ fn settings(text: &str) -> Settings {
     Config::load(Some(file.path())).unwrap().settings(Profile::Development).unwrap()
 }
 
-/// A start in an enclave whose image measures `pcr0`.
+/// Starts the service in an enclave with this value of PCR0.
 async fn start_measured(
     platform: TestPlatform,
     pcr0: Vec<u8>,
@@ -174,7 +174,7 @@ impl Fixture {
         self.send(Method::POST, "/", body).await
     }
 
-    /// CallCounter since the start.
+    /// Returns the number of NSM calls since the start.
     fn draws(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -208,7 +208,7 @@ fn spki() -> Vec<u8> {
 async fn draws_no_entropy_for_rejected_requests() {
     let fixture = start(1).await.unwrap();
     let bad_key = fixture.attested(1, b"no key");
-    // The base64 of the signature's last bytes stands before `"}}`.
+    // The base64 of the last bytes of the signature is followed by `"}}`.
     let mut bad_signature = fixture.attested(1, &spki());
     let end = bad_signature.len() - "\"}}".len();
     bad_signature.replace_range(end - 12..end - 8, "AAAA");
@@ -320,7 +320,7 @@ async fn trusts_configured_roots_and_the_platform_root_only() {
     }
 }
 
-/// The service of a configuration, asked for a path.
+/// Sends a GET request for `path` to the service.
 async fn get(service: &Service<TestPlatform>, path: &str, accept: &str) -> (u16, Vec<u8>) {
     let request = Request::builder().uri(path).header("accept", accept).body(()).unwrap();
     let (head, ()) = request.into_parts();
@@ -397,7 +397,7 @@ async fn attestation_contains_nonce_and_configuration_pcrs() {
         assert_eq!(status, 400);
         assert!(String::from_utf8(text).unwrap().starts_with("write /attestation?nonce=HEX"));
     }
-    // More than a burst: they wait for their turns, and all are answered.
+    // More requests than a burst: they wait in the queue, and all succeed.
     for _ in 0..25 {
         assert_eq!(get_document("*/*").await.0, 200);
     }

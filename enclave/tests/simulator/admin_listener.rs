@@ -1,4 +1,4 @@
-//! The listener of those who watch.
+//! The admin listener.
 
 use std::fs;
 use std::io::{BufRead, ErrorKind, Read, Write};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::TIMEOUT;
 use super::process::{Simulator, get, send};
 
-/// A simulator with this configuration, and where those who watch it ask.
+/// Starts a simulator with this configuration. Also returns the address of its admin listener.
 fn start(config: &str) -> (Simulator, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
@@ -52,15 +52,15 @@ fn admin_listener_is_plain_http_with_client_tls() {
     let tls = "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n";
     let (simulator, admin) = start(tls);
     assert_eq!(get(&mut connect(&admin), "/readyz"), "ready\n");
-    // What a client gets that does not is TLS's own refusal, an alert.
+    // A client without TLS receives a TLS alert.
     let mut client = connect(&simulator.endpoint);
     client.write_all(b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     let mut response = Vec::new();
-    // It may be cut off, with what it sent unread.
+    // The connection may be reset, because not all of its bytes were read.
     drop(client.read_to_end(&mut response));
     const ALERT: u8 = 21;
     assert!(response.is_empty() || response[0] == ALERT, "{response:?}");
-    // It is counted a moment after the client has seen it.
+    // The failure is counted shortly after the client receives the alert.
     let failed = "attested_random_tls_handshakes_total{outcome=\"failed\"} 1";
     let is_counted = || get(&mut connect(&admin), "/metrics").lines().any(|line| line == failed);
     let deadline = Instant::now() + TIMEOUT;
@@ -72,7 +72,7 @@ fn admin_listener_is_plain_http_with_client_tls() {
 #[test]
 fn full_admin_listener_does_not_block_clients() {
     let (simulator, admin) = start("");
-    // As many as are served at a time, in the middle of a request.
+    // As many connections as are served at the same time, each in the middle of a request.
     let mut admin_clients: Vec<_> = (0..64).map(|_| connect(&admin)).collect();
     for admin_client in &mut admin_clients {
         admin_client.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
@@ -83,7 +83,7 @@ fn full_admin_listener_does_not_block_clients() {
     let error = waiting.read(&mut [0]).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
     assert_eq!(get(&mut connect(&simulator.endpoint), "/readyz"), "ready\n");
-    // One who leaves makes room, and nobody has a second request.
+    // A closed connection makes room for the next one, and a connection carries only one request.
     drop(admin_clients.remove(0));
     waiting.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut response = String::new();

@@ -1,4 +1,4 @@
-//! Flags, environment and file, and which of them is in effect.
+//! The precedence of flags, environment variables and the configuration file.
 
 use std::fs;
 use std::io::{BufRead, Read};
@@ -44,7 +44,7 @@ fn command(config: Option<&str>) -> Command {
     command
 }
 
-/// What is printed under `[server]`.
+/// Returns the printed table `[server]`.
 fn server(mut command: Command) -> toml::Table {
     let output = command.arg("--print-config").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -81,7 +81,7 @@ fn a_flag_overrides_the_environment_which_overrides_the_file() {
     let mut with_all = command(Some(&path));
     with_all.envs(VARIABLES).args(FLAGS);
     assert_eq!(server(with_all), expected(21, 22, "flag", "json", "trace", true));
-    // The environment may name the file, too; nothing has all from one.
+    // An environment variable may name the file, and each setting may come from another source.
     let mut mixed = command(None);
     mixed.env("ENCLAVE_CONFIG", &path).env("ENCLAVE_LOG_LEVEL", "error").arg(FLAGS[0]);
     assert_eq!(server(mixed), expected(21, 2, "file", "json", "error", true));

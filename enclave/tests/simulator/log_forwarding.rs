@@ -1,4 +1,4 @@
-//! The log and audit records on their way out, to somebody who goes and comes back.
+//! The log and audit records sent to a receiver that disconnects and comes back.
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -15,10 +15,10 @@ use serde_json::Value;
 use super::process::Simulator;
 use super::{TIMEOUT, send_thousands_of_requests};
 
-/// What the log says at the end of an audit trail of which something is missing.
+/// The log message at shutdown if audit records were lost.
 const RECORDS_LOST: &str = "audit records were lost: nobody took them";
 
-/// Who takes lines, until it is told to go.
+/// A receiver of log lines.
 struct LogReceiver {
     listener: UnixListener,
     streams: Vec<UnixStream>,
@@ -34,7 +34,7 @@ impl LogReceiver {
         Self { listener, streams: Vec::new(), readers: Vec::new(), sender: sender.clone() }
     }
 
-    /// Takes what comes over the next connection. That every line is JSON is checked with it.
+    /// Accepts the next connection, and reads its lines, which must be JSON.
     fn accept(&mut self) {
         let deadline = Instant::now() + TIMEOUT;
         let stream = loop {
@@ -58,7 +58,7 @@ impl LogReceiver {
         }));
     }
 
-    /// Takes what comes until whoever sends it has ended.
+    /// Reads until the sender has closed all connections.
     fn finish(self) {
         self.readers.into_iter().for_each(|reader| reader.join().unwrap());
     }
@@ -72,7 +72,7 @@ impl LogReceiver {
     }
 }
 
-/// All lines up to the first that is one of those looked for.
+/// Returns all lines up to the first for which `is_last` holds.
 fn lines_until(lines: &Receiver<Value>, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
     let deadline = Instant::now() + TIMEOUT;
     let mut all = Vec::new();
@@ -114,12 +114,12 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     lines_until(&lines, is_record);
     receiver.close();
 
-    // Far more than the queues have room for.
+    // Far more lines than the queues hold.
     send_thousands_of_requests(&simulator);
     let mut receiver = LogReceiver::bind(&path, &sender);
     receiver.accept();
     receiver.accept();
-    // What there was room for comes first.
+    // The queued lines arrive first.
     let is_answered = |line: &Value| line["requestParameters"]["numberOfBytes"] == 2;
     let (mut all, mut count) = (Vec::new(), 4000);
     while !all.iter().any(is_answered) {
@@ -143,7 +143,7 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
             .is_some_and(|text| text.contains(" lines of this log were dropped"))
     };
     assert!(all.iter().any(noted));
-    // In place of stdout and stderr: what is said there is that nobody takes lines.
+    // stdout is empty, and stderr only reports that the endpoint was unreachable.
     let (mut stdout, mut stderr) = (String::new(), String::new());
     simulator.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
     simulator.process.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

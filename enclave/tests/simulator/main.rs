@@ -1,4 +1,4 @@
-//! The simulator as a process.
+//! Tests of the simulator as a process.
 
 #![expect(
     clippy::expect_used,
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use process::{Simulator, get};
 
-/// No answer takes as long as this.
+/// Time-out of a test. No response takes this long.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
@@ -55,7 +55,7 @@ fn listens_on_a_unix_socket_and_exits_on_sigterm() {
     let simulator = Simulator::start(&listen, &[]);
     assert_eq!(simulator.endpoint, listen);
     assert_eq!(get(&mut UnixStream::connect(&socket).unwrap(), "/readyz"), "ready\n");
-    // A client that keeps its connection does not hold up the end.
+    // A client with an idle connection does not delay the exit.
     let _idle = UnixStream::connect(&socket).unwrap();
     assert_eq!(simulator.terminate(), Some(0));
     assert!(!Path::new(&socket).exists());
@@ -140,7 +140,7 @@ fn responds_after_the_audit_reader_has_closed() {
             }
         }
     });
-    // The log tells at the first request after a record was lost, whenever that is.
+    // The log reports the loss at the first request after a record was lost.
     let deadline = Instant::now() + TIMEOUT;
     while lost.try_recv().is_err() {
         assert!(Instant::now() < deadline, "nobody was told");
@@ -154,7 +154,7 @@ fn responds_after_the_audit_reader_has_closed() {
 fn responds_after_the_log_reader_has_closed() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
     drop(simulator.process.stderr.take());
-    // A refusal is logged.
+    // The error response is logged.
     let response = simulator.generate_random("{}");
     assert!(response.ends_with("NumberOfBytes is required.\"}"), "{response}");
     assert!(simulator.root().starts_with("-----BEGIN CERTIFICATE-----"));
@@ -168,7 +168,7 @@ fn unread_log_and_audit_trail_block_no_request() {
     let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     assert_eq!(get(&mut stream, "/healthz"), "ok\n");
-    // It ends by itself, although neither can be written to the end.
+    // The process exits although neither the log nor the audit trail can be written completely.
     assert_eq!(simulator.end(), Some(0));
 }
 
@@ -184,13 +184,13 @@ fn logs_the_number_of_lost_audit_records() {
     assert_eq!(simulator.end(), Some(0));
     let log = log.join().unwrap().unwrap();
     let lost = |text: &str| log.lines().filter(|line| line.contains(text)).count();
-    // At the first one, and whenever they have doubled: the log does not take the trail's place.
+    // The log reports the first loss, and then each time the number has doubled.
     assert!((2..20).contains(&lost("audit records are lost")), "{log}");
     assert_eq!(lost("audit records were lost"), 1, "{log}");
 }
 
-/// Each is answered and recorded, and at the level debug also logged: far more than a pipe, which holds 64 KiB,
-/// and a queue take. The records of refused requests have a limit of their own.
+/// Sends 4,000 successful requests. Their records, and at level debug their log lines, exceed by far a pipe of
+/// 64 KiB and a queue. Records of rejected requests would have a limit of their own.
 fn send_thousands_of_requests(simulator: &Simulator) {
     let body = r#"{"NumberOfBytes":1}"#;
     let answered = format!(
@@ -224,7 +224,7 @@ fn exits_on_an_invalid_state_file() {
     assert!(stderr.contains("chmod 600"), "{stderr}");
 }
 
-/// All that a simulated module can suffer from, and what the simulator says of it.
+/// The faults of a simulated NSM, and the messages that the simulator logs.
 const FAULTS: [(&str, &str); 10] = [
     ("short", "it returned 255 random bytes instead of 256"),
     ("long", "it returned 257 random bytes instead of 256"),
@@ -292,11 +292,11 @@ fn hanging_nsm_delays_a_caller_until_the_deadline() {
     assert!(send().starts_with("HTTP/1.1 200 "));
     let response = send();
     assert!(response.contains(r#""__type":"DependencyTimeoutException""#), "{response}");
-    // Once the watchdog has noticed, nobody waits any more.
+    // After the watchdog has noticed, no request waits.
     let refused = (0..600).any(|_| send().contains(r#""__type":"KMSInternalException""#));
     assert!(refused);
     assert!(send().contains(r#""__type":"KMSInternalException""#));
-    // The thread that is held does not hold up the end.
+    // The hanging thread does not delay the exit.
     assert_eq!(simulator.terminate(), Some(0));
 }
 

@@ -1,4 +1,4 @@
-//! A simulator that SIGSTOP pauses for longer than its deadlines.
+//! A simulator that SIGSTOP pauses for longer than its time-outs.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use super::process::{Simulator, get};
 
-/// Longer than a wait for the NSM (1 s), a call of it (3 s), a PROXY header (5 s) and a body (10 s) may take.
+/// Longer than the time-outs of a wait for the NSM (1 s), of an NSM call (3 s), of a PROXY header (5 s) and of
+/// a body (10 s).
 const PAUSE: Duration = Duration::from_secs(11);
 
-/// Clients that ask all the time, so that some wait for the NSM at any moment.
+/// Clients that send requests continuously, so that some wait for the NSM at any moment.
 const CLIENTS: usize = 4;
 
-/// Each call takes as long as that, and so a few requests wait for blocks whenever it is paused.
+/// The NSM calls are slow, so that some requests wait for blocks when the process is paused.
 const CONFIG: &str = "[entropy]\nprefetch = 1\n[simulator.nsm]\nlatency_ms = 50\n";
 
 const BODY: &str = r#"{"NumberOfBytes":1}"#;
@@ -27,7 +28,7 @@ impl Simulator {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    /// Pauses it, and waits until no thread of it runs.
+    /// Pauses the process, and waits until none of its threads runs.
     fn pause(&self) {
         self.signal("-STOP");
         let stat = format!("/proc/{}/stat", self.process.id());
@@ -36,7 +37,7 @@ impl Simulator {
         }
     }
 
-    /// The samples of a metric.
+    /// Returns the samples of a metric.
     fn samples(&self, metric: &str) -> Vec<u64> {
         let text = get(&mut TcpStream::connect(&self.endpoint).unwrap(), "/metrics");
         let samples = text.lines().filter(|line| line.starts_with(metric));
@@ -48,7 +49,7 @@ fn assert_success(response: &str) {
     assert!(response.starts_with("HTTP/1.1 200 ") && response.contains("Plaintext"), "{response}");
 }
 
-/// A request whose body ends in the middle.
+/// Sends a request with an incomplete body.
 fn send_half_a_request(simulator: &Simulator) -> TcpStream {
     let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
     let request = format!(
@@ -81,7 +82,7 @@ fn responds_to_requests_that_waited_during_a_pause() {
             thread::yield_now();
         }
         let mut slow = send_half_a_request(&simulator);
-        // It is in the middle of reading that.
+        // After this response, the simulator waits for the rest of the body.
         assert_eq!(get(&mut TcpStream::connect(&simulator.endpoint).unwrap(), "/healthz"), "ok\n");
         simulator.pause();
         stop.store(true, Ordering::SeqCst);
@@ -99,7 +100,7 @@ fn responds_to_requests_that_waited_during_a_pause() {
         let faults = simulator.samples(&format!("attested_random_{metric}"));
         assert!(faults.iter().all(|count| *count == 0), "{metric}: {faults:?}");
     }
-    // At the start, and after the pause.
+    // One document at the start, and at least one after the pause.
     let documents = "attested_random_nsm_calls_total{request=\"Attestation\"}";
     assert!(simulator.samples(documents)[0] >= 2);
 }

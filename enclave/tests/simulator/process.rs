@@ -1,13 +1,13 @@
-//! A simulator as a process, and what asks it.
+//! A simulator process, and its HTTP client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// A running simulator; killed if the test ends before it does.
+/// A running simulator, which is killed on drop.
 pub(crate) struct Simulator {
     pub(crate) process: Child,
-    /// After the line that says where it listens: the audit trail.
+    /// The standard output after the announcement of the endpoint: the audit trail.
     pub(crate) stdout: Option<BufReader<ChildStdout>>,
     pub(crate) endpoint: String,
 }
@@ -23,14 +23,14 @@ impl Simulator {
         Self::spawn(command)
     }
 
-    /// What starts one.
+    /// Returns the command that starts a simulator.
     pub(crate) fn command(listen: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"));
         command.args(["--listen", listen]).args(arguments);
         command
     }
 
-    /// Starts it, and waits until it listens.
+    /// Starts a simulator, and waits until it listens.
     pub(crate) fn spawn(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -59,7 +59,7 @@ impl Simulator {
         response
     }
 
-    /// Sends SIGTERM and waits; the status tells whether it ended by itself.
+    /// Sends SIGTERM, and returns the exit code; `None` if a signal killed the process.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         self.end()
     }
@@ -78,14 +78,14 @@ impl Drop for Simulator {
     }
 }
 
-/// The body of a good answer.
+/// Sends a GET request, and returns the body of the 200 response.
 pub(crate) fn get(stream: &mut (impl Read + Write), path: &str) -> String {
     let (head, body) = send(stream, "GET", path);
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     body
 }
 
-/// The head and the body of any answer.
+/// Sends a request, and returns the head and the body of the response.
 pub(crate) fn send(stream: &mut (impl Read + Write), method: &str, path: &str) -> (String, String) {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();

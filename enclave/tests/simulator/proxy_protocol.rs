@@ -1,4 +1,4 @@
-//! Behind a relay that tells whom it relays.
+//! The simulator with the PROXY protocol.
 
 use std::fs;
 use std::io::{BufRead, Read, Write};
@@ -34,7 +34,7 @@ fn client_addr_is_from_the_proxy_header() {
         let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
         stream.write_all(bytes).unwrap();
         let mut response = Vec::new();
-        // It may be cut off, with what it sent unread.
+        // The connection may be reset, because not all of its bytes were read.
         drop(stream.read_to_end(&mut response));
         String::from_utf8(response).unwrap()
     };
@@ -60,10 +60,10 @@ fn client_addr_is_from_the_proxy_header() {
     assert!(record.contains(r#""requestID":"1b2c3d4e-5f60-4"#), "{record}");
 }
 
-/// An address of this machine that others could have; none where it has no network.
+/// Returns an address of this machine other than loopback, or `None` without a network.
 fn local_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    // It sends nothing: the kernel chooses the address that it would send from.
+    // This sends nothing. The kernel only chooses the source address.
     socket.connect("192.0.2.1:9").ok()?;
     Some(socket.local_addr().unwrap().ip())
 }
@@ -83,7 +83,7 @@ fn rejects_proxy_headers_from_remote_addresses() {
 
     let mut remote = connect(&own.to_string(), port);
     let mut response = Vec::new();
-    // It is closed, with or without what it sent having been read.
+    // The connection is closed, whether or not its bytes were read.
     drop(remote.write_all(&[&header(), REQUEST].concat()));
     drop(remote.read_to_end(&mut response));
     assert_eq!(response, b"");

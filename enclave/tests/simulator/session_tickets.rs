@@ -1,4 +1,4 @@
-//! Session tickets, as time passes.
+//! The lifetime of TLS session tickets.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use super::process::Simulator;
 
 const HOUR: u64 = 60 * 60;
 
-/// What OpenSSL says of a handshake in this `version`, and of the session that it took up or was given.
+/// Connects with OpenSSL in this TLS `version`, and returns its output.
 fn connect(simulator: &Simulator, version: &str, session: [&str; 2]) -> String {
     let mut command = Command::new("timeout");
     command.args([
@@ -32,8 +32,8 @@ fn connect(simulator: &Simulator, version: &str, session: [&str; 2]) -> String {
     output
 }
 
-/// A ticket is opened as long as its key is there: that is replaced after six hours, and gone after as
-/// many again.
+/// A ticket is accepted as long as its key exists. The key is replaced after six hours, and deleted after six
+/// more.
 #[test]
 fn tickets_expire_with_their_key() {
     let folder = tempfile::tempdir().unwrap();
