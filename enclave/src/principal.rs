@@ -119,7 +119,7 @@ impl Principal {
 
     /// Sets the policies and the rate limit.
     #[must_use]
-    pub fn with(self, policies: Vec<Policy>, rate: Rate) -> Self {
+    pub fn with_policies_and_rate(self, policies: Vec<Policy>, rate: Rate) -> Self {
         Self { policies, rate, ..self }
     }
 

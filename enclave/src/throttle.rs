@@ -8,7 +8,7 @@ use crate::rate::Rate;
 #[derive(Debug)]
 pub(crate) struct Throttle {
     /// The limit of unauthenticated callers.
-    pub(crate) anyone: Rate,
+    pub(crate) unauthenticated: Rate,
     /// The limit of all callers together.
     pub(crate) total: Rate,
 }
@@ -17,7 +17,7 @@ impl Throttle {
     /// Returns whether a request of `caller` is within the limits, and counts it. Called after authentication,
     /// so that unauthenticated callers do not use up the limit of a principal.
     pub(crate) fn allows(&self, caller: &Caller) -> bool {
-        let rate = caller.principal().map_or(&self.anyone, Principal::rate);
+        let rate = caller.principal().map_or(&self.unauthenticated, Principal::rate);
         rate.try_acquire() && self.total.try_acquire()
     }
 }

@@ -24,11 +24,11 @@ impl AttestationEndpointMetrics {
         let help = "Requests for the attestation endpoint, by outcome";
         let requests: Family<Label, Counter> = registry.family("attestation_requests", help);
         let help = "Requests for the attestation endpoint that wait for the NSM";
-        let of = |outcome| labelled(&requests, [("outcome", outcome)]);
+        let counter = |outcome| labelled(&requests, [("outcome", outcome)]);
         Self {
-            success: of("success"),
-            throttled: of("throttled"),
-            failed: of("failed"),
+            success: counter("success"),
+            throttled: counter("throttled"),
+            failed: counter("failed"),
             waiting: registry.gauge("attestation_requests_waiting", help),
         }
     }

@@ -131,8 +131,10 @@ impl<'a> PrincipalRegistry<'a> {
                 if policies.is_empty() {
                     self.warnings.push(ConfigWarning::NoPolicies { number, arn: arn.clone() });
                 }
-                let principal = Principal::new(&arn)?
-                    .with(self.policies(&policies)?, Rate::per_second(self.requests_per_second));
+                let principal = Principal::new(&arn)?.with_policies_and_rate(
+                    self.policies(&policies)?,
+                    Rate::per_second(self.requests_per_second),
+                );
                 let principal = Arc::new(principal);
                 let entry = PrincipalEntry { number, principal: Arc::clone(&principal), policies };
                 self.entries.insert(arn, entry);

@@ -20,7 +20,7 @@ impl ThrottleTable {
     /// Builds the limit for unauthenticated callers and the total limit.
     pub(super) fn throttle(&self) -> Throttle {
         Throttle {
-            anyone: Rate::per_second(self.requests_per_second_per_principal),
+            unauthenticated: Rate::per_second(self.requests_per_second_per_principal),
             total: Rate::per_second(self.requests_per_second_total),
         }
     }

@@ -36,7 +36,8 @@ impl LineLimits {
     /// be omitted too.
     pub(super) fn allow(&self, error: ErrorType) -> Option<u64> {
         let mut budgets = ErrorType::ALL.iter().zip(&self.budgets);
-        let Some((_, Budget { rate, omitted })) = budgets.find(|(known, _)| **known == error)
+        let Some((_, Budget { rate, omitted })) =
+            budgets.find(|(error_type, _)| **error_type == error)
         else {
             return Some(0);
         };

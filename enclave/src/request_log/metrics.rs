@@ -26,8 +26,8 @@ pub(crate) struct RequestMetrics {
 #[derive(Debug)]
 struct Outcomes {
     success: Counter,
-    abandoned: Counter,
-    refused: [(ErrorType, Counter); ErrorType::ALL.len()],
+    client_disconnected: Counter,
+    errors: [(ErrorType, Counter); ErrorType::ALL.len()],
     duration: Histogram,
 }
 
@@ -38,27 +38,27 @@ impl RequestMetrics {
         let counters: Family<Labels, Counter> = registry.family("requests", help);
         let help = "Time from the receipt of a KMS request until its response was ready";
         let durations: Family<Label, Histogram> = registry.family("request_duration_seconds", help);
-        let of = |operation| {
+        let outcomes = |operation| {
             let counter = |outcome| {
                 let labels = [("operation", operation), ("outcome", outcome)];
                 labelled(&counters, labels)
             };
             Outcomes {
                 success: counter("success"),
-                abandoned: counter(Outcome::CLIENT_DISCONNECTED),
-                refused: ErrorType::ALL.map(|error| (error, counter(error.name()))),
+                client_disconnected: counter(Outcome::CLIENT_DISCONNECTED),
+                errors: ErrorType::ALL.map(|error| (error, counter(error.name()))),
                 duration: labelled(&durations, [("operation", operation)]),
             }
         };
         Self {
-            generate_random: of(Operation::GenerateRandom.name()),
-            describe_custom_key_stores: of(Operation::DescribeCustomKeyStores.name()),
-            unknown: of(UNKNOWN_OPERATION),
+            generate_random: outcomes(Operation::GenerateRandom.name()),
+            describe_custom_key_stores: outcomes(Operation::DescribeCustomKeyStores.name()),
+            unknown: outcomes(UNKNOWN_OPERATION),
         }
     }
 
     /// Counts a completed request.
-    pub(crate) fn count(&self, operation: Option<Operation>, outcome: Outcome, took: Duration) {
+    pub(crate) fn count(&self, operation: Option<Operation>, outcome: Outcome, duration: Duration) {
         let outcomes = match operation {
             Some(Operation::GenerateRandom) => &self.generate_random,
             Some(Operation::DescribeCustomKeyStores) => &self.describe_custom_key_stores,
@@ -66,14 +66,14 @@ impl RequestMetrics {
         };
         let counter = match outcome {
             Outcome::Success => Some(&outcomes.success),
-            Outcome::ClientDisconnected => Some(&outcomes.abandoned),
+            Outcome::ClientDisconnected => Some(&outcomes.client_disconnected),
             Outcome::Error(error) => {
-                let refused = outcomes.refused.iter().find(|(refused, _)| *refused == error);
-                refused.map(|(_, counter)| counter)
+                let found = outcomes.errors.iter().find(|(error_type, _)| *error_type == error);
+                found.map(|(_, counter)| counter)
             }
         };
         counter.map(Counter::inc);
-        outcomes.duration.observe(took);
+        outcomes.duration.observe(duration);
     }
 }
 

@@ -37,28 +37,30 @@ fn connect(simulator: &Simulator, version: &str, session: [&str; 2]) -> String {
 #[test]
 fn tickets_expire_with_their_key() {
     let folder = tempfile::tempdir().unwrap();
-    let [library, ahead, config, session] =
-        ["ahead.so", "ahead", "enclave.toml", "session"].map(|name| folder.path().join(name));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulator/ahead.c");
+    let [library, clock_offset, config, session] =
+        ["clock_offset.so", "clock_offset", "enclave.toml", "session"]
+            .map(|name| folder.path().join(name));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulator/clock_offset.c");
     let mut compile = Command::new("cc");
     compile.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source);
     assert!(compile.status().unwrap().success());
     fs::write(&config, "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n").unwrap();
-    let pass = |hours: u64| fs::write(&ahead, (hours * HOUR).to_string()).unwrap();
+    let set_clock_offset =
+        |hours: u64| fs::write(&clock_offset, (hours * HOUR).to_string()).unwrap();
     for version in ["-tls1_2", "-tls1_3"] {
-        pass(0);
+        set_clock_offset(0);
         let arguments = ["--config", config.to_str().unwrap()];
         let mut command = Simulator::command("127.0.0.1:0", &arguments);
-        command.env("LD_PRELOAD", &library).env("AHEAD", &ahead);
+        command.env("LD_PRELOAD", &library).env("CLOCK_OFFSET_FILE", &clock_offset);
         let simulator = Simulator::spawn(command);
         let session = session.to_str().unwrap();
         let resumes =
             || connect(&simulator, version, ["-sess_in", session]).contains("Reused, TLSv1");
         assert!(connect(&simulator, version, ["-sess_out", session]).contains("New, TLSv1"));
         assert!(resumes(), "{version}");
-        pass(7);
+        set_clock_offset(7);
         assert!(resumes(), "{version}");
-        pass(14);
+        set_clock_offset(14);
         assert!(!resumes(), "{version}");
     }
 }
