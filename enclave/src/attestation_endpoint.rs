@@ -23,10 +23,9 @@ pub(crate) const PATH: &str = "/attestation";
 /// Allowed lengths of a nonce, in bytes. 16 random bytes rule out that a document with the same nonce exists.
 const NONCE_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 
-const NO_NONCE: &str =
-    "write /attestation?nonce=HEX, and nothing else: 16 to 64 random bytes in hexadecimal\n";
+const NO_NONCE: &str = "write /attestation?nonce=HEX with 16 to 64 random bytes in hexadecimal, and no other parameter\n";
 
-const THROTTLED: &str = "too many clients ask for a document: try again in a second\n";
+const THROTTLED: &str = "too many requests for attestation documents; retry in 1 s\n";
 
 /// Value of the Retry-After header of a throttled request, in seconds.
 const RETRY_AFTER_SECS: u16 = 1;
@@ -71,7 +70,7 @@ impl AttestationEndpoint {
             }
             Err(fault) => {
                 self.metrics.failed.inc();
-                let text = format!("no document: {fault}\n").into_bytes();
+                let text = format!("cannot get an attestation document: {fault}\n").into_bytes();
                 Response::new(StatusCode::SERVICE_UNAVAILABLE, Response::TEXT, text)
             }
         }

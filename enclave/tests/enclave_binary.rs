@@ -13,7 +13,7 @@ fn enclave(arguments: &[&str]) -> Output {
 
 #[test]
 fn exits_without_nsm_device_with_advice() {
-    assert!(!NsmDevice::is_present(), "this test is for machines that are no enclave");
+    assert!(!NsmDevice::is_present(), "this test needs a machine without an NSM device");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n").unwrap();

@@ -407,5 +407,5 @@ async fn attestation_contains_nonce_and_configuration_pcrs() {
 async fn returns_attestation_without_entropy() {
     let fixture = start(0).await.unwrap();
     let (status, _) = get(&fixture.service, &format!("/attestation?nonce={:032}", 0), "*/*").await;
-    assert_eq!(status, 200, "a fault of random bytes alone");
+    assert_eq!(status, 200, "the fault only affects random bytes");
 }

@@ -146,14 +146,13 @@ impl AuditSink {
     fn report(&self) {
         let dropped = self.lines.dropped();
         if self.reported.is_due(dropped) {
-            tracing::warn!(dropped, "audit records are lost: nobody takes them fast enough");
+            tracing::warn!(dropped, "audit records dropped: full queue or failed output");
         }
         let omitted = self.omissions.counts().total();
         if self.reported_omissions.is_due(omitted) {
             tracing::warn!(
                 omitted,
-                "audit records of unauthenticated callers are left out: they exceed the limits of \
-                 [audit]"
+                "audit records of unauthenticated callers omitted: they exceed the limits in [audit]"
             );
         }
     }
@@ -179,13 +178,13 @@ impl Drop for AuditSink {
         let unwritten = self.lines.flush(FLUSH_TIMEOUT);
         let dropped = self.lines.dropped();
         if unwritten > 0 || dropped > 0 {
-            tracing::warn!(unwritten, dropped, "audit records were lost: nobody took them");
+            tracing::warn!(unwritten, dropped, "audit records lost at shutdown");
         }
         let omitted = self.omissions.unreported();
         if omitted > 0 {
             tracing::warn!(
                 omitted,
-                "audit records of unauthenticated callers were left out since the last record"
+                "audit records of unauthenticated callers omitted since the last record"
             );
         }
     }

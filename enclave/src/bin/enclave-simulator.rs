@@ -15,7 +15,7 @@ use enclave::{Service, configure_logging, init_logging, report_exit};
 use simulator::{FaultInjection, Root, SimulatedNsm, SimulatedPki, load_or_create};
 use transport::parse_command_line;
 
-/// A simulated enclave for development: never trust what it signs.
+/// A simulated enclave for development. Never trust its attestation documents.
 #[derive(Debug, Parser)]
 #[command(name = "enclave-simulator", version)]
 struct SimulatorArguments {
@@ -55,12 +55,9 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let conditions = config.simulated_nsm()?;
     let peer_policy = PeerPolicy { parent_cid: None, proxy_protocol: server.proxy_protocol };
     let settings = config.settings(Profile::Development)?.with_peer_policy(peer_policy);
-    tracing::warn!("simulated: whoever can reach this process gets any document signed");
+    tracing::warn!("simulator: signs any attestation document for every client that can connect");
     if conditions != FaultInjection::default() {
-        tracing::warn!(
-            ?conditions,
-            "[simulator.nsm]: the module is slow, or breaks, as configured"
-        );
+        tracing::warn!(?conditions, "[simulator.nsm] configures a slow or faulty NSM");
     }
     let nsm = SimulatedNsm::with_faults(conditions, Arc::clone(&pki));
     let platform = Simulated::new(pki, SystemClock, nsm.readiness());

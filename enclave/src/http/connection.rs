@@ -115,7 +115,7 @@ impl<A: Application> Server<A> {
                 self.serve_from(Connection { key, header, transport_security }, stream, drain)
                     .await;
             }
-            Err(error) => tracing::debug!("a client is not served: {error}"),
+            Err(error) => tracing::debug!(%error, "TLS handshake failed"),
         }
     }
 
@@ -159,7 +159,7 @@ impl<A: Application> Server<A> {
         let response = AssertUnwindSafe(self.dispatch(request_id, connection, request));
         let response = response.catch_unwind().await.unwrap_or_else(|_| {
             // The panic hook prints the location of the bug on stderr.
-            tracing::error!(%request_id, "the handler of a request panicked");
+            tracing::error!(%request_id, "request handler panicked");
             Ok(self.application.handler_panicked().with_connection_close())
         });
         Ok(response?.into_hyper(request_id, self.application.now()))
@@ -201,7 +201,7 @@ struct ConnectionAborted;
 
 impl fmt::Display for ConnectionAborted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the request's body did not arrive")
+        formatter.write_str("request body not received")
     }
 }
 

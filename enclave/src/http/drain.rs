@@ -45,7 +45,7 @@ pub(super) async fn drain(
     };
     if timeout(drain_timeout, finish).await.is_err() {
         let count = connections.iter().map(|connections| connections.len()).sum::<usize>();
-        tracing::warn!(count, "connections were still open at the end");
+        tracing::warn!(count, "drain timed out: closed the remaining connections");
         for connections in connections {
             connections.shutdown().await;
         }
@@ -57,6 +57,6 @@ pub(super) fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!("a connection's task panicked");
+        tracing::error!("connection task panicked");
     }
 }

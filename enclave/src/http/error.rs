@@ -13,7 +13,7 @@ pub enum HttpError {
     #[error("a request must have exactly one Host header")]
     Host,
     /// Host differs from the authority of the request target.
-    #[error("the Host header must be the authority of the request target")]
+    #[error("the Host header must match the authority of the request target")]
     HostOfTarget,
     /// The body is longer than the limit.
     #[error("The request body exceeds {MAX_BODY_LENGTH} bytes.")]

@@ -76,6 +76,6 @@ pub(super) async fn serve_requests<S, A>(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!("a connection ended early: {error}");
+        tracing::debug!(%error, "connection closed with an error");
     }
 }

@@ -4,6 +4,7 @@
 //! peers are rejected before any byte is read. Over a Unix socket the permissions of its file decide. TCP is for
 //! the simulator and for enclaves that the operator exposes on purpose.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use thiserror::Error;
@@ -38,6 +39,25 @@ pub(super) enum Peer {
     Tcp(IpAddr),
     /// A peer on a Unix socket, which includes multiplexed vsock.
     Unix,
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Clients => "clients",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vsock { cid } => write!(formatter, "vsock:{cid}"),
+            Self::Tcp(address) => write!(formatter, "tcp:{address}"),
+            Self::Unix => formatter.write_str("unix"),
+        }
+    }
 }
 
 impl Peer {
@@ -101,10 +121,13 @@ pub(super) enum ProxyProtocolError {
     #[error(transparent)]
     Header(#[from] ProxyHeaderError),
     /// The header was not received in time.
-    #[error("no whole PROXY header came within {PROXY_HEADER_TIMEOUT:?}")]
+    #[error("PROXY header not received within {} s", PROXY_HEADER_TIMEOUT.as_secs())]
     TimedOut,
     /// The connection starts with a header although the PROXY protocol is off.
-    #[error("a PROXY header came first: say that one does, or let the relay send none")]
+    #[error(
+        "unexpected PROXY header: set [server] proxy_protocol = true, or run the relay without \
+         --proxy-protocol"
+    )]
     UnexpectedHeader,
 }
 
@@ -118,13 +141,13 @@ pub(super) struct RejectionLog {
 impl RejectionLog {
     pub(super) fn log_peer(&self, listener: Listener, peer: Peer) {
         if self.peers.should_log() {
-            tracing::warn!(?listener, ?peer, "a connection is refused: it is not from the parent");
+            tracing::warn!(%listener, %peer, "connection rejected: the peer is not the parent instance");
         }
     }
 
     pub(super) fn log_proxy_error(&self, error: &ProxyProtocolError) {
         if self.headers.should_log() {
-            tracing::warn!("[server] proxy_protocol: a connection is refused: {error}");
+            tracing::warn!(%error, "connection rejected by [server] proxy_protocol");
         }
     }
 }

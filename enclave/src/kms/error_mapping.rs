@@ -23,17 +23,17 @@ use crate::policy::{AuthContext, DenialReason};
 pub(crate) enum ApiError {
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
-    #[error("{caller} calls too often")]
+    #[error("{caller} exceeds its request rate")]
     Throttled { caller: String },
     #[error("{caller} is denied {action}: {denied}")]
     Denied { caller: String, action: &'static str, denied: DenialReason },
     #[error(transparent)]
     Http(#[from] HttpError),
-    #[error("no operation of this service")]
+    #[error("unknown operation")]
     UnknownOperation,
     #[error(transparent)]
     Route(#[from] RouteError),
-    #[error("another content type than application/x-amz-json-1.1")]
+    #[error("Content-Type is not application/x-amz-json-1.1")]
     ContentType,
     #[error(transparent)]
     Request(#[from] InvalidRequest),
@@ -43,11 +43,11 @@ pub(crate) enum ApiError {
     Untrusted(#[from] UntrustedDocument),
     #[error(transparent)]
     RecipientKey(#[from] RecipientKeyError),
-    #[error("no custom key store {name:?}")]
+    #[error("custom key store {name:?} does not exist")]
     CustomKeyStoreNotFound { name: String },
     #[error("custom key store {id:?}: {fault}")]
     CustomKeyStore { id: String, fault: KeyStoreFault },
-    #[error("a marker that was not given out")]
+    #[error("invalid marker")]
     InvalidMarker,
     #[error(transparent)]
     CryptoPool(#[from] CryptoPoolError),
@@ -57,11 +57,11 @@ pub(crate) enum ApiError {
     Entropy(#[from] EntropyFault),
     #[error(transparent)]
     BuildResponse(#[from] ResponseError),
-    #[error("the answer cannot be written: {0}")]
+    #[error("cannot serialize the response: {0}")]
     Serialization(#[from] serde_json::Error),
-    #[error("the metrics cannot be written: {0}")]
+    #[error("cannot encode the metrics: {0}")]
     Metrics(#[from] fmt::Error),
-    #[error("the handler of a request panicked")]
+    #[error("request handler panicked")]
     Panicked,
 }
 
@@ -114,7 +114,7 @@ impl ApiError {
             ),
             Self::Entropy(fault) if fault.is_timeout() => KmsError::new(
                 ErrorType::DependencyTimeout,
-                "The source of entropy did not answer in time. Try again.",
+                "The entropy source did not respond in time. Try again.",
             ),
             Self::CryptoPool(CryptoPoolError::Unfinished)
             | Self::Clock(_)
@@ -192,7 +192,7 @@ fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
         KeyStoreFault::Unsupported => KmsError::new(
             ErrorType::UnsupportedOperation,
             format!(
-                "The custom key store {id} is an external key store, which gives no random bytes."
+                "The custom key store {id} is an external key store, which does not support GenerateRandom."
             ),
         ),
         KeyStoreFault::NotConnected(state) => KmsError::new(
@@ -204,7 +204,7 @@ fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
         ),
         fault if fault.is_timeout() => KmsError::new(
             ErrorType::DependencyTimeout,
-            "The custom key store did not answer in time. Try again.",
+            "The custom key store did not respond in time. Try again.",
         ),
         _ => KmsError::internal(),
     }

@@ -12,7 +12,7 @@ use crate::policy::{Authorized, ResponseForm};
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum ResponseError {
     /// The drawn bytes are not those that the response needs.
-    #[error("{drawn} was drawn for an answer that takes {wanted}")]
+    #[error("drew {drawn} for a response that needs {wanted}")]
     DrawMismatch {
         /// The drawn bytes.
         drawn: DrawRequest,
@@ -72,7 +72,7 @@ mod tests {
     fn authorized() -> Authorized {
         let parsed = GenerateRandom::parse(br#"{"NumberOfBytes":3}"#).unwrap();
         let (Request::Plain(request), None) = Request::new(parsed).unwrap() else {
-            panic!("it has no Recipient and names no key store");
+            panic!("expected a request without Recipient and key store");
         };
         let plaintext = Plaintext::Always;
         let policy = Policy::new(RecipientPolicy { plaintext, ..RecipientPolicy::default() });

@@ -7,16 +7,16 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum DenialReason {
     /// The configuration requires a Recipient.
-    #[error("this service answers no request without a Recipient")]
+    #[error("this service requires a Recipient")]
     RecipientRequired,
     /// The request has no Recipient, and its connection does not use attested TLS.
     #[error(
-        "a request without a Recipient is answered in the clear, which the parent instance could read, \
-         for it did not come over TLS that the enclave attests; send a Recipient"
+        "the response to a request without a Recipient is plaintext, which the parent instance can read \
+         unless the connection uses attested TLS; send a Recipient"
     )]
     PlaintextOutsideAttestedTls,
     /// The measurements in the document are not in the configured list.
-    #[error("the attestation document's measurements are not among those that this service admits")]
+    #[error("the measurements in the attestation document are not allowed by this service")]
     MeasurementsNotListed,
     /// A policy of the caller denies the action.
     #[error("an explicit deny in an identity-based policy: {statement}")]

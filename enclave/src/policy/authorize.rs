@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use attestation::time::UnixMillis;
-use attestation::{DebugMode, Trust};
+use attestation::{DebugMode, MaxAge, Trust};
 use kms_api::Operation;
 
 use super::authorization_error::{AuthorizationError, DenialReason};
@@ -41,11 +41,16 @@ impl Policy {
         let RecipientPolicy { require, plaintext, max_age, debug, measurements } = &self.recipient;
         if *debug == DebugMode::Allow {
             tracing::warn!(
-                "[recipient] allow_debug: enclaves that their parents can read are answered"
+                "[recipient] allow_debug is true: accepts enclaves in debug mode, whose memory their \
+                 parent instances can read"
             );
         }
         let (plaintext, measurements) = (plaintext.as_str(), measurements.len());
-        tracing::info!(require, plaintext, ?max_age, measurements, "[recipient]");
+        let max_age = match max_age {
+            MaxAge::Seconds(seconds) => format!("{seconds} s"),
+            MaxAge::Chain => "chain".to_owned(),
+        };
+        tracing::info!(require, plaintext, max_age, measurements, "[recipient]");
     }
 
     /// Returns the rules for attestation documents.

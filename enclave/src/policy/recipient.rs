@@ -71,12 +71,12 @@ pub struct Measurement {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidMeasurement {
     /// The entry is empty.
-    #[error("it is empty, and would admit every document: remove it")]
+    #[error("the entry is empty and would allow every document; remove it")]
     Empty,
     /// The entry contains registers of both families, but a document contains registers of one.
     #[error(
-        "{first} is of an enclave and {second} of a NitroTPM, which no document has together: \
-         write two entries"
+        "{first} belongs to an enclave and {second} to a NitroTPM, but a document contains only one of \
+         the two; write two entries"
     )]
     MixedFamilies {
         /// The register of an enclave.
@@ -85,7 +85,7 @@ pub enum InvalidMeasurement {
         second: String,
     },
     /// The entry contains one register under two names.
-    #[error("{first} and {second} are one register: write one of them")]
+    #[error("{first} and {second} are the same register; write only one of them")]
     DuplicateRegister {
         /// The first name.
         first: String,
@@ -94,22 +94,22 @@ pub enum InvalidMeasurement {
     },
     /// The name is not the name of a register.
     #[error(
-        "no register {name:?}: write PCR0 to PCR31, ImageSha384, or NitroTPMPCR0 to NitroTPMPCR31"
+        "unknown register {name:?}; write PCR0 to PCR31, ImageSha384, or NitroTPMPCR0 to NitroTPMPCR31"
     )]
     UnknownRegister {
         /// The invalid name.
         name: String,
     },
     /// The value is not 48 bytes in hexadecimal.
-    #[error("{name} is not a measurement: 96 hexadecimal digits")]
+    #[error("{name} is not a measurement; write 96 hexadecimal digits")]
     InvalidValue {
         /// The name of the register.
         name: String,
     },
     /// The value is all zeros, as measured by enclaves in debug mode.
     #[error(
-        "{name} is all zeros, which is what every enclave in debug mode measures: give the value \
-         that nitro-cli build-enclave printed"
+        "{name} is all zeros, as in every enclave in debug mode; write the value that nitro-cli \
+         build-enclave printed"
     )]
     AllZero {
         /// The name of the register.
@@ -117,8 +117,8 @@ pub enum InvalidMeasurement {
     },
     /// The value is all zeros, which a NitroTPM contains only if the firmware measured nothing.
     #[error(
-        "{name} is all zeros, which a NitroTPM has only if its firmware measured nothing: give the \
-         value that nitro-tpm-pcr-compute printed"
+        "{name} is all zeros, as in a NitroTPM whose firmware measured nothing; write the value that \
+         nitro-tpm-pcr-compute printed"
     )]
     AllZeroNitroTpm {
         /// The name of the register.

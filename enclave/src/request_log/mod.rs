@@ -131,10 +131,10 @@ impl RequestLog<'_> {
         let request_id = self.record.request_id();
         let client_addr = self.record.client_addr().map(field::display);
         if is_internal {
-            tracing::error!(%request_id, client_addr, omitted, ?reason, "failed");
+            tracing::error!(%request_id, client_addr, omitted, ?reason, "request failed");
         } else {
             let access_key_id = access_key_id.as_ref().map(field::debug);
-            tracing::info!(%request_id, client_addr, access_key_id, omitted, ?reason, "refused");
+            tracing::info!(%request_id, client_addr, access_key_id, omitted, ?reason, "request rejected");
         }
     }
 
@@ -152,9 +152,9 @@ impl RequestLog<'_> {
         let is_fault = matches!(outcome, Outcome::Error(error) if error.status() >= 500);
         let outcome = outcome.name();
         if is_fault && !self.is_reason_omitted {
-            tracing::warn!(%request_id, operation, outcome, duration, "answered");
+            tracing::warn!(%request_id, operation, outcome, duration, "request completed");
         } else {
-            tracing::debug!(%request_id, operation, outcome, duration, "answered");
+            tracing::debug!(%request_id, operation, outcome, duration, "request completed");
         }
     }
 }

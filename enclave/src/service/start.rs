@@ -34,13 +34,13 @@ pub enum StartError {
     #[error(transparent)]
     KnownAnswer(#[from] KnownAnswerError),
     /// The NSM thread or the crypto pool cannot be started.
-    #[error("no thread is to be had: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
     /// The NSM returned a fault.
-    #[error("{0}; without entropy there is nothing to serve")]
+    #[error("{0}; the service cannot start without entropy")]
     Nsm(#[from] NsmFault),
     /// The entropy source cannot be instantiated.
-    #[error("{0}; without entropy there is nothing to serve")]
+    #[error("{0}; the service cannot start without entropy")]
     Entropy(#[from] EntropyFault),
     /// TLS cannot be started.
     #[error(transparent)]
@@ -77,7 +77,7 @@ impl<P: Platform> Service<P> {
         settings.announce(clock.now());
         tracing::info!(
             provider = attestation::crypto::PROVIDER,
-            "the NSM gives entropy; in service"
+            "service started: the NSM returns entropy"
         );
         platform.on_ready();
         let verifier = Verifier::new(anchors, settings.cache_sizes);

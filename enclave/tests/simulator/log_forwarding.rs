@@ -16,7 +16,7 @@ use super::process::Simulator;
 use super::{TIMEOUT, send_thousands_of_requests};
 
 /// The log message at shutdown if audit records were lost.
-const RECORDS_LOST: &str = "audit records were lost: nobody took them";
+const RECORDS_LOST: &str = "audit records lost at shutdown";
 
 /// A receiver of log lines.
 struct LogReceiver {
@@ -123,7 +123,7 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     let is_answered = |line: &Value| line["requestParameters"]["numberOfBytes"] == 2;
     let (mut all, mut count) = (Vec::new(), 4000);
     while !all.iter().any(is_answered) {
-        assert!(count < 4000 + 3000, "no record of what was answered since");
+        assert!(count < 4000 + 3000, "no record of a request after the reconnect");
         simulator.generate_random(r#"{"NumberOfBytes":2}"#);
         count += 1;
         all.extend(lines.recv_timeout(TIMEOUT));

@@ -251,32 +251,35 @@ fn rejects_invalid_measurements() {
     for (entry, expected) in [
         (format!("{{ PCR0 = \"{zeros}\" }}"), "PCR0 is all zeros"),
         (format!("{{ PCR8 = \"{value}\", PCR1 = \"{zeros}\" }}"), "PCR1 is all zeros"),
-        (format!("{{ PCR32 = \"{value}\" }}"), "no register \"PCR32\": write PCR0 to PCR31"),
-        (format!("{{ PCR00 = \"{value}\" }}"), "no register \"PCR00\""),
-        (format!("{{ pcr = \"{value}\" }}"), "no register \"pcr\""),
-        ("{ PCR0 = \"abcd\" }".to_owned(), "PCR0 is not a measurement: 96 hexadecimal digits"),
+        (format!("{{ PCR32 = \"{value}\" }}"), "unknown register \"PCR32\"; write PCR0 to PCR31"),
+        (format!("{{ PCR00 = \"{value}\" }}"), "unknown register \"PCR00\""),
+        (format!("{{ pcr = \"{value}\" }}"), "unknown register \"pcr\""),
+        (
+            "{ PCR0 = \"abcd\" }".to_owned(),
+            "PCR0 is not a measurement; write 96 hexadecimal digits",
+        ),
         (format!("{{ PCR0 = \"0x{}\" }}", "ab".repeat(47)), "PCR0 is not a measurement"),
-        ("{}".to_owned(), "it is empty, and would admit every document: remove it"),
+        ("{}".to_owned(), "the entry is empty and would allow every document; remove it"),
         (
             format!("{{ PCR0 = \"{value}\", NitroTPMPCR4 = \"{value}\" }}"),
-            "PCR0 is of an enclave and NitroTPMPCR4 of a NitroTPM, which no document has together: \
-             write two entries",
+            "PCR0 belongs to an enclave and NitroTPMPCR4 to a NitroTPM, but a document contains only \
+             one of the two; write two entries",
         ),
         (
             format!("{{ nitrotpmpcr4 = \"{value}\", PCR4 = \"{value}\", a = \"\" }}"),
-            "no register \"a\"",
+            "unknown register \"a\"",
         ),
         (
             format!("{{ NitroTPMPCR4 = \"{value}\", pcr4 = \"{value}\" }}"),
-            "pcr4 is of an enclave and NitroTPMPCR4 of a NitroTPM",
+            "pcr4 belongs to an enclave and NitroTPMPCR4 to a NitroTPM",
         ),
         (
             format!("{{ ImageSha384 = \"{value}\", PCR0 = \"{value}\" }}"),
-            "ImageSha384 and PCR0 are one register: write one of them",
+            "ImageSha384 and PCR0 are the same register; write only one of them",
         ),
         (
             format!("{{ PCR8 = \"{value}\", PCR1 = \"{value}\", pcr8 = \"{value}\" }}"),
-            "PCR8 and pcr8 are one register: write one of them",
+            "PCR8 and pcr8 are the same register; write only one of them",
         ),
     ] {
         let second = format!("{{ PCR0 = \"{value}\" }}, {entry}");
