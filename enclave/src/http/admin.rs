@@ -14,8 +14,7 @@ use super::http1::{ConnectionOptions, serve_requests};
 use super::{Application, Response, ZeroizingBody};
 use crate::request::RequestId;
 
-const NOTHING_ELSE: &str =
-    "not found: this listener only serves GET /healthz, /readyz and /metrics\n";
+const NOTHING_ELSE: &str = "not found: only GET /healthz, /readyz and /metrics are served\n";
 
 impl<A: Application> Server<A> {
     /// Serves one admin connection, with one request, so that no client holds a connection for long.

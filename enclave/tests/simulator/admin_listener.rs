@@ -43,10 +43,7 @@ fn serves_health_readiness_and_metrics_only() {
     ] {
         let (head, body) = send(&mut connect(&admin), method, path);
         assert!(head.starts_with("HTTP/1.1 404 "), "{method} {path}: {head}");
-        assert_eq!(
-            body,
-            "not found: this listener only serves GET /healthz, /readyz and /metrics\n"
-        );
+        assert_eq!(body, "not found: only GET /healthz, /readyz and /metrics are served\n");
     }
 }
 

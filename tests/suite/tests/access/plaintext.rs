@@ -26,9 +26,9 @@ use super::service::{credentials, denied};
 const CERTIFICATE: &str = include_str!("../../keys/tls/p256.crt.pem");
 const PRIVATE_KEY: &str = include_str!("../../keys/tls/p256.pkcs8.pem");
 
-const OUTSIDE_ATTESTED_TLS: &str = "because a request without a Recipient is answered in the clear, which the parent instance could \
-     read, for it did not come over TLS that the enclave attests; send a Recipient";
-const NO_RECIPIENT: &str = "because this service answers no request without a Recipient";
+const OUTSIDE_ATTESTED_TLS: &str = "because the response to a request without a Recipient is plaintext, which the parent \
+     instance can read unless the connection uses attested TLS; send a Recipient";
+const NO_RECIPIENT: &str = "because this service requires a Recipient";
 
 #[derive(Clone, Copy, Debug)]
 enum TlsMode {

@@ -8,7 +8,7 @@ use super::credentials::{ALLOW, sigv4};
 use super::service::{ConfiguredService, denied, refusal};
 
 const NOT_ADMITTED: &str =
-    "because the attestation document's measurements are not among those that this service admits";
+    "because the measurements in the attestation document are not allowed by this service";
 
 fn configured(recipient: &str) -> ConfiguredService {
     ConfiguredService::start(&format!("{}[recipient]\n{recipient}\n", sigv4()), ALLOW)
@@ -17,10 +17,7 @@ fn configured(recipient: &str) -> ConfiguredService {
 #[test]
 fn require_denies_request_without_recipient() {
     let service = configured("require = true");
-    assert_eq!(
-        denied(service.generate_plain()),
-        "because this service answers no request without a Recipient"
-    );
+    assert_eq!(denied(service.generate_plain()), "because this service requires a Recipient");
     assert!(service.generate_for(&Document::default()).is_ok());
 }
 

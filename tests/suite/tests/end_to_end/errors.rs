@@ -271,7 +271,7 @@ fn rejects_requests_that_are_not_kms_calls() {
 fn requires_exactly_one_host_header_from_http_1_1() {
     let service = Service::start();
     let refused = || (400, validation("a request must have exactly one Host header"));
-    let message = "the Host header must be the authority of the request target";
+    let message = "the Host header must match the authority of the request target";
     let elsewhere = || (400, validation(message));
     for (request, expected) in [
         ("GET /healthz HTTP/1.1\r\n\r\n", refused()),

@@ -170,13 +170,14 @@ fn relay_restart_loses_only_counted_log_lines() {
     // The records that each enclave queued, followed by the report of dropped ones.
     host.wait_for_lines(|lines| {
         names.iter().all(|(_, bytes)| records(lines, *bytes) > 200 + 512)
-            && count_messages(lines, "audit records are lost") >= 2
+            && count_messages(lines, "audit records dropped") >= 2
     });
     host.enclaves.drain(..).for_each(ChildProcess::stop);
-    let lines = host.wait_for_lines(|lines| count_messages(lines, "audit records were lost") == 2);
-    let dropped = lines
-        .iter()
-        .filter(|line| count_messages(std::slice::from_ref(line), "audit records were lost") == 1);
+    let lines =
+        host.wait_for_lines(|lines| count_messages(lines, "audit records lost at shutdown") == 2);
+    let dropped = lines.iter().filter(|line| {
+        count_messages(std::slice::from_ref(line), "audit records lost at shutdown") == 1
+    });
     let dropped: u64 = dropped.map(|line| line["dropped"].as_u64().unwrap()).sum();
     assert!(dropped > 0);
     let all = 2 * (200 + REQUESTS_DURING_OUTAGE) - usize::try_from(dropped).unwrap();

@@ -72,7 +72,7 @@ fn provided_certificate_allows_plaintext_unless_never() {
     let site = ServiceUrl { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
     let refused = Sdk::Boto3.call(site, &calls).remove(0).error.unwrap();
     assert_eq!(refused.name, "AccessDeniedException");
-    assert!(refused.message.ends_with("answers no request without a Recipient"), "{refused:?}");
+    assert!(refused.message.ends_with("requires a Recipient"), "{refused:?}");
 }
 
 /// The key is known outside the enclave, so no document attests it.

@@ -59,7 +59,7 @@ impl ExpectedLogs {
             let id = text("requestID").expect(context);
             let key = self.access_key_id.as_deref();
             let key = key.map(|key| format!(" access_key_id={key:?}")).unwrap_or_default();
-            let end = format!("  INFO refused request_id={id}{key} reason={reason:?}\n");
+            let end = format!("  INFO request rejected request_id={id}{key} reason={reason:?}\n");
             assert!(log.ends_with(&end), "{context}: {log} does not end with {end}");
         }
     }

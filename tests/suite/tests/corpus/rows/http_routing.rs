@@ -94,7 +94,7 @@ fn methods_and_forms() -> Row {
 /// Adds requests whose target is not Host. Only Host (localhost) is signed, so such a target is not
 /// covered.
 fn other_authorities(mut row: Row, fields: &[&str]) -> Row {
-    let message = "the Host header must be the authority of the request target";
+    let message = "the Host header must match the authority of the request target";
     for form in [
         "POST https://kms.eu-west-1.amazonaws.com/ HTTP/1.1",
         "POST http://localhost:80/ HTTP/1.1",

@@ -66,7 +66,7 @@ fn agents(mut row: Row) -> Row {
         ("backslashes", r"\n\r\u001b[2J\x1b\\"),
         ("a shell's own", "$(reboot) `reboot` ; | & > ${jndi:ldap://x}"),
         ("a record of its own", r#"{"eventVersion":"1.08","eventName":"GenerateRandom"}"#),
-        ("a line of a log", "2027-01-15T08:00:00.000000Z  INFO refused request_id=x"),
+        ("a line of a log", "2027-01-15T08:00:00.000000Z  INFO request rejected request_id=x"),
         ("markup", "<script>alert(1)</script> &amp;"),
         ("line and paragraph separators", "a\u{2028}b\u{2029}c\u{85}d"),
         ("text turned around", "\u{202e}cba\u{2066}\u{200f}"),
@@ -175,7 +175,7 @@ fn bodies(mut row: Row) -> Row {
             UnsignedRequest::new(body).signed(),
             Expected::error(400, "CustomKeyStoreNotFoundException", &message),
             ExpectedLogs {
-                logged: Some(format!("no custom key store {text:?}")),
+                logged: Some(format!("custom key store {text:?} does not exist")),
                 ..rejected("CustomKeyStoreNotFoundException", &message)
             },
         );
@@ -200,7 +200,7 @@ fn bodies(mut row: Row) -> Row {
                 .signed(),
             Expected::error(400, "CustomKeyStoreNotFoundException", &message),
             ExpectedLogs {
-                logged: Some(format!("no custom key store {text:?}")),
+                logged: Some(format!("custom key store {text:?} does not exist")),
                 ..rejected("CustomKeyStoreNotFoundException", &message)
             },
         );
@@ -260,7 +260,7 @@ fn headers(mut row: Row) -> Row {
         draft().set("Content-Type", "text/\u{9b}2J").signed(),
         answer,
         ExpectedLogs {
-            logged: Some("another content type than application/x-amz-json-1.1".to_owned()),
+            logged: Some("Content-Type is not application/x-amz-json-1.1".to_owned()),
             ..trace
         },
     );
@@ -272,7 +272,7 @@ fn headers(mut row: Row) -> Row {
         ExpectedLogs {
             user_agent: None,
             error: Some(("UnknownOperationException", None)),
-            logged: Some("no operation of this service".to_owned()),
+            logged: Some("unknown operation".to_owned()),
             access_key_id: None,
         },
     )

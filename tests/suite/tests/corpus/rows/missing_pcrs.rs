@@ -59,7 +59,7 @@ pub(crate) const IMPLICIT_DENY: &str =
     "because no identity-based policy allows the kms:GenerateRandom action";
 pub(crate) const EXPLICIT_DENY: &str = "with an explicit deny in an identity-based policy";
 pub(crate) const NOT_ADMITTED: &str =
-    "because the attestation document's measurements are not among those that this service admits";
+    "because the measurements in the attestation document are not allowed by this service";
 
 pub(crate) fn statement(effect: &str, operator: &str, register: &str, value: &str) -> String {
     format!(

@@ -48,7 +48,7 @@ fn timeout() -> Expected {
     Expected::error(
         500,
         "DependencyTimeoutException",
-        "The source of entropy did not answer in time. Try again.",
+        "The entropy source did not respond in time. Try again.",
     )
 }
 
@@ -99,7 +99,7 @@ fn nsm_fault(row: Row, what: &str, reason: &str, recovers: bool, behaviour: NsmB
         let error = FaultyService::with_entropy_settings("", true, at(0..u64::MAX, behaviour))
             .err()
             .unwrap();
-        let expected = format!("{at_boot}; without entropy there is nothing to serve");
+        let expected = format!("{at_boot}; the service cannot start without entropy");
         assert_eq!(error.to_string(), expected);
     })
 }

@@ -42,7 +42,7 @@ fn panics() {
     let counts = ["KMSInternalException", "ValidationException", "success"].map(counted);
     assert_eq!(counts, [u64::try_from(PANICS).unwrap(), 1, 2]);
     let said = String::from_utf8(log_capture::take()).unwrap();
-    assert_eq!(said.matches("the handler of a request panicked").count(), PANICS, "{said}");
+    assert_eq!(said.matches("request handler panicked").count(), PANICS, "{said}");
 
     drop(service);
     let trail = String::from_utf8(records.take()).unwrap();

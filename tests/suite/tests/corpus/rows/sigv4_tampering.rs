@@ -154,7 +154,7 @@ fn heads(mut row: Row) -> Row {
     }
     // The request target is not signed, only Host is.
     let bytes = over_draft(draft().line("POST http://other/ HTTP/1.1"));
-    let message = "the Host header must be the authority of the request target";
+    let message = "the Host header must match the authority of the request target";
     let answer = Expected::validation(message).and_close();
     row.exchange("the absolute form of another host", bytes, vec![answer])
 }

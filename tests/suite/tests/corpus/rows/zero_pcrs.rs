@@ -52,11 +52,10 @@ fn measurements_of_zeros(mut row: Row) -> Row {
     let (zero, value) = (zero(), measured(8));
     let refused = |entry: usize, name: &str| {
         let whose = if is_of_nitro_tpm(name) {
-            "which a NitroTPM has only if its firmware measured nothing: give the value that \
+            "as in a NitroTPM whose firmware measured nothing; write the value that \
              nitro-tpm-pcr-compute printed"
         } else {
-            "which is what every enclave in debug mode measures: give the value that nitro-cli \
-             build-enclave printed"
+            "as in every enclave in debug mode; write the value that nitro-cli build-enclave printed"
         };
         format!("[recipient] measurements, entry {entry}: {name} is all zeros, {whose}")
     };
@@ -101,8 +100,7 @@ fn measurements_of_zeros(mut row: Row) -> Row {
         &format!("0x{}", &zero[2..]),
     ] {
         let entry = format!("{{ PCR8 = \"{zeros}\" }}");
-        let error =
-            "[recipient] measurements, entry 1: PCR8 is not a measurement: 96 hexadecimal digits";
+        let error = "[recipient] measurements, entry 1: PCR8 is not a measurement; write 96 hexadecimal digits";
         row = row.prevents_start(
             format!("{} digits: {:.2}", zeros.len(), zeros),
             measuring(&entry),

@@ -63,7 +63,7 @@ fn admin(machine: &VirtualMachine) -> String {
     for (status, body) in refused {
         let text = String::from_utf8(body).unwrap();
         assert_eq!(status, 404, "{text}");
-        assert!(text.starts_with("nothing else is here than GET /healthz"), "{text}");
+        assert!(text.starts_with("not found: only GET /healthz"), "{text}");
     }
     let text = text(admin.get("/metrics"));
     assert_eq!(values(&text, "ready"), [1]);

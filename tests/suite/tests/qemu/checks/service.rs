@@ -200,5 +200,5 @@ pub(super) fn assert_shows_no_secret(
         assert!(!console.contains(&secret), "the console shows {secret:?}:\n{console}");
     }
     // The console contains the expected log.
-    assert!(console.contains("the NSM gives entropy; in service"), "{console}");
+    assert!(console.contains("service started: the NSM returns entropy"), "{console}");
 }
