@@ -1,4 +1,4 @@
-//! Accepting, whatever happens to single clients or to the process's limits.
+//! A listener that continues to accept connections after errors.
 
 use std::future::pending;
 use std::io::{self, ErrorKind};
@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Endpoint, Listener, LogThrottle, Stream};
 
-/// How long accepting rests after a failure that the next attempt would meet again.
+/// Pause after an error that would occur again at once, such as too many open files.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// A listener that outlives its errors.
+/// A listener that handles the errors of accept(2).
 #[derive(Debug)]
 pub struct Acceptor {
     listener: Listener,
@@ -22,17 +22,19 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts from `listener`.
+    /// Creates an acceptor of `listener`.
     pub fn new(listener: Listener) -> Self {
         Self { listener, resume_at: None, failures: LogThrottle::default() }
     }
 
-    /// Where it listens, with the port the kernel chose where that was left to it.
+    /// Returns the listener's endpoint. If port 0 was requested, it has the port that the kernel chose.
     pub fn local_endpoint(&self) -> &Endpoint {
         self.listener.local_endpoint()
     }
 
-    /// The next client. Cancel-safe: neither a client nor a rest is lost with the future.
+    /// Returns the next connection.
+    ///
+    /// Cancel-safe: if the future is dropped, no connection is lost and a pause continues.
     pub async fn accept(&mut self) -> Stream {
         loop {
             if let Some(at) = self.resume_at {
@@ -49,8 +51,9 @@ impl Acceptor {
         }
     }
 
-    /// Has `serve` serve whoever connects, so many at a time: further ones wait in the kernel's queue. Until
-    /// the future is dropped, which ends all of them.
+    /// Runs `serve` for each connection, for at most `max_connections` at a time.
+    ///
+    /// Further connections wait in the kernel's queue. Dropping the future ends all connections.
     pub async fn serve<F>(self, max_connections: usize, serve: impl Fn(Stream) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -58,8 +61,9 @@ impl Acceptor {
         self.serve_until(pending(), max_connections, serve).await;
     }
 
-    /// The same until `stop` is ready: then the listener is closed, and this returns once all open
-    /// connections have ended.
+    /// Serves connections like [`serve`](Self::serve) until `stop` is ready.
+    ///
+    /// Then the listener is closed, and the future is ready once all open connections have ended.
     pub async fn serve_until<F>(
         mut self,
         stop: impl Future<Output = ()>,
@@ -99,8 +103,10 @@ fn log_panic(result: Result<(), JoinError>) {
     }
 }
 
-/// accept(2): "Linux accept() passes already-pending network errors on the new socket as an error
-/// code from accept()": these consume one connection each, so to try again at once cannot spin.
+/// Returns whether an error of accept(2) concerns a single connection, so that accepting can continue at once.
+///
+/// accept(2): "Linux accept() passes already-pending network errors on the new socket as an error code from
+/// accept()". Each such error consumes one connection, so the loop cannot spin.
 fn is_single_connection_error(error: &io::Error) -> bool {
     [
         ErrorKind::ConnectionAborted,
@@ -162,7 +168,7 @@ mod tests {
             stream.write_u8(byte).await.unwrap();
         };
         let serving = tokio::spawn(acceptor.serve_until(stopped, 8, echo));
-        // Of two, the second is accepted after the first.
+        // Connections are accepted in order: if the second is served, the first was accepted.
         let (mut open, mut other) =
             (connect(&endpoint).await.unwrap(), connect(&endpoint).await.unwrap());
         other.write_u8(1).await.unwrap();

@@ -1,9 +1,10 @@
-//! The unit that limits per client count by.
+//! The network of a client, by which limits per client count.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Returns the network that one client commonly has all of: an IPv4 address, or the /64 of an IPv6
-/// address. An IPv4-mapped address is the IPv4 address.
+/// Returns the network that commonly belongs to one client: an IPv4 address, or the /64 of an IPv6 address.
+///
+/// An IPv4-mapped IPv6 address counts as the IPv4 address.
 pub fn client_network(address: IpAddr) -> IpAddr {
     const HOST_BITS: u128 = (1 << 64) - 1;
     match address.to_canonical() {

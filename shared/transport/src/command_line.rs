@@ -1,18 +1,18 @@
-//! The command line of a binary, whose `--version` also names the commit.
+//! Parsing of command lines. `--version` also prints the commit.
 
 use clap::Parser;
 
-/// Returns the command line of this process. `commit` is the commit that the binary was built from, as
-/// the Makefile passes it to the compiler.
+/// Parses the command line of this process. `commit` is the commit of the build, which the Makefile passes
+/// to the compiler.
 ///
-/// A wrong command line, `--help` and `--version` end the process, as with [`Parser::parse`].
+/// An invalid command line, `--help` and `--version` end the process, as with [`Parser::parse`].
 pub fn parse_command_line<T: Parser>(commit: Option<&str>) -> T {
     let matches = T::command().version(version(commit)).get_matches();
     T::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut T::command()).exit())
 }
 
-/// Returns the text of `--version`. All crates of the workspace have one version. Outside a checkout the
-/// Makefile passes an empty commit.
+/// Returns the text of `--version`. All crates of the workspace have the same version. Outside a Git
+/// checkout the Makefile passes an empty commit.
 fn version(commit: Option<&str>) -> String {
     let commit = match commit.unwrap_or_default() {
         "" => "unknown: built without make or Git",

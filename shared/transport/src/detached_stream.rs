@@ -1,4 +1,4 @@
-//! Connections on their way from one runtime to another.
+//! Open connections that move from one runtime to another.
 
 use std::io;
 use std::net;
@@ -11,10 +11,10 @@ use tokio_vsock::VsockStream;
 use super::Stream;
 use super::stream::Socket;
 
-/// An open connection that no runtime watches.
+/// An open connection that is not registered with a runtime.
 ///
-/// A stream stays with the runtime in which it was opened: read elsewhere, that one has to be woken
-/// for every byte.
+/// A [`Stream`] stays registered with the runtime that opened it. Reading it in another runtime wakes the
+/// first one for every read.
 #[derive(Debug)]
 pub struct DetachedStream(DetachedSocket);
 
@@ -27,10 +27,10 @@ enum DetachedSocket {
 }
 
 impl Stream {
-    /// Takes it from its runtime.
+    /// Deregisters the connection from its runtime.
     ///
     /// # Errors
-    /// When the runtime does not let go of it; then it is closed.
+    /// If deregistration fails. Then the connection is closed.
     pub fn detach(self) -> io::Result<DetachedStream> {
         Ok(DetachedStream(match self.into_socket() {
             Socket::Tcp(stream) => DetachedSocket::Tcp(stream.into_std()?),
@@ -42,10 +42,10 @@ impl Stream {
 }
 
 impl DetachedStream {
-    /// Gives it to the runtime of the caller.
+    /// Registers the connection with the caller's runtime.
     ///
     /// # Errors
-    /// When the kernel is out of memory for it; then it is closed.
+    /// If registration fails because the kernel is out of memory. Then the connection is closed.
     pub fn attach(self) -> io::Result<Stream> {
         Ok(Stream::new(match self.0 {
             DetachedSocket::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
@@ -70,11 +70,11 @@ mod tests {
         Builder::new_current_thread().enable_io().build().unwrap()
     }
 
-    /// A stream of each kind, and its other end.
+    /// Returns a stream of each kind except TCP, with its other end.
     async fn streams() -> Vec<(Stream, UnixStream)> {
         let unix = || UnixStream::pair().unwrap();
         let ((unix_end, a), (multiplexed, b), (vsock, c)) = (unix(), unix(), unix());
-        // To read and write, any connected descriptor does.
+        // A Unix socket serves as the vsock, because only its read and write calls are used.
         let vsock = VsockStream::from(OwnedFd::from(vsock.into_std().unwrap()));
         let kinds = [Socket::Unix(unix_end), Socket::VsockMux(multiplexed), Socket::Vsock(vsock)];
         kinds.into_iter().map(Stream::new).zip([a, b, c]).collect()

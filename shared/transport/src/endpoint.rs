@@ -5,21 +5,21 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The vsock port that `aws-nitro-enclaves-sdk-bootstrap`'s `init` sends its boot heartbeat to.
+/// The vsock port to which the `init` of `aws-nitro-enclaves-sdk-bootstrap` sends its boot heartbeat.
 ///
-/// The parent's `nitro-cli` listens on it for every enclave that boots, so nothing else may.
+/// The parent's `nitro-cli` listens on it for every enclave that boots, so other programs must not.
 pub const HEARTBEAT_PORT: u32 = 9000;
 
-/// The longest path in a `sockaddr_un`: 108 bytes with the final NUL (unix(7)).
+/// Maximum length of a path in a `sockaddr_un`, in bytes: 108 with the final NUL (unix(7)).
 pub(super) const MAX_UNIX_PATH: usize = 107;
 
-/// The longest host name in text form (RFC 1035 section 2.3.4, without the root's dot).
+/// Maximum length of a host name in text form, in bytes (RFC 1035 section 2.3.4, without the root's dot).
 const MAX_HOST_NAME: usize = 253;
 
-/// Where to listen, or what to connect to.
+/// An address to listen on or to connect to.
 ///
-/// As text: `vsock:CID:PORT`, `vsock-mux:PATH:PORT`, `unix:PATH`, `tcp:HOST:PORT`; a bare `HOST:PORT`
-/// is TCP. Parsing what [`Display`](fmt::Display) prints gives the same endpoint again.
+/// The text form is `vsock:CID:PORT`, `vsock-mux:PATH:PORT`, `unix:PATH` or `tcp:HOST:PORT`. A bare
+/// `HOST:PORT` is TCP. The output of [`Display`](fmt::Display) parses to the same endpoint.
 ///
 /// ```
 /// use transport::Endpoint;
@@ -30,29 +30,29 @@ const MAX_HOST_NAME: usize = 253;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// A virtio socket: between an enclave and its parent instance.
+    /// A virtio socket between an enclave and its parent instance.
     Vsock {
-        /// The context identifier: 3 is the parent as an enclave sees it, 4,294,967,295 is any.
+        /// The context identifier: 3 is the parent of an enclave, and 4,294,967,295 is any.
         cid: u32,
-        /// The port, out of a space of its own that has 32 bits.
+        /// The vsock port, a number of 32 bits.
         port: u32,
     },
-    /// A guest's vsock as its host has it from Firecracker or vhost-device-vsock: on a Unix socket that
-    /// all ports share.
+    /// A guest's vsock that Firecracker or vhost-device-vsock multiplexes on one Unix socket of the host.
     VsockMux {
-        /// The multiplexer's socket. Listening is on a socket beside it, `PATH_PORT`, which the
-        /// multiplexer connects to for a guest that connects to that port of its host.
+        /// The path of the multiplexer's socket. A listener uses the socket `PATH_PORT` instead, to which the
+        /// multiplexer connects if the guest connects to that port of its host.
         path: PathBuf,
-        /// The port: the guest's when connecting, the host's when listening.
+        /// The port of the guest to connect to, or the port of the host to listen on.
         port: u32,
     },
-    /// A Unix stream socket's path.
+    /// The path of a Unix stream socket.
     Unix(PathBuf),
-    /// `HOST:PORT`, where an IPv6 host is in brackets. Port 0 lets the kernel choose, when listening.
+    /// `HOST:PORT`, with brackets around an IPv6 address. If a listener has port 0, the kernel chooses the
+    /// port.
     Tcp(String),
 }
 
-/// Which rule a text breaks that should have been an [`Endpoint`].
+/// A reason why a text is not an [`Endpoint`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidEndpoint {
     /// No text at all.
@@ -60,19 +60,19 @@ pub enum InvalidEndpoint {
         "an endpoint is missing: write vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH or HOST:PORT"
     )]
     Empty,
-    /// A scheme other than the four.
+    /// A scheme that is not supported.
     #[error(
         "unknown scheme `{scheme}`: write vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, \
          tcp:HOST:PORT or HOST:PORT"
     )]
     UnknownScheme {
-        /// What stands before the first colon.
+        /// The text before the first colon.
         scheme: String,
     },
     /// `vsock:` is not followed by two parts.
     #[error("`vsock:{rest}` is not a CID and a port: write vsock:CID:PORT, such as vsock:16:5000")]
     NotCidAndPort {
-        /// What follows `vsock:`.
+        /// The text after `vsock:`.
         rest: String,
     },
     /// `vsock-mux:` is not followed by a path without NUL and a port.
@@ -84,25 +84,25 @@ pub enum InvalidEndpoint {
     /// A context identifier that is not a plain decimal of 32 bits.
     #[error("vsock CID `{cid}` is not a decimal number from 0 to 4294967295")]
     Cid {
-        /// The text in its place.
+        /// The invalid text.
         cid: String,
     },
     /// A vsock port that is not a plain decimal of 32 bits.
     #[error("vsock port `{port}` is not a decimal number from 0 to 4294967295")]
     VsockPort {
-        /// The text in its place.
+        /// The invalid text.
         port: String,
     },
-    /// `unix:` without a path, or with a NUL in it.
+    /// `unix:` without a path, or with a NUL in the path.
     #[error("`unix:` needs the path of a socket, without NUL: write unix:/run/enclave.sock")]
     UnixPath,
-    /// A path the kernel's address structure cannot hold.
+    /// A path that is too long for the kernel's address structure.
     #[error("the socket path has {length} bytes: use a path of at most {MAX_UNIX_PATH}")]
     UnixPathTooLong {
         /// The path's length in bytes.
         length: usize,
     },
-    /// TCP without a port.
+    /// A TCP address without a port.
     #[error("`{text}` has no port: write HOST:PORT, such as 127.0.0.1:8000")]
     NoPort {
         /// The address without a port.
@@ -111,16 +111,16 @@ pub enum InvalidEndpoint {
     /// A TCP port that is not a plain decimal of 16 bits.
     #[error("TCP port `{port}` is not a decimal number from 0 to 65535")]
     TcpPort {
-        /// The text in its place.
+        /// The invalid text.
         port: String,
     },
-    /// An IPv6 address whose last group could be taken for a port.
+    /// An IPv6 address without brackets, whose last group is ambiguous with a port.
     #[error("an IPv6 address needs brackets: write [ADDRESS]:PORT, such as [::1]:8000")]
     UnbracketedIpv6,
-    /// Neither an IPv4 address, nor an IPv6 address in brackets, nor a host name.
+    /// A host that is neither an IPv4 address, nor an IPv6 address in brackets, nor a host name.
     #[error("`{host}` is no host: write an IPv4 address, [an IPv6 address] or a host name")]
     Host {
-        /// The text in its place.
+        /// The invalid text.
         host: String,
     },
 }
@@ -154,8 +154,9 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// The one line on stdout with which a server says that it is ready, for whoever started it:
-/// `PROGRAM listening on ENDPOINT`, a TCP endpoint as its bare address.
+/// Returns the line that a server prints to stdout once it is ready: `PROGRAM listening on ENDPOINT`.
+///
+/// A TCP endpoint is printed as its bare address.
 pub fn listening_message(program: &str, endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Tcp(address) => format!("{program} listening on {address}"),
@@ -176,7 +177,7 @@ fn parse_vsock(rest: &str) -> Result<Endpoint, InvalidEndpoint> {
 }
 
 fn parse_vsock_mux(rest: &str) -> Result<Endpoint, InvalidEndpoint> {
-    // A path may have colons of its own.
+    // A path may contain colons.
     let (path, port) = rest.rsplit_once(':').ok_or(InvalidEndpoint::NotPathAndPort)?;
     let path = parse_path(path, InvalidEndpoint::NotPathAndPort)?;
     Ok(Endpoint::VsockMux { path, port: parse_vsock_port(port)? })
@@ -223,7 +224,7 @@ fn check_host(host: &str) -> Result<(), InvalidEndpoint> {
     if let Some((scheme, _)) = host.split_once(':') {
         return Err(InvalidEndpoint::UnknownScheme { scheme: scheme.to_owned() });
     }
-    // The resolver takes `1234` or `0x7f.1` for IPv4 addresses nobody meant to write.
+    // The resolver interprets texts such as `1234` and `0x7f.1` as IPv4 addresses, so they are rejected.
     let numeric = host.rsplit('.').next().is_some_and(|label| label.starts_with(is_digit));
     if numeric {
         return host.parse::<Ipv4Addr>().map(|_| ()).map_err(|_| invalid());
@@ -238,7 +239,7 @@ fn is_digit(c: char) -> bool {
     c.is_ascii_digit()
 }
 
-/// A decimal number with one spelling only: no sign, no leading zero.
+/// Parses a decimal number in its only canonical form: no sign, no leading zero.
 pub(super) fn decimal<T: FromStr + fmt::Display>(text: &str) -> Option<T> {
     text.parse::<T>().ok().filter(|number| number.to_string() == text)
 }

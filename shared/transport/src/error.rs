@@ -6,53 +6,53 @@ use thiserror::Error;
 use super::endpoint::MAX_UNIX_PATH;
 use super::{Endpoint, HEARTBEAT_PORT};
 
-/// Why an endpoint cannot be listened on.
+/// A reason why listening on an endpoint fails.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// The vsock port that `nitro-cli` listens on while an enclave boots.
+    /// The vsock port is the one on which `nitro-cli` listens while an enclave boots.
     #[error(
         "vsock port {HEARTBEAT_PORT} belongs to the enclave's boot heartbeat: listen on another"
     )]
     HeartbeatPort,
-    /// Something that is not a socket has the path, and is left alone.
+    /// A file that is not a socket exists at the path. It is not removed.
     #[error("{} exists and is not a socket: move it away or choose another path", .path.display())]
     NotASocket {
         /// The path.
         path: PathBuf,
     },
-    /// The multiplexer's path with `_PORT`, which the kernel's address structure cannot hold.
+    /// The multiplexer's path with `_PORT` is too long for the kernel's address structure.
     #[error(
         "the socket path {} has {length} bytes: use one of at most {MAX_UNIX_PATH}, with the port",
         .path.display()
     )]
     UnixPathTooLong {
-        /// The path that is listened on.
+        /// The path to listen on.
         path: PathBuf,
         /// Its length in bytes.
         length: usize,
     },
-    /// Whoever started the process should have passed a socket.
+    /// The process did not inherit a usable listening socket.
     #[error(
         "no socket is inherited: {0}; start this from a .socket unit with one ListenStream= of TCP"
     )]
     Inherited(io::Error),
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot listen on {endpoint}: {}", listen_advice(.source))]
     Io {
-        /// Where we tried to listen.
+        /// The endpoint to listen on.
         endpoint: Endpoint,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Why an endpoint could not be reached.
+/// The error of a failed connection to an endpoint.
 #[derive(Debug, Error)]
 #[error("cannot connect to {endpoint}: {}", connect_advice(.source))]
 pub struct ConnectError {
-    /// What we tried to reach.
+    /// The endpoint to connect to.
     pub endpoint: Endpoint,
-    /// What the operating system said.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 

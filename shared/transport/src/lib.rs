@@ -1,8 +1,9 @@
-//! How the parts of the service reach each other: one [`Endpoint`] type for vsock, Unix and TCP.
+//! Transport between clients, relay and enclaves: endpoints, listeners, streams, the PROXY protocol,
+//! logging and limits.
 //!
-//! vsock is the way into an enclave; Unix and TCP stand in for it where there is none, and TCP is
-//! what clients speak. A virtual machine monitor may serve vsock to its host on a Unix socket. Nothing
-//! here looks at a byte that passes.
+//! [`Endpoint`] is one type for vsock, Unix sockets and TCP. Enclaves are reachable over vsock only. Unix
+//! sockets and TCP replace it where there is no vsock, and clients connect over TCP. A virtual machine
+//! monitor may multiplex vsock on a Unix socket of its host. The crate does not inspect the relayed bytes.
 
 mod acceptor;
 mod client_network;

@@ -1,74 +1,81 @@
-//! The bounds both sides of a connection keep to, in one place, with their units.
+//! Limits of the enclave and of the relay, with their units.
 
 use std::time::Duration;
 
-/// TLS handshakes at a time; further clients wait.
+/// Maximum number of concurrent TLS handshakes. Further clients wait.
 ///
-/// Over 200 ms of network they are some 1,000 a second, which is what two processors compute.
+/// With a network round trip of 200 ms these are about 1,000 handshakes per second, the capacity of two
+/// processors.
 pub const MAX_HANDSHAKES: usize = 512;
 
-/// How long a TLS handshake may take.
+/// Maximum duration of a TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long it may take while others wait for its place: several round trips around the world.
+/// Maximum duration of a TLS handshake while other clients wait for its place. It suffices for several
+/// round trips around the world.
 pub const HANDSHAKE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
-/// Open connections of who watches the service at a time: they are few, and must get through when
-/// clients are many.
+/// Maximum number of open connections to the admin listener.
+///
+/// Monitoring needs few connections. They have their own limit, so that clients cannot use them up.
 pub const MAX_ADMIN_CONNECTIONS: usize = 64;
 
-/// Open client connections at a time, by default: the same number on both sides of the relay, so
-/// that neither admits what the other will not serve.
+/// Default maximum number of open client connections.
 ///
-/// Far above what one enclave keeps busy; idle keep-alive clients are what it makes room for. A
-/// connection costs the relay two file descriptors, so the default needs a limit (`ulimit -n`) above
-/// 8,192.
+/// The enclave and the relay have the same limit, so neither accepts connections that the other rejects. One
+/// enclave needs far fewer busy connections: most are idle keep-alive connections. A connection uses two file
+/// descriptors of the relay, so the default requires a limit (`ulimit -n`) above 8,192.
 pub const MAX_CONNECTIONS: usize = 4096;
 
-/// Connections the kernel completes before the service accepts them.
+/// Maximum number of connections that the kernel completes before the service accepts them.
 ///
-/// This is the queue behind [`MAX_CONNECTIONS`], and as long as Linux allows: it caps the queue at
-/// `net.core.somaxconn` (4,096 since Linux 5.4). Where it is full, the kernel drops a client's SYN, and
-/// the client tries again after a second.
+/// The value is the maximum of Linux, which limits the queue to `net.core.somaxconn` (4,096 since Linux
+/// 5.4). If the queue is full, the kernel drops a client's SYN, and the client tries again after a second.
 pub const LISTEN_BACKLOG: u32 = 4096;
 
-/// Bytes of one write to a vsock, multiplexed or not.
+/// Maximum length of one write to a vsock, multiplexed or not, in bytes.
 ///
-/// A larger one from a guest stalls its connection under vhost-device-vsock 0.3. Whole answers to
-/// GenerateRandom are far below it.
+/// A longer write of a guest stalls its connection under vhost-device-vsock 0.3. Responses to
+/// GenerateRandom are far shorter.
 pub const MAX_VSOCK_WRITE: usize = 32 * 1024;
 
-/// How long a request's header may take for who watches the service, all of whose connections somebody
-/// could hold.
+/// Maximum duration of reading a request's header on the admin listener.
+///
+/// It is short, because idle connections could use up [`MAX_ADMIN_CONNECTIONS`].
 pub const ADMIN_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bytes of a request's body: a document of the API's greatest length (262,144 bytes) in base64, and
-/// half as much again.
+/// Maximum length of a request's body, in bytes.
+///
+/// It is one and a half times the base64 length of the API's longest document (262,144 bytes).
 pub const MAX_BODY_LENGTH: usize = 512 * 1024;
 
-/// Bytes of a body that costs no share of [`LARGE_BODIES_LENGTH`]: more than a request with the
-/// longest document that can be accepted (16 KiB, 21,848 bytes in base64).
+/// Maximum length of a body that does not count toward [`LARGE_BODIES_LENGTH`], in bytes.
+///
+/// It is longer than a request with the longest acceptable document (16 KiB, 21,848 bytes in base64).
 pub const SMALL_BODY_LENGTH: usize = 24 * 1024;
 
-/// Bytes of all bodies together that are longer than [`SMALL_BODY_LENGTH`]. They are only read to be
-/// refused with the right message.
+/// Maximum total length of concurrent bodies that are longer than [`SMALL_BODY_LENGTH`], in bytes.
+///
+/// Such bodies are read only to reject them with the right message.
 pub const LARGE_BODIES_LENGTH: usize = 8 * 1024 * 1024;
 
-/// Bytes of a body over the cap that are read and dropped, so that the client sees the answer.
+/// Maximum number of bytes of an oversized body that are read and discarded, so that the client receives the
+/// response.
 pub const BODY_DISCARD_LENGTH: usize = 4 * 1024 * 1024;
 
-/// How long a client may leave an answer unread.
+/// Maximum time for which a client may leave a response unread.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Header fields of a request, which is hyper's own limit; SDKs send about 15.
+/// Maximum number of a request's header fields, which is hyper's default. SDKs send about 15.
 pub const MAX_HEADERS: usize = 100;
 
-/// Bytes of a request's header; SDKs send about 1,000.
+/// Maximum length of a request's header, in bytes. SDKs send about 1,000.
 pub const MAX_HEADER_LENGTH: usize = 16 * 1024;
 
-/// How long a process waits at its end for what it has logged and recorded to be written.
+/// Maximum time for which a process waits at its end until log lines and audit records are written.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Requests with a Recipient that are with one of the threads that verify, at a time. A document of which
-/// nothing is known takes over a millisecond, so that the last of them waits for a third of a second.
+/// Maximum number of concurrent requests with a Recipient per cryptography thread.
+///
+/// A document without a cache hit takes over a millisecond, so the last of them waits for a third of a second.
 pub const REQUESTS_PER_CRYPTO_THREAD: usize = 256;

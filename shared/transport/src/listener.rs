@@ -13,10 +13,10 @@ use super::stream::Socket;
 use super::unix_socket::{self, SocketFile};
 use super::{Endpoint, HEARTBEAT_PORT, ListenError, Stream, vsock_mux};
 
-/// Listens on an endpoint. An abandoned Unix socket file is replaced, a live one is not.
+/// Listens on an endpoint. A Unix socket file without a listener is replaced.
 ///
 /// # Errors
-/// [`ListenError`] names the endpoint and what to do.
+/// If listening fails. [`ListenError`] contains the endpoint and a remedy.
 pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
     let io_error = |source| ListenError::Io { endpoint: endpoint.clone(), source };
     match endpoint {
@@ -38,16 +38,16 @@ pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
 }
 
 impl Listener {
-    /// One on which another process has listened, such as systemd.
+    /// Creates a listener from a TCP socket on which another process listened, such as systemd.
     ///
     /// # Errors
-    /// When the runtime does not take it, or it is none.
+    /// If `listener` is a connection instead of a listening socket, or cannot be registered with the runtime.
     pub fn from_inherited_tcp(listener: net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        // Of a listener it is asked by the type of a stream; what is accepted has it from there.
+        // The types of the standard library set TCP_NODELAY only on streams. Accepted connections inherit it.
         let stream = net::TcpStream::from(OwnedFd::from(listener));
         if stream.peer_addr().is_ok() {
-            // With Accept=yes, for one. Nothing could ever be accepted from it.
+            // systemd passes a connection if the unit has Accept=yes.
             return Err(io::Error::other("it is a client's connection, and no listener"));
         }
         stream.set_nodelay(true)?;
@@ -58,11 +58,12 @@ impl Listener {
 }
 
 impl Listener {
-    /// Adopts the listening socket that another process has bound to `endpoint`. A socket's file stays the
-    /// other process's: it is not removed when this is dropped.
+    /// Creates a listener from the listening socket that another process bound to `endpoint`.
+    ///
+    /// A socket's file belongs to the other process, so dropping the listener does not remove it.
     ///
     /// # Errors
-    /// If the descriptor is no listening socket, or the runtime does not take it.
+    /// If the descriptor is not a listening socket, or cannot be registered with the runtime.
     pub fn from_inherited(descriptor: OwnedFd, endpoint: &Endpoint) -> io::Result<Self> {
         let unix = |descriptor| {
             let listener = unix::net::UnixListener::from(descriptor);
@@ -80,7 +81,7 @@ impl Listener {
         Ok(Self { socket, local: endpoint.clone() })
     }
 
-    /// Takes the socket's file, if there is one: the caller then decides when to remove it.
+    /// Takes the socket's file, if there is one. The caller then decides when to remove it.
     pub fn take_socket_file(&mut self) -> Option<SocketFile> {
         match &mut self.socket {
             ListenerSocket::Unix { file, .. } | ListenerSocket::VsockMux { file, .. } => {
@@ -125,10 +126,10 @@ enum ListenerSocket {
 }
 
 impl Listener {
-    /// The next connection. Cancel-safe: dropping the future loses none.
+    /// Returns the next connection. Cancel-safe: dropping the future loses no connection.
     ///
     /// # Errors
-    /// As accept(2): the process is out of descriptors, or one connection broke before it was
+    /// The errors of accept(2): the process has no free descriptors, or a connection ended before it was
     /// accepted. The listener stays usable.
     pub async fn accept(&self) -> io::Result<Stream> {
         let socket = match &self.socket {
@@ -142,7 +143,7 @@ impl Listener {
         Ok(Stream::new(socket))
     }
 
-    /// Where this listens, with the port the kernel chose where that was left to it.
+    /// Returns the listener's endpoint. If port 0 was requested, it has the port that the kernel chose.
     pub fn local_endpoint(&self) -> &Endpoint {
         &self.local
     }
@@ -164,10 +165,10 @@ async fn listen_tcp(address: &str) -> io::Result<Listener> {
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restart must not wait for the old connections' TIME_WAIT.
+    // Without SO_REUSEADDR, a restart fails while old connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
-    // Requests are small and each waits for its answer: Nagle's delay buys nothing. On Linux what is
-    // accepted has it from the listener, which saves each connection the call.
+    // Nagle's algorithm has no benefit, because each small request waits for its response. On Linux, accepted
+    // connections inherit TCP_NODELAY from the listener, which saves a system call per connection.
     socket.set_nodelay(true)?;
     socket.bind(address)?;
     socket.listen(LISTEN_BACKLOG)

@@ -161,7 +161,7 @@ async fn accepts_guest_connections_of_a_multiplexer() {
     assert_eq!(listener.local_endpoint(), &endpoint);
     let beside = directory.path().join("s_5000");
 
-    // The multiplexer sends no line of its own: the first byte is the guest's.
+    // The multiplexer sends no line, so the first byte is the guest's.
     let mut guest = UnixStream::connect(&beside).await.unwrap();
     guest.write_all(b"question").await.unwrap();
     let mut received = [0; 8];
@@ -188,7 +188,7 @@ async fn rejects_multiplexer_path_too_long_with_port() {
     assert!(error.to_string().contains("at most 107, with the port"), "{error}");
 }
 
-/// Whether a machine has vsock differs; either way the answer is a value that names it.
+/// Listening succeeds only on machines with vsock. Both results contain the endpoint.
 #[tokio::test]
 async fn listens_on_vsock_or_names_the_endpoint() {
     let endpoint = Endpoint::Vsock { cid: u32::MAX, port: 52_011 };

@@ -1,22 +1,24 @@
-//! Runs of like failures.
+//! Rate-limited logging of repeated failures.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures further apart than this are two episodes.
+/// The time without a failure after which the next failure is logged again.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
 
-/// A run of like failures, of which the log gets the first: a flood of clients must not become a
-/// flood of lines.
+/// A throttle for the log lines of one kind of failure.
+///
+/// Only the first failure of a burst is logged, so that many clients cannot flood the log.
 #[derive(Debug, Default)]
 pub struct LogThrottle {
     last_failure: Mutex<Option<Instant>>,
 }
 
 impl LogThrottle {
-    /// Notes a failure, and tells whether it is the first of its episode.
+    /// Records a failure. Returns whether it is the first one after a quiet period, so that it should be
+    /// logged.
     pub fn should_log(&self) -> bool {
         let now = Instant::now();
         let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);

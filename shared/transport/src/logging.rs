@@ -1,4 +1,4 @@
-//! What both binaries log as: lines of text for people, or of JSON for programs.
+//! Logging of both binaries, as text or JSON.
 
 use std::fmt;
 use std::io::Write;
@@ -11,26 +11,26 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, registry, reload};
 
-/// What a line is.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// `2026-01-31T12:00:00.000000Z  INFO draining connections=3`.
+    /// Text, such as `2026-01-31T12:00:00.000000Z  INFO draining connections=3`.
     #[default]
     Text,
-    /// The same as an object: `timestamp`, `level`, `message`, and each field by its name.
+    /// A JSON object with `timestamp`, `level`, `message` and one member per field.
     Json,
 }
 
-/// The least of what is logged.
+/// The minimum level of logged events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(LevelFilter);
 
-/// A text that names no format.
+/// The error for a text that is not a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("write text or json")]
 pub struct UnknownFormat;
 
-/// A text that names no level.
+/// The error for a text that is not a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("write error, warn, info, debug or trace")]
 pub struct UnknownLevel;
@@ -83,11 +83,11 @@ impl fmt::Display for Level {
     }
 }
 
-/// By which a log that has begun is changed: what it is to be may be known only later.
+/// A handle that changes format and level of the log. Both may be known only after logging has started.
 pub struct LogHandle(Box<dyn Fn(Format, Level) + Send + Sync>);
 
 impl LogHandle {
-    /// Logs in this format, from this level on, from now on.
+    /// Changes the format and the minimum level.
     pub fn reload(&self, format: Format, level: Level) {
         let Self(reload) = self;
         reload(format, level);
@@ -100,8 +100,9 @@ impl fmt::Debug for LogHandle {
     }
 }
 
-/// Logs to what `writer` makes, from now on and for the whole process. A line that cannot be written is
-/// lost: reporting that in the log would panic, or wait.
+/// Starts logging for the whole process. `writer` creates a writer for each line.
+///
+/// A line that cannot be written is lost. Reporting it in the log would panic or block.
 pub fn init<W: Write + 'static>(
     format: Format,
     level: Level,
@@ -110,7 +111,7 @@ pub fn init<W: Write + 'static>(
     init_reloadable(format, level, writer);
 }
 
-/// Logs as [`init`] does, until it is changed.
+/// Starts logging like [`init`]. Returns a handle that changes format and level.
 pub fn init_reloadable<W: Write + 'static>(
     format: Format,
     level: Level,
@@ -120,7 +121,7 @@ pub fn init_reloadable<W: Write + 'static>(
     let (log, handle) = reload::Layer::new(log_layer(format, level, &writer));
     registry().with(log).init();
     LogHandle(Box::new(move |format, level| {
-        // It fails only where there is no log any more.
+        // Reloading fails only after the subscriber was dropped.
         let _ = handle.reload(log_layer(format, level, &writer));
     }))
 }
@@ -166,7 +167,7 @@ mod tests {
         }
     }
 
-    /// All in one: the log is the process's.
+    /// One test for all changes, because the log is global to the process.
     #[test]
     fn reload_changes_format_and_level() {
         let (send, written) = mpsc::channel();
@@ -195,7 +196,7 @@ mod tests {
         assert!(lines().is_empty());
     }
 
-    /// What one thread logs; other tests log as well.
+    /// A writer that sends the lines of one thread to a channel. Other tests log as well.
     struct ChannelWriter(mpsc::Sender<String>, ThreadId);
 
     impl Write for ChannelWriter {

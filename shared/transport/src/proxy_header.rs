@@ -1,7 +1,7 @@
-//! The PROXY protocol, version 2, which tells the enclave the address of a relayed client:
+//! The PROXY protocol, version 2, which transmits the address of a relayed client to the enclave:
 //! <https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>.
 //!
-//! A header is a claim of the relay, and proves nothing.
+//! A header is an unauthenticated claim of the relay.
 //!
 //! Neither `proxy-header` 0.1.3 nor `ppp` 2.3.0 replaces this reader: both decode buffers rather than bounded
 //! streams, reject some LOCAL headers, and accept datagrams and checksums that this reader rejects.
@@ -19,7 +19,7 @@ const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// Length of the fixed part, in bytes: signature, version and command, family, length.
 const FIXED_LENGTH: usize = 16;
 
-/// Maximum length of the rest, in bytes. Unix addresses have 216, and genuine additions are short.
+/// Maximum length of the rest, in bytes. Unix addresses have 216 bytes, and common TLVs are short.
 const MAX_REST_LENGTH: usize = 1024;
 
 const VERSION_2: u8 = 0x20;
@@ -34,8 +34,9 @@ const CHECKSUM: u8 = 0x03;
 /// PP2_TYPE_UNIQUE_ID.
 const UNIQUE_ID: u8 = 0x05;
 
-/// An identifier of one connection in the logs of both sides. Its text, `xxxxxxxx-xxxx`, is the beginning
-/// of the identifiers of its requests.
+/// The identifier of a connection in the logs of relay and enclave.
+///
+/// Its text, `xxxxxxxx-xxxx`, is the prefix of the identifiers of the connection's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionId(pub [u8; ConnectionId::LENGTH]);
 
@@ -43,7 +44,7 @@ impl ConnectionId {
     /// Length, in bytes.
     pub const LENGTH: usize = 6;
 
-    /// Creates an identifier from the lower bytes of `number`.
+    /// Creates an identifier from the lower six bytes of `number`.
     pub fn from_number(number: u64) -> Self {
         let [_, _, id @ ..] = number.to_be_bytes();
         Self(id)
@@ -60,34 +61,34 @@ impl fmt::Display for ConnectionId {
 /// The content of a header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProxyHeader {
-    /// The client's address. `None` if the relay speaks for itself, or does not know the address.
+    /// The client's address. `None` if the relay itself is the client, or the address is unknown.
     pub client_addr: Option<SocketAddr>,
-    /// The connection. `None` if the header has no identifier, or one of another length.
+    /// The connection's identifier. `None` if the header has none, or one of another length.
     pub connection_id: Option<ConnectionId>,
 }
 
-/// A rule that a header breaks.
+/// A reason why a header is rejected.
 #[derive(Debug, Error)]
 pub enum ProxyHeaderError {
-    /// The connection broke, or ended before the header did.
+    /// The connection failed or ended within the header.
     #[error("the connection ended within the PROXY header: {0}")]
     Io(#[from] io::Error),
-    /// It begins otherwise: with version 1, or with a client's own bytes.
+    /// The connection does not begin with the signature. It may begin with version 1, or without a header.
     #[error("no PROXY header of version 2 came first: let the relay send one (--proxy-protocol)")]
     Signature,
-    /// Neither PROXY nor LOCAL.
+    /// The command is neither PROXY nor LOCAL, or the version is not 2.
     #[error("version and command of the PROXY header are {0:#04x}, and not 0x20 or 0x21")]
     Command(u8),
-    /// Something else than a stream.
+    /// The address family or protocol is not supported.
     #[error("the PROXY header's family is {0:#04x}: only TCP and Unix streams are relayed")]
     Family(u8),
-    /// More than any relay sends.
+    /// The header is longer than the maximum.
     #[error("the PROXY header has {0} bytes behind its length: {MAX_REST_LENGTH} at most")]
     TooLong(usize),
-    /// Its length does not hold what it should.
+    /// The declared length ends within an address or a TLV.
     #[error("the PROXY header ends within an address or an addition")]
     Truncated,
-    /// A checksum, which nothing here can check.
+    /// The header has a checksum, which this reader cannot verify.
     #[error("the PROXY header has a checksum: have the relay leave it out")]
     Checksum,
 }
@@ -126,17 +127,17 @@ impl ProxyHeader {
         header
     }
 
-    /// Returns true if a connection that begins with `bytes` has a header.
+    /// Returns whether `bytes` begin with the signature of a header.
     pub fn is_start_of(bytes: &[u8]) -> bool {
         bytes.starts_with(&SIGNATURE)
     }
 
-    /// Reads a header, and not a byte behind it. The caller sets the deadline.
+    /// Reads a header and no byte after it. The caller sets the deadline.
     ///
     /// # Errors
-    /// The rule that the header breaks. The rest of the connection is then of no use.
+    /// If the header is not valid. Then the connection must be closed.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, ProxyHeaderError> {
-        // One read, because on an unbuffered stream each read is a system call.
+        // One read for the fixed part, because each read of an unbuffered stream is a system call.
         let mut fixed = [0; FIXED_LENGTH];
         stream.read_exact(&mut fixed).await?;
         let Some(&[command, family, high, low]) = fixed.strip_prefix(&SIGNATURE) else {
@@ -175,7 +176,7 @@ impl ProxyHeader {
     }
 }
 
-/// Splits off both addresses and ports. Returns those of the source, and the additions.
+/// Splits off both addresses and ports. Returns the source's address and port, and the TLVs.
 fn parse_addresses<const N: usize>(rest: &[u8]) -> Result<([u8; N], u16, &[u8]), ProxyHeaderError> {
     let (source, rest) = split_array::<N>(rest)?;
     let (_, rest) = split_array::<N>(rest)?;
@@ -184,8 +185,9 @@ fn parse_addresses<const N: usize>(rest: &[u8]) -> Result<([u8; N], u16, &[u8]),
     Ok((*source, u16::from_be_bytes(*port), rest))
 }
 
-/// Returns the identifier among the additions, if it is as long as those of this relay. Each addition is a
-/// type, a length and a value.
+/// Returns the connection's identifier from the TLVs, if it has [`ConnectionId::LENGTH`] bytes.
+///
+/// A TLV is a type, a length and a value.
 fn connection_id(mut tlvs: &[u8]) -> Result<Option<ConnectionId>, ProxyHeaderError> {
     let mut connection = None;
     while !tlvs.is_empty() {

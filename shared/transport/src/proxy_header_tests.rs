@@ -11,7 +11,7 @@ async fn read(bytes: &[u8]) -> Result<ProxyHeader, ProxyHeaderError> {
     ProxyHeader::read(&mut &bytes[..]).await
 }
 
-/// A header of these parts.
+/// Returns a header with these parts.
 fn header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
     [&SIGNATURE[..], &[command, family], &length, rest].concat()
@@ -49,7 +49,7 @@ async fn reads_encoded_header_and_no_byte_more() {
             assert_eq!(stream, b"GET");
         }
     }
-    // Of a client whose address has no family here.
+    // A client without an IP address.
     let written = ProxyHeader { client_addr: None, connection_id: Some(ID) };
     assert_eq!(read(&written.encode(None)).await.unwrap(), written);
 }
@@ -90,7 +90,7 @@ async fn reads_headers_of_other_proxies() {
     let tcp = [192, 0, 2, 7, 127, 0, 0, 1, 0, 9, 0, 8];
     for (bytes, has_client) in [
         (header(0x20, 0x00, &[]), false),
-        // What LOCAL says beside is ignored, whatever it is.
+        // The rest of a LOCAL header is ignored.
         (header(0x20, 0x11, &[1]), false),
         (header(0x21, 0x00, &[]), false),
         (header(0x21, 0x31, &[7; 216][..]), false),

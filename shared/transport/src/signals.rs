@@ -1,22 +1,23 @@
-//! The signals that end a process.
+//! The signals that shut down a process.
 
 use std::future::Future;
 use std::{io, process};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Takes over SIGTERM and SIGINT: the future is ready at the first of them, and a second one ends
-/// the process at once, with the status a shell gives to its signal.
+/// Installs handlers for SIGTERM and SIGINT. The future is ready at the first signal.
+///
+/// A second signal ends the process immediately, with the exit status 128 + signal number, as in shells.
 ///
 /// # Errors
-/// When a handler cannot be installed.
+/// If a handler cannot be installed.
 pub fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         let kind = either(&mut terminate, &mut interrupt).await;
         let first = kind.as_raw_value();
-        // Before anything else, which could take its time.
+        // Before the shutdown begins, which may take long.
         tokio::spawn(async move {
             let kind = either(&mut terminate, &mut interrupt).await;
             process::exit(128 + kind.as_raw_value());

@@ -12,10 +12,10 @@ use tokio_vsock::{VsockAddr, VsockStream};
 use super::limits::MAX_VSOCK_WRITE;
 use super::{ConnectError, Endpoint, vsock_mux};
 
-/// Connects to an endpoint. There is no deadline here: the caller has one.
+/// Connects to an endpoint. The caller sets the deadline.
 ///
 /// # Errors
-/// [`ConnectError`] names the endpoint and what to do.
+/// If the connection fails. [`ConnectError`] contains the endpoint and a remedy.
 pub async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
     open(endpoint).await.map_err(|source| ConnectError { endpoint: endpoint.clone(), source })
 }
@@ -33,11 +33,12 @@ pub(super) enum Socket {
 }
 
 impl Stream {
-    /// The context identifier of a vsock peer, which the hypervisor vouches for; `None` on TCP, Unix
-    /// and a multiplexed vsock.
+    /// Returns the context identifier of a vsock peer, which the hypervisor guarantees.
+    ///
+    /// Returns `None` for TCP, Unix sockets and multiplexed vsock.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// If the connection has ended.
     pub fn peer_cid(&self) -> io::Result<Option<u32>> {
         match &self.0 {
             Socket::Tcp(_) | Socket::Unix(_) | Socket::VsockMux(_) => Ok(None),
@@ -45,7 +46,7 @@ impl Stream {
         }
     }
 
-    /// The address of a TCP peer; `None` of others, and where the connection is gone.
+    /// Returns the address of a TCP peer. Returns `None` for other kinds, and if the connection has ended.
     pub fn peer_address(&self) -> Option<SocketAddr> {
         match &self.0 {
             Socket::Tcp(stream) => stream.peer_addr().ok(),
@@ -53,7 +54,7 @@ impl Stream {
         }
     }
 
-    /// The own address of a TCP connection.
+    /// Returns the local address of a TCP connection. Returns `None` for other kinds.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.0 {
             Socket::Tcp(stream) => stream.local_addr().ok(),
@@ -61,14 +62,15 @@ impl Stream {
         }
     }
 
-    /// Waits until a TCP peer has sent something, or has gone, and leaves it to be read. Never returns for
-    /// other peers.
+    /// Waits until a TCP peer has sent bytes or has closed the connection. The bytes stay unread.
+    ///
+    /// The future is never ready for other kinds of streams.
     ///
     /// # Errors
-    /// As recv(2).
+    /// The errors of recv(2).
     pub async fn peek(&self) -> io::Result<usize> {
         match &self.0 {
-            // Readiness alone may be spurious.
+            // Readiness without a read may be spurious.
             Socket::Tcp(stream) => stream.peek(&mut [0]).await,
             Socket::Unix(_) | Socket::Vsock(_) | Socket::VsockMux(_) => pending().await,
         }
@@ -78,7 +80,7 @@ impl Stream {
         Self(socket)
     }
 
-    /// Bytes that one write may take at most.
+    /// Returns the maximum length of one write, in bytes.
     fn max_write_length(&self) -> usize {
         match &self.0 {
             Socket::Tcp(_) | Socket::Unix(_) => usize::MAX,
@@ -95,7 +97,7 @@ async fn open(endpoint: &Endpoint) -> io::Result<Stream> {
     let socket = match endpoint {
         Endpoint::Tcp(address) => {
             let stream = TcpStream::connect(address).await?;
-            // Requests are small and each waits for its answer: Nagle's delay buys nothing.
+            // Nagle's algorithm has no benefit, because each small request waits for its response.
             stream.set_nodelay(true)?;
             Socket::Tcp(stream)
         }
@@ -110,7 +112,7 @@ async fn open(endpoint: &Endpoint) -> io::Result<Stream> {
     Ok(Stream(socket))
 }
 
-/// Calls the same method of whichever socket it is.
+/// Calls the method of the stream's socket.
 macro_rules! delegate {
     ($stream:expr, $method:ident($($argument:expr),*)) => {
         match &mut $stream.get_mut().0 {
@@ -181,7 +183,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// What one write takes of several slices: as many as are within its bound, or a part of the first.
+/// The part of several slices that one write with a maximum length writes.
 enum BoundedWrite<'a> {
     Vectored(&'a [IoSlice<'a>]),
     Single(&'a [u8]),
@@ -192,7 +194,7 @@ fn bounded_write<'a>(slices: &'a [IoSlice<'a>], bound: usize) -> BoundedWrite<'a
     for (index, slice) in slices.iter().enumerate() {
         match room.checked_sub(slice.len()) {
             Some(left) => room = left,
-            // Nothing but empty slices came before it.
+            // Only empty slices precede this slice.
             None if room == bound => {
                 return BoundedWrite::Single(slice.get(..bound).unwrap_or(slice));
             }

@@ -4,11 +4,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
-/// Each kind of vsock, and with it its other end, in whose buffers more than a bound has room.
+/// Returns a stream of each kind of vsock with its other end, whose buffers have space for more than one write.
 fn vsocks() -> [(Stream, UnixStream); 2] {
     let (multiplexed, multiplexed_end) = UnixStream::pair().unwrap();
     let (vsock, vsock_end) = UnixStream::pair().unwrap();
-    // To read and write, any connected descriptor does.
+    // A Unix socket serves as the vsock, because only its read and write calls are used.
     let vsock = VsockStream::from(OwnedFd::from(vsock.into_std().unwrap()));
     [
         (Stream::new(Socket::VsockMux(multiplexed)), multiplexed_end),

@@ -9,8 +9,7 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use super::limits::LISTEN_BACKLOG;
 use super::{Endpoint, ListenError, vsock_mux};
 
-/// Listens on `path`. A socket file nobody serves any more is replaced; anything else that has the
-/// path stays as it is.
+/// Listens on `path`. Replaces a socket file without a listener, but no other file.
 pub(super) async fn listen(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
     match bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
@@ -22,7 +21,7 @@ pub(super) async fn listen(path: &Path) -> Result<(UnixListener, SocketFile), Li
     .map_err(|source| io_error(path, source))
 }
 
-/// A socket's file, removed when dropped unless another one has taken its place.
+/// The file of a Unix socket. It is removed on drop, unless another file has replaced it.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -31,7 +30,7 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Returns the socket's file that a listener on `endpoint` has now; `None` where it has none.
+    /// Returns the socket's file of a listener on `endpoint`, or `None` if there is none.
     pub fn for_endpoint(endpoint: &Endpoint) -> Option<Self> {
         let path = match endpoint {
             Endpoint::Unix(path) => path.clone(),
@@ -42,7 +41,7 @@ impl SocketFile {
         metadata.file_type().is_socket().then(|| Self::new(&path, &metadata))
     }
 
-    /// Leaves the file where it is, for another process that listens on the same socket.
+    /// Keeps the file, for another process that listens on the same socket.
     pub fn keep(self) {
         mem::forget(self);
     }
@@ -60,7 +59,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.is_unchanged() {
-            // A file that cannot be removed is replaced as abandoned by the next to listen.
+            // If removal fails, the next listener replaces the file.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -73,7 +72,7 @@ fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     Ok((socket.listen(LISTEN_BACKLOG)?, file))
 }
 
-/// Removes a socket file whose listener is gone, which a refused connection proves.
+/// Removes a socket file without a listener. A refused connection shows that there is none.
 async fn remove_stale(path: &Path) -> Result<(), ListenError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -83,10 +82,10 @@ async fn remove_stale(path: &Path) -> Result<(), ListenError> {
     if !metadata.file_type().is_socket() {
         return Err(ListenError::NotASocket { path: path.to_owned() });
     }
-    // Not blocking: a full backlog is "would block", which proves a listener as an answer does.
+    // Connecting does not block. With a full backlog it fails with "would block", so there is a listener.
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            // Dropping it removes the file that refused us, and no other that came since.
+            // The drop removes this file, but not one that has replaced it since.
             drop(SocketFile::new(path, &metadata));
             Ok(())
         }

@@ -1,14 +1,15 @@
-//! The host's side of a multiplexed vsock: what Firecracker and vhost-device-vsock serve to the host on
-//! a Unix socket, in place of the kernel's vsock. A connection to a guest's port begins with a line each
-//! way, as Firecracker's `docs/vsock.md` has it:
+//! The host's side of a vsock that Firecracker or vhost-device-vsock multiplexes on a Unix socket.
+//!
+//! A connection to a guest's port begins with one line in each direction (Firecracker's `docs/vsock.md`):
 //!
 //! ```text
 //! host:        CONNECT 5000\n
-//! multiplexer: OK 1073741824\n       the port on the host's side, decimal; from then on it is the stream
+//! multiplexer: OK 1073741824\n       the port of the host, decimal; the guest's bytes follow
 //! ```
 //!
-//! Where nothing listens in the guest, the multiplexer closes without a line. For connections that a
-//! guest opens to a port of the host it connects, without a line, to the Unix socket `PATH_PORT`.
+//! If no program listens in the guest, the multiplexer closes the connection without a line. For
+//! connections from the guest to a port of the host, it connects to the Unix socket `PATH_PORT` without a
+//! line.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -20,13 +21,13 @@ use tokio::net::UnixStream;
 
 use super::endpoint::decimal;
 
-/// Bytes of the longest answer with its line feed: `OK 4294967295\n`.
+/// Maximum length of the reply with its line feed, in bytes: `OK 4294967295\n`.
 const MAX_REPLY_LENGTH: usize = 14;
 
-/// Connects to a port in the guest. There is no deadline here: the caller has one.
+/// Connects to a port of the guest. The caller sets the deadline.
 ///
 /// # Errors
-/// Those of connect(2); `ConnectionRefused` where the multiplexer does not connect, with what it did.
+/// The errors of connect(2). `ConnectionRefused` if the multiplexer does not connect, with its reply.
 pub(super) async fn connect(path: &Path, port: u32) -> io::Result<UnixStream> {
     let mut stream = UnixStream::connect(path).await?;
     let mut reply = Vec::with_capacity(MAX_REPLY_LENGTH);
@@ -40,19 +41,19 @@ pub(super) async fn connect(path: &Path, port: u32) -> io::Result<UnixStream> {
     }
 }
 
-/// Where the multiplexer connects to for a guest that connects to the host's `port`.
+/// Returns the path to which the multiplexer connects if the guest connects to the host's `port`.
 pub(super) fn listening_path(path: &Path, port: u32) -> PathBuf {
     let mut path = OsString::from(path);
     path.push(format!("_{port}"));
     path.into()
 }
 
-/// The multiplexer did not connect.
+/// The error for a reply other than OK.
 #[derive(Debug, Error)]
 #[error("nothing listens on port {port} in the guest: the multiplexer {}", describe_reply(.reply))]
 struct NotConnected {
     port: u32,
-    /// What came in place of the answer, escaped; empty where it closed at once.
+    /// The received bytes, escaped. Empty if the multiplexer closed the connection at once.
     reply: String,
 }
 
@@ -64,21 +65,21 @@ fn describe_reply(reply: &str) -> String {
     }
 }
 
-/// Asks, and fills in the answer up to and with its line feed, or what there is of it.
+/// Sends the request line. Reads the reply up to its line feed, or the received part of it, into `reply`.
 async fn request_connection(
     stream: &mut UnixStream,
     port: u32,
     reply: &mut Vec<u8>,
 ) -> io::Result<()> {
     stream.write_all(format!("CONNECT {port}\n").as_bytes()).await?;
-    // Byte by byte: what follows the line is the guest's already.
+    // Byte by byte, because the bytes after the line are the guest's.
     while reply.len() < MAX_REPLY_LENGTH && !reply.ends_with(b"\n") {
         reply.push(stream.read_u8().await?);
     }
     Ok(())
 }
 
-/// Whether the multiplexer has closed, before or after it read the question.
+/// Returns whether the multiplexer has closed the connection.
 fn is_disconnect(error: &io::Error) -> bool {
     [ErrorKind::UnexpectedEof, ErrorKind::BrokenPipe, ErrorKind::ConnectionReset]
         .contains(&error.kind())
@@ -98,7 +99,7 @@ mod tests {
     use super::super::{ConnectError, Endpoint, Stream};
     use super::*;
 
-    /// What connecting to port 5000 gives where the multiplexer says this and closes.
+    /// Connects to port 5000 of a multiplexer that sends `reply` and closes the connection.
     async fn connect_to(reply: &[u8]) -> Result<Stream, ConnectError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");

@@ -2,12 +2,12 @@
 
 use std::io;
 
-/// An item that becomes one line.
+/// An item that is written as one line.
 pub trait Line: Send + 'static {
     /// Appends the line to `batch`, with its line feed.
     ///
     /// # Errors
-    /// If the item cannot be written as text. The item and what it appended are then dropped.
+    /// If the item cannot be written as text. Then the item and the bytes that it appended are dropped.
     fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()>;
 }
 

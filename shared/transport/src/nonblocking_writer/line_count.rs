@@ -1,6 +1,6 @@
 //! Numbers of primary and secondary lines.
 
-/// A number of lines.
+/// A number of primary and secondary lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LineCount {
     pub(super) all: usize,

@@ -1,11 +1,11 @@
-//! A log's writer, which notes lost lines in the log itself.
+//! The writer of a log, which reports dropped lines in the log itself.
 
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 
 use super::NonBlockingWriter;
 
-/// A log's writer: each write is one event, and its line.
+/// The writer of a log. Each write is one line.
 #[derive(Debug)]
 pub struct LogWriter<'a>(pub &'a NonBlockingWriter<Vec<u8>>);
 
@@ -14,7 +14,7 @@ impl Write for LogWriter<'_> {
         let Self(lines) = self;
         let (dropped, reported) = (lines.dropped(), lines.reported());
         if reported.load(Ordering::Relaxed) < dropped {
-            // A note that finds no room is not counted as dropped: the next event tries again.
+            // A notice that does not fit is not counted as dropped: the next event tries again.
             if lines.try_send(drop_notice(dropped, event).into_bytes()).is_ok() {
                 reported.fetch_max(dropped, Ordering::Relaxed);
             }
@@ -28,7 +28,7 @@ impl Write for LogWriter<'_> {
     }
 }
 
-/// Returns a note about the lines that were dropped before `event`, in JSON if the event is JSON.
+/// Returns a notice about the lines that were dropped before `event`, in JSON if the event is JSON.
 pub(super) fn drop_notice(dropped: u64, event: &[u8]) -> String {
     let text = format!("{dropped} lines of this log were dropped: nobody took them");
     match event.first() {

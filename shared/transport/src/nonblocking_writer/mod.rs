@@ -1,8 +1,8 @@
-//! Lines that a thread of their own writes, so that a slow reader never blocks the thread that hands a
-//! line over: a pipe that is not read blocks its writer.
+//! A writer of lines that never blocks its callers. A thread of its own writes the lines.
 //!
-//! The crate `tracing-appender` does the same for a log. It ends by printing to a stream that nothing may
-//! read, which blocks or panics in the very case that matters here.
+//! A pipe that is not read blocks its writer, so a slow reader would otherwise block the service. The crate
+//! `tracing-appender` is similar. When it ends, it prints to a standard stream, which
+//! blocks or panics if that stream is not read.
 
 mod line;
 mod line_count;
@@ -21,7 +21,7 @@ pub use log_writer::LogWriter;
 pub use queue::QUEUE_LENGTH;
 use queue::Queue;
 
-/// A handle of the writing thread, which ends with the last handle.
+/// A handle of the writing thread. The thread ends after the last handle is dropped.
 #[derive(Debug)]
 pub struct NonBlockingWriter<T: Line>(Arc<QueueOwner<T>>);
 
@@ -36,7 +36,7 @@ impl<T: Line> Clone for NonBlockingWriter<T> {
 }
 
 impl<T: Line> NonBlockingWriter<T> {
-    /// Starts a thread named `name` that writes to `writer`.
+    /// Spawns a thread named `name` that writes to `writer`.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -48,29 +48,29 @@ impl<T: Line> NonBlockingWriter<T> {
         Ok(Self(Arc::new(QueueOwner(queue))))
     }
 
-    /// Hands a line over, or drops and counts it. Never waits.
+    /// Queues a line, or drops and counts it if the queue is full. Never waits.
     pub fn send_or_drop(&self, line: T) {
         if self.try_send(line).is_err() {
             self.queue().count_dropped(1);
         }
     }
 
-    /// Hands a line over if there is room for it.
+    /// Queues a line.
     ///
     /// # Errors
-    /// The line, if there is no room for it.
+    /// The line, if the queue is full.
     fn try_send(&self, line: T) -> Result<(), T> {
         self.queue().try_push(line, |pending| pending.primary() < QUEUE_LENGTH, false)
     }
 
-    /// Hands over a line that gives way to primary lines.
+    /// Queues a line of lower priority.
     ///
-    /// It takes none of their [`QUEUE_LENGTH`] places, and is accepted only while fewer than `limit` lines
-    /// of either kind wait. So a slow reader gets no secondary lines, and a flood of them costs the primary
-    /// lines nothing.
+    /// Secondary lines do not use the [`QUEUE_LENGTH`] places of primary lines. They are accepted only
+    /// while fewer than `limit` lines of both kinds wait. So a slow reader receives no secondary lines, and
+    /// secondary lines never displace primary ones.
     ///
     /// # Errors
-    /// The line, if there is no room for it.
+    /// The line, if `limit` lines wait.
     pub fn try_send_secondary(&self, line: T, limit: usize) -> Result<(), T> {
         self.queue().try_push(line, |pending| pending.all < limit, true)
     }
@@ -80,13 +80,12 @@ impl<T: Line> NonBlockingWriter<T> {
         self.queue().dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until every line that was handed over is written, at most for `timeout`. Returns the number of
-    /// lines that are not.
+    /// Waits until every queued line is written, for at most `timeout`. Returns the number of unwritten lines.
     pub fn flush(&self, timeout: Duration) -> usize {
         self.queue().flush(timeout)
     }
 
-    /// Returns the number of dropped lines that a log has reported.
+    /// Returns the number of dropped lines that the log has reported.
     fn reported(&self) -> &AtomicU64 {
         &self.queue().reported
     }

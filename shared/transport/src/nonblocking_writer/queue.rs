@@ -1,4 +1,4 @@
-//! The queue between the threads that hand lines over and the thread that writes them.
+//! The queue between the callers and the writing thread.
 
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,28 +7,29 @@ use std::time::Duration;
 
 use super::line_count::LineCount;
 
-/// Capacity for primary lines; further ones are dropped and counted. Secondary lines take none of these
+/// Capacity for primary lines. Further primary lines are dropped and counted. Secondary lines use none of these
 /// places: see [`NonBlockingWriter::try_send_secondary`](super::NonBlockingWriter::try_send_secondary).
 pub const QUEUE_LENGTH: usize = 1024;
 
-/// Time for which the thread lets lines gather. A wake-up costs more than a line does, and a busy thread is
-/// not woken for each of thousands of lines in a second.
+/// Time for which the thread waits for further lines before it writes a batch.
+///
+/// A wake-up costs more than a line, so the thread is not woken for each of thousands of lines per second.
 const BATCH_DELAY: Duration = Duration::from_millis(2);
 
-/// The number of lines that are written without waiting for more.
+/// Number of queued lines that are written without waiting for more.
 pub(super) const EAGER_WRITE_LENGTH: usize = QUEUE_LENGTH / 4;
 
-/// A queue of lines for one thread.
+/// A queue of lines for one writing thread.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
-    /// Notified when the thread may have something to do.
+    /// Notified when the thread must check its state.
     work: Condvar,
     /// Notified when every line is written.
     is_idle: Condvar,
     /// The number of dropped lines.
     pub(super) dropped: AtomicU64,
-    /// The number of dropped lines that a log has reported.
+    /// The number of dropped lines that the log has reported.
     pub(super) reported: AtomicU64,
 }
 
@@ -38,7 +39,7 @@ struct State<T> {
     /// NonBlockingWriter that are queued or being written.
     pending: LineCount,
     thread: ThreadState,
-    /// True while a flush waits until every line is written.
+    /// Whether a flush waits until every line is written.
     flushing: bool,
     closed: bool,
 }
@@ -53,11 +54,11 @@ pub(super) struct QueuedLine<T> {
 /// The state of the writing thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ThreadState {
-    /// It looks for lines without a wake-up.
+    /// The thread checks for lines without a wake-up.
     Working,
-    /// It lets lines gather, for a while.
+    /// The thread waits up to [`BATCH_DELAY`] for further lines.
     Batching,
-    /// It sleeps until it is woken.
+    /// The thread sleeps until it is woken.
     Sleeping,
 }
 
@@ -79,7 +80,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Queues a line, or returns it if `has_room` denies it a place.
+    /// Queues a line, or returns it if `has_room` returns false for the pending lines.
     pub(super) fn try_push(
         &self,
         line: T,
@@ -98,7 +99,7 @@ impl<T> Queue<T> {
             ThreadState::Sleeping => true,
         };
         if is_due {
-            // One wake-up is enough.
+            // One wake-up suffices until the thread sleeps again.
             state.thread = ThreadState::Working;
             drop(state);
             self.work.notify_one();
@@ -106,7 +107,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Waits for lines and moves all into `taken`. Returns false if no line can come any more.
+    /// Waits for lines and moves all into `taken`. Returns false once the queue is closed and empty.
     pub(super) fn take(&self, taken: &mut Vec<QueuedLine<T>>) -> bool {
         let mut state = self.lock();
         while state.lines.is_empty() {
@@ -126,7 +127,7 @@ impl<T> Queue<T> {
         true
     }
 
-    /// Waits until every line is written, at most for `timeout`. Returns the number of lines that are not.
+    /// Waits until every line is written, for at most `timeout`. Returns the number of unwritten lines.
     pub(super) fn flush(&self, timeout: Duration) -> usize {
         let mut state = self.lock();
         state.flushing = state.pending.all > 0;
@@ -136,7 +137,7 @@ impl<T> Queue<T> {
         state.pending.all
     }
 
-    /// Frees the places of lines that are written or dropped.
+    /// Frees the places of written or dropped lines.
     pub(super) fn release(&self, lines: LineCount) {
         let mut state = self.lock();
         state.pending = state.pending.minus(lines);
@@ -159,13 +160,13 @@ impl<T> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // The state is consistent after every step, so a poisoned one can be used.
+        // The state is consistent after every step, so a poisoned lock can be used.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> State<T> {
-    /// Returns true if the queued lines are to be written without waiting for more.
+    /// Returns whether the queued lines must be written without waiting for more.
     fn is_due(&self) -> bool {
         self.flushing || self.closed || self.lines.len() >= EAGER_WRITE_LENGTH
     }

@@ -11,12 +11,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 type Written = Arc<Mutex<Vec<u8>>>;
 
-/// Collects what is written, once it is let through.
+/// A writer that collects the written bytes, but blocks each write until the gate is open.
 struct GatedWriter(Receiver<()>, Written);
 
 impl Write for GatedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // An error means that all are let through.
+        // An error means that the gate is open.
         self.0.recv().ok();
         self.1.lock().unwrap().write(bytes)
     }
@@ -55,7 +55,7 @@ fn drops_and_counts_lines_when_queue_is_full() {
         lines.send_or_drop(vec![b'-'; LENGTH]);
     }
     let dropped = usize::try_from(lines.dropped()).unwrap();
-    // What the thread has taken for its batch, and what its queue holds, found room.
+    // Lines in the thread's batch and in the queue were not dropped.
     assert!(dropped >= QUEUE_LENGTH - BATCH_LENGTH / LENGTH - 1, "{dropped}");
     drop(open_gate);
     assert_eq!(lines.flush(TIMEOUT), 0);
@@ -66,7 +66,7 @@ fn drops_and_counts_lines_when_queue_is_full() {
 #[test]
 fn secondary_lines_take_no_primary_capacity() {
     const LIMIT: usize = 256;
-    // Longer than a batch, so that the thread holds on to one at the most.
+    // Longer than a batch, so that the thread holds at most one line.
     let line = || vec![b'-'; BATCH_LENGTH + 1];
     let (lines, open_gate, written) = gated_writer();
     let taken =
@@ -81,7 +81,7 @@ fn secondary_lines_take_no_primary_capacity() {
     drop(open_gate);
     assert_eq!(lines.flush(TIMEOUT), 0);
     assert_eq!(written.lock().unwrap().len(), (LIMIT + QUEUE_LENGTH) * (BATCH_LENGTH + 1));
-    // All places are free again.
+    // All places are free.
     assert!(lines.try_send_secondary(line(), 1).is_ok());
     assert_eq!(lines.flush(TIMEOUT), 0);
 }
@@ -105,7 +105,7 @@ fn log_reports_number_of_dropped_lines() {
     let (lines, open_gate, written) = gated_writer();
     let mut log = LogWriter(&lines);
     for _ in 0..QUEUE_LENGTH * 2 {
-        // Not by the log, which would tell of it as soon as there is room.
+        // Sent directly: the log would write a notice as soon as there is space.
         lines.send_or_drop(vec![b'-'; 1024]);
     }
     let dropped = lines.dropped();
@@ -171,7 +171,7 @@ fn batches_whole_lines_up_to_pipe_buf() {
     let writes = Arc::new(Mutex::new(Vec::new()));
     let lines =
         NonBlockingWriter::spawn("lines", RecordedWrites(Arc::clone(&writes), gate)).unwrap();
-    // The first one_write is whatever the thread found; the others wait until it is let through.
+    // The first write has the lines that the thread found. The others wait until the gate is open.
     for length in [10, 1500, 1500, 1500, 5000, 10, 10] {
         lines.send_or_drop([&vec![b'-'; length - 1][..], b"\n"].concat());
     }
@@ -222,7 +222,7 @@ fn writes_lines_without_flush_in_every_thread_state() {
     }
     let (sent, written) = mpsc::channel();
     let lines = NonBlockingWriter::spawn("lines", ChannelWriter(sent)).unwrap();
-    // Asleep, at work, and while it lets lines gather: of which there are enough or not.
+    // While the thread sleeps, works, and waits for further lines, with few and with many lines.
     for count in [1, 2, EAGER_WRITE_LENGTH, 3, EAGER_WRITE_LENGTH * 2] {
         (0..count).for_each(|_| lines.send_or_drop(b"\n".to_vec()));
         let mut missing = count;

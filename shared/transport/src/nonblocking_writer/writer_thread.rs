@@ -1,4 +1,5 @@
-//! The thread of a [`NonBlockingWriter`](super::NonBlockingWriter): it writes whole lines, several at once.
+//! The thread of a [`NonBlockingWriter`](super::NonBlockingWriter): it writes whole lines, several in one
+//! write.
 
 use std::io::Write;
 use std::mem;
@@ -7,8 +8,9 @@ use super::line::Line;
 use super::line_count::LineCount;
 use super::queue::{Queue, QueuedLine};
 
-/// Maximum length of a batch, in bytes: the number that a pipe takes in one piece (`PIPE_BUF`),
-/// so that the lines of two writers never mix in it. A longer line is written alone.
+/// Maximum length of a batch, in bytes. A longer line is written alone.
+///
+/// Writes of up to `PIPE_BUF` bytes to a pipe are atomic, so the lines of two writers do not mix.
 pub(super) const BATCH_LENGTH: usize = 4096;
 
 /// Writes the lines of `queue` until it is closed and empty.
@@ -21,7 +23,7 @@ pub(super) fn run<T: Line>(queue: &Queue<T>, writer: impl Write) {
     }
 }
 
-/// Whole lines that are written at once.
+/// Whole lines that are written together.
 struct Batch<'a, W, T> {
     bytes: Vec<u8>,
     lines: LineCount,
@@ -30,7 +32,7 @@ struct Batch<'a, W, T> {
 }
 
 impl<W: Write, T: Line> Batch<'_, W, T> {
-    /// Adds a line. Writes the lines before it first if both are too long together.
+    /// Adds a line. Writes the previous lines first if the batch would become too long.
     fn push(&mut self, QueuedLine { line, is_secondary }: QueuedLine<T>) {
         let before = self.bytes.len();
         if line.append_to(&mut self.bytes).is_err() {
