@@ -1,67 +1,67 @@
-//! A custom key store as the API shows it:
+//! A custom key store in responses of the API:
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CustomKeyStoresListEntry.html>.
 
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// One entry of a list.
+/// An entry of the list of custom key stores.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CustomKeyStoresListEntry<'a> {
-    /// Its id.
+    /// The identifier.
     pub custom_key_store_id: &'a str,
-    /// Its name.
+    /// The name.
     pub custom_key_store_name: &'a str,
-    /// What it is.
+    /// The type.
     pub custom_key_store_type: CustomKeyStoreType,
-    /// The cluster; of CloudHSM alone.
+    /// The identifier of the cluster. CloudHSM key stores only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_hsm_cluster_id: Option<&'a str>,
-    /// What the cluster's certificates are signed with, in PEM; of CloudHSM alone.
+    /// The certificate that signed the cluster's certificates, in PEM. CloudHSM key stores only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust_anchor_certificate: Option<&'a str>,
-    /// How it is.
+    /// The state of the connection.
     pub connection_state: ConnectionState,
-    /// Why it is so; of FAILED alone.
+    /// The reason of the state FAILED. Absent in other states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_error_code: Option<ConnectionErrorCode>,
-    /// Since when it has been there.
+    /// The time of creation.
     pub creation_date: CreationDate,
-    /// Where it is; of an external key store alone.
+    /// The proxy. External key stores only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xks_proxy_configuration: Option<XksProxyConfiguration<'a>>,
 }
 
-/// Where keys are kept.
+/// The type of a custom key store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CustomKeyStoreType {
-    /// A CloudHSM cluster, or another HSM in its place.
+    /// A CloudHSM cluster, or another HSM with PKCS#11.
     AwsCloudhsm,
     /// A key manager outside AWS.
     ExternalKeyStore,
 }
 
-/// Whether a store can be used.
+/// The state of the connection to a key store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// It can.
+    /// The key store can be used.
     Connected,
-    /// Not yet.
+    /// The connection is not established yet.
     Connecting,
-    /// Not until what is wrong is mended.
+    /// The connection failed. An operator must correct the cause.
     Failed,
-    /// It is not meant to be.
+    /// The key store is not connected.
     Disconnected,
 }
 
 impl ConnectionState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 4] =
         [Self::Connected, Self::Connecting, Self::Failed, Self::Disconnected];
 
-    /// As it is on the wire.
+    /// Returns the state's name in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connected => "CONNECTED",
@@ -78,27 +78,27 @@ impl Serialize for ConnectionState {
     }
 }
 
-/// Why a connection failed, as far as an HSM's can.
+/// The reason of a failed connection. Only the API's codes that apply to HSMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionErrorCode {
-    /// The PIN is wrong, or has expired.
+    /// The PIN is wrong or has expired.
     InvalidCredentials,
-    /// There is no such token.
+    /// The token does not exist.
     ClusterNotFound,
-    /// The HSM went away, or does not answer.
+    /// The HSM is not reachable or does not respond.
     NetworkErrors,
-    /// Anything else.
+    /// Another error.
     InternalError,
-    /// The PIN was wrong too often.
+    /// The PIN is locked after too many wrong attempts.
     UserLockedOut,
-    /// The token has no user yet.
+    /// The token has no user.
     UserNotFound,
     /// Another user is logged in.
     UserLoggedIn,
 }
 
 impl ConnectionErrorCode {
-    /// As it is on the wire.
+    /// Returns the code's name in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::InvalidCredentials => "INVALID_CREDENTIALS",
@@ -118,27 +118,27 @@ impl Serialize for ConnectionErrorCode {
     }
 }
 
-/// An external key store's proxy.
+/// The proxy of an external key store.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct XksProxyConfiguration<'a> {
-    /// By what way it is reached.
+    /// The connectivity.
     pub connectivity: XksProxyConnectivity,
-    /// `https://` and its host.
+    /// The URL of the proxy's host, which begins with `https://`.
     pub uri_endpoint: &'a str,
     /// The path, which ends in `/kms/xks/v1` or a later version.
     pub uri_path: &'a str,
 }
 
-/// By what way a proxy is reached.
+/// The connectivity of a proxy.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum XksProxyConnectivity {
-    /// By its public name.
+    /// A public endpoint.
     PublicEndpoint,
 }
 
-/// A point in time, in milliseconds since 1970. On the wire it is a number of seconds with a fraction.
+/// A time in milliseconds since 1970. It is serialized as a number of seconds with a fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CreationDate(pub u64);
 

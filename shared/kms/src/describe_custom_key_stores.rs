@@ -7,31 +7,31 @@ use super::custom_key_store::CustomKeyStoresListEntry;
 use super::json::Object;
 use super::violation::{InvalidRequest, check_number, check_string, reject_violations};
 
-/// The greatest Limit of the model.
+/// Maximum Limit of the API's model.
 const MAX_LIMIT: u16 = 1000;
 
-/// What Limit is where there is none; the API's reference leaves it open here, and has this for other
+/// Default Limit. The API's reference does not specify it for this operation, and has this value for other
 /// lists.
 const DEFAULT_LIMIT: u16 = 100;
 
-/// A request: which key stores to list.
+/// A request for a list of custom key stores.
 #[derive(Debug)]
 pub struct DescribeCustomKeyStores {
-    /// CustomKeyStoreId; 1 to 64 characters.
+    /// CustomKeyStoreId: 1 to 64 characters.
     pub custom_key_store_id: Option<String>,
-    /// CustomKeyStoreName; 1 to 256 characters.
+    /// CustomKeyStoreName: 1 to 256 characters.
     pub custom_key_store_name: Option<String>,
-    /// Limit, or its default; 1 to 1,000 entries.
+    /// Limit or its default: 1 to 1,000 entries.
     pub limit: usize,
-    /// Marker; 1 to 1,024 characters.
+    /// Marker: 1 to 1,024 characters.
     pub marker: Option<String>,
 }
 
 impl DescribeCustomKeyStores {
-    /// Reads a request's body.
+    /// Parses a request's body.
     ///
     /// # Errors
-    /// The first thing that is not JSON of the right shape; else all values out of their limits.
+    /// The first JSON error, or all values outside their limits.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
         let mut body = Object::parse(body)?;
         let mut string = |member: &str| body.take(member).map(|json| json.into_string());
@@ -60,31 +60,31 @@ impl DescribeCustomKeyStores {
     }
 }
 
-/// A response: a part of the list.
+/// A response with a part of the list.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct DescribeCustomKeyStoresResponse<'a> {
-    /// The stores, in their order.
+    /// The key stores in this part of the list.
     pub custom_key_stores: Vec<CustomKeyStoresListEntry<'a>>,
-    /// The Marker by which to ask for what follows, if anything does.
+    /// The Marker for the next part, or `None` if this is the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
-    /// Whether anything follows; absent from an empty list, as KMS answers.
+    /// Whether further entries follow. Absent from an empty list, as in responses of KMS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated: Option<bool>,
 }
 
 impl<'a> DescribeCustomKeyStoresResponse<'a> {
-    /// Of these stores; others follow if there is a marker.
+    /// Creates a response with `stores`. Further entries follow if there is a marker.
     pub fn new(stores: Vec<CustomKeyStoresListEntry<'a>>, next_marker: Option<String>) -> Self {
         let truncated = (!stores.is_empty()).then_some(next_marker.is_some());
         Self { custom_key_stores: stores, next_marker, truncated }
     }
 
-    /// The answer's body.
+    /// Returns the response's body.
     ///
     /// # Errors
-    /// None that a list of strings and numbers could give.
+    /// The errors of `serde_json`, which do not occur for strings and numbers.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(self)
     }

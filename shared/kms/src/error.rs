@@ -1,48 +1,48 @@
-//! Error answers: awsJson1_1 errors with KMS's names.
+//! The error responses of the API: the name, HTTP status and body of each awsJson1_1 error.
 
 use std::borrow::Cow;
 
-/// The errors of the API, by the names that SDKs resolve.
+/// An error of the API. SDKs recognize the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorType {
-    /// A caller who may not do it.
+    /// The policy denies the request.
     AccessDenied,
-    /// A custom key store that is not connected.
+    /// The custom key store is not connected.
     CustomKeyStoreInvalidState,
-    /// A custom key store that does not exist.
+    /// The custom key store does not exist.
     CustomKeyStoreNotFound,
-    /// What we depend on did not answer in time.
+    /// A dependency, such as an HSM, did not respond in time.
     DependencyTimeout,
-    /// A right signature by credentials whose time is over.
+    /// The signature is valid, but its credentials have expired.
     ExpiredToken,
-    /// A signature that lacks a part, or has one of the wrong form.
+    /// The signature lacks a part, or has a malformed part.
     IncompleteSignature,
-    /// A marker that this service did not give out.
+    /// The marker was not issued by this service.
     InvalidMarker,
-    /// A signature that is wrong, or for another place or time.
+    /// The signature is wrong, or has another scope or time.
     InvalidSignature,
-    /// A fault of ours.
+    /// The service has an internal fault.
     KmsInternal,
-    /// No signature.
+    /// The request has no signature.
     MissingAuthenticationToken,
-    /// A body over the cap.
+    /// The body is too long.
     RequestEntityTooLarge,
-    /// A body that is not JSON of the right shape.
+    /// The body is not JSON with the operation's members.
     Serialization,
-    /// Requests at more than the rate.
+    /// The request rate is too high.
     Throttling,
-    /// No operation of this service.
+    /// The service does not have the operation.
     UnknownOperation,
-    /// Credentials that are not known.
+    /// The credentials are unknown.
     UnrecognizedClient,
-    /// What this kind of custom key store cannot do.
+    /// The custom key store's type does not support the operation.
     UnsupportedOperation,
-    /// A value that breaks a rule.
+    /// A value is not valid.
     Validation,
 }
 
 impl ErrorType {
-    /// All there are.
+    /// All errors.
     pub const ALL: [Self; 17] = [
         Self::AccessDenied,
         Self::CustomKeyStoreInvalidState,
@@ -63,7 +63,7 @@ impl ErrorType {
         Self::Validation,
     ];
 
-    /// The name in `__type`.
+    /// Returns the error's name, the value of `__type`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AccessDenied => "AccessDeniedException",
@@ -86,8 +86,9 @@ impl ErrorType {
         }
     }
 
-    /// The HTTP status: SDKs retry by it. (For DependencyTimeout AWS's own sources differ; here it is
-    /// a fault of the server's like any other.)
+    /// Returns the HTTP status, on which the retries of SDKs depend.
+    ///
+    /// For DependencyTimeout, AWS's sources contradict each other. This service returns 500.
     pub const fn status(self) -> u16 {
         match self {
             Self::AccessDenied
@@ -109,7 +110,7 @@ impl ErrorType {
         }
     }
 
-    /// How real KMS spells the message's key, which differs by error.
+    /// Returns the key of the message. Its spelling in KMS differs between errors.
     const fn message_key(self) -> &'static str {
         match self {
             Self::AccessDenied | Self::Serialization => "Message",
@@ -118,17 +119,17 @@ impl ErrorType {
     }
 }
 
-/// An error as the caller sees it.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsError {
-    /// Its name.
+    /// The error.
     pub error_type: ErrorType,
-    /// What to tell the caller.
+    /// The message to the caller.
     pub message: Option<Cow<'static, str>>,
 }
 
 impl KmsError {
-    /// Returns the error for a fault of the service, which is not explained to callers.
+    /// Returns the error for an internal fault. Callers receive no details.
     pub fn internal() -> Self {
         Self::new(
             ErrorType::KmsInternal,
@@ -136,17 +137,17 @@ impl KmsError {
         )
     }
 
-    /// With a message.
+    /// Creates an error with a message.
     pub fn new(error_type: ErrorType, message: impl Into<Cow<'static, str>>) -> Self {
         Self { error_type, message: Some(message.into()) }
     }
 
-    /// Without one.
+    /// Creates an error without a message.
     pub const fn without_message(error_type: ErrorType) -> Self {
         Self { error_type, message: None }
     }
 
-    /// The answer's body.
+    /// Returns the response's body.
     pub fn to_json(&self) -> Vec<u8> {
         let mut body = serde_json::Map::new();
         body.insert("__type".to_owned(), self.error_type.name().into());

@@ -13,26 +13,25 @@ use super::violation::{
 
 const MAX_CUSTOM_KEY_STORE_ID_LENGTH: usize = 64;
 const MAX_ATTESTATION_DOCUMENT_LENGTH: usize = 262_144;
-/// The one KeyEncryptionMechanism of the model.
+/// The only KeyEncryptionMechanism of the API's model.
 const RSAES_OAEP_SHA_256: &str = "RSAES_OAEP_SHA_256";
 
-/// A request, as far as its JSON goes.
+/// A parsed request. The attestation document is decoded from base64, but not parsed.
 #[derive(Debug)]
 pub struct GenerateRandom {
     /// NumberOfBytes.
     pub number_of_bytes: NumberOfBytes,
-    /// CustomKeyStoreId; 1 to 64 characters.
+    /// CustomKeyStoreId: 1 to 64 characters.
     pub custom_key_store_id: Option<String>,
-    /// Recipient.AttestationDocument, decoded; 1 to 262,144 bytes of anything.
+    /// Recipient.AttestationDocument, decoded from base64: 1 to 262,144 bytes with any content.
     pub attestation_document: Option<Vec<u8>>,
 }
 
 impl GenerateRandom {
-    /// Reads a request's body.
+    /// Parses a request's body.
     ///
     /// # Errors
-    /// The first thing that is not JSON of the right shape; else all values out of their limits;
-    /// else the first member that is missing.
+    /// The first JSON error, or all values outside their limits, or the first missing member.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
         let mut body = Object::parse(body)?;
         let number = body.take("NumberOfBytes").map(|json| json.into_integer()).transpose()?;
@@ -108,24 +107,27 @@ impl Recipient {
     }
 }
 
-/// The answer's body, which is one allocation of just its length: what grew would leave copies behind. It
-/// has one blob: with a Recipient there is no Plaintext, not even an empty or null one, which SDKs would
-/// take for a value. It may hold the random bytes: the caller wipes it.
+/// The response's body. It is a namespace of functions that return the body.
+///
+/// The body has exactly one blob. With a Recipient there is no Plaintext, not even an empty or null one,
+/// which SDKs interpret as a value. The body is one allocation of its exact length, because growing would
+/// leave copies of the bytes. It may contain the random bytes, so the caller wipes it.
 #[derive(Debug)]
 pub enum GenerateRandomResponse {}
 
 impl GenerateRandomResponse {
-    /// With the random bytes.
+    /// Returns the body with `random` as Plaintext.
     pub fn plaintext(random: &[u8]) -> Vec<u8> {
         let mut body = Body::new("Plaintext", random.len());
         encode(random, body.encoded());
         body.bytes
     }
 
-    /// With a ciphertext of `length` bytes, which `seal` writes: it is given just as many.
+    /// Returns the body with a CiphertextForRecipient of `length` bytes, which `seal` writes into a buffer
+    /// of that length.
     ///
     /// # Errors
-    /// Those of `seal`, which leaves nothing behind that must be wiped.
+    /// The errors of `seal`, which must wipe the buffer if it fails.
     pub fn ciphertext_for_recipient<E>(
         length: usize,
         seal: impl FnOnce(&mut [u8]) -> Result<(), E>,
@@ -148,7 +150,7 @@ struct Body {
 impl Body {
     const SUFFIX: &[u8] = br#""}"#;
 
-    /// With room for a blob of `length` bytes in base64.
+    /// Creates the body with space for the base64 text of a blob of `length` bytes.
     fn new(member: &str, length: usize) -> Self {
         let prefix = [br#"{""#, member.as_bytes(), br#"":""#];
         let from = prefix.iter().map(|part| part.len()).sum::<usize>();
@@ -170,8 +172,9 @@ fn encode(bytes: &[u8], room: &mut [u8]) {
     STANDARD.encode_slice(bytes, room).expect("there is room for base64");
 }
 
-/// Encodes what stands at the end of `buffer`, after `from`, over all of it. What is written never passes
-/// what is read: at the last byte they meet.
+/// Encodes the bytes after `from` as base64 over the whole buffer.
+///
+/// The write position never overtakes the read position. They meet at the end of the buffer.
 fn encode_in_place(buffer: &mut [u8], from: usize) {
     const READ: usize = 48;
     const WRITTEN: usize = READ / 3 * 4;

@@ -15,7 +15,7 @@ fn parses_request_with_and_without_recipient() {
     assert!(plain.attestation_document.is_none() && plain.custom_key_store_id.is_none());
     let attested = br#"{"NumberOfBytes":1,"CustomKeyStoreId":null,"Recipient":
         {"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"AP\/="}}"#;
-    // AP/= has non-zero trailing bits; AP8= is the same byte, canonical.
+    // AP/= has non-zero trailing bits. AP8= is the canonical form.
     assert!(matches!(
         GenerateRandom::parse(attested),
         Err(InvalidRequest::Serialization(JsonError::Base64 { .. }))

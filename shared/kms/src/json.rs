@@ -1,5 +1,7 @@
-//! JSON of a request's body, read strictly: a member that occurs twice is an error wherever it
-//! stands, a number stays what was written, and no more is kept than an operation can need.
+//! A strict JSON reader for request bodies.
+//!
+//! A duplicate member at any depth is an error, and numbers are not converted. Only the values that
+//! operations need are stored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,51 +9,51 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 
-/// Members kept to find a duplicate among; no operation has more than a tenth of it.
+/// Maximum number of an object's members. Operations have fewer than a tenth of it.
 const MAX_MEMBERS: usize = 64;
-/// Levels of objects that operations read: the request and what it holds directly.
+/// Number of object levels that are stored: the request, and the objects directly in it.
 const MAX_KEPT_DEPTH: usize = 2;
 
-/// Why a body is not JSON of the shape the operation has.
+/// A reason why a body is not JSON with the operation's members.
 #[derive(Debug, Error)]
 pub enum JsonError {
-    /// Not JSON, or a member twice.
+    /// The body is not JSON, or has a duplicate member.
     #[error("{0}")]
     Syntax(#[from] serde_json::Error),
-    /// A structure or list where another value belongs.
+    /// A value is a structure or a list, but the member has another type.
     #[error("{found} found where not expected")]
     Structure {
-        /// What was found.
+        /// The kind of the value.
         found: TokenKind,
     },
-    /// A scalar of another type.
+    /// A value is a scalar of a wrong type.
     #[error("{found} can not be converted to {expected}")]
     Scalar {
-        /// What was found.
+        /// The kind of the value.
         found: TokenKind,
-        /// What belongs there.
+        /// The type of the member.
         expected: &'static str,
     },
-    /// A blob that is not base64.
+    /// A blob is not base64.
     #[error("{member} is not base64 (standard alphabet, padded, without white space)")]
     Base64 {
-        /// The member.
+        /// The member's path.
         member: &'static str,
     },
 }
 
-/// What kind of JSON value was found, in the words of KMS.
+/// The kind of a JSON value. Its text form is the one of KMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// `[`
+    /// A list.
     List,
-    /// `{`
+    /// An object.
     Structure,
-    /// `null`, where a whole value was to be.
+    /// `null` instead of the whole body.
     Null,
-    /// `true`
+    /// The value `true`.
     True,
-    /// `false`
+    /// The value `false`.
     False,
     /// A number without fraction and exponent that fits 64 bits.
     Number,
@@ -76,7 +78,7 @@ impl fmt::Display for TokenKind {
     }
 }
 
-/// A JSON value. Of lists, and of objects too deep to matter, only the kind is kept.
+/// A JSON value. The content of lists, and of objects below the stored levels, is discarded.
 #[derive(Debug)]
 pub(super) enum Json<'a> {
     Null,
@@ -88,14 +90,14 @@ pub(super) enum Json<'a> {
     Object(Object<'a>),
 }
 
-/// The members of an object, each name once.
+/// The members of an object, with distinct names.
 #[derive(Debug, Default)]
 pub(super) struct Object<'a> {
     members: Vec<(Cow<'a, str>, Json<'a>)>,
 }
 
 impl<'a> Object<'a> {
-    /// Reads a body that must be one object.
+    /// Parses a body, which must be one object.
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, JsonError> {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let value = ValueAtDepth(0).deserialize(&mut deserializer)?;
@@ -103,7 +105,7 @@ impl<'a> Object<'a> {
         value.into_object()
     }
 
-    /// Takes a member; null is absent.
+    /// Removes and returns a member. Null counts as absent.
     pub(super) fn take(&mut self, name: &str) -> Option<Json<'a>> {
         let index = self.members.iter().position(|(member, _)| member == name)?;
         match self.members.swap_remove(index).1 {
@@ -156,7 +158,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Reads a value at a depth of objects and lists.
+/// A deserializer of a value at this depth of objects and lists.
 #[derive(Clone, Copy)]
 struct ValueAtDepth(usize);
 
@@ -224,7 +226,7 @@ impl<'de> Visitor<'de> for ValueAtDepth {
     }
 }
 
-/// Reads a member's name, borrowed where it holds no escapes.
+/// A deserializer of a member's name, which is borrowed if it contains no escapes.
 struct MemberName;
 
 impl<'de> DeserializeSeed<'de> for MemberName {

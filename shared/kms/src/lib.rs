@@ -1,6 +1,7 @@
-//! The KMS API as it is on the wire: awsJson1_1, the operations, their members and limits, and the
-//! names and texts of errors. Source: the model `kms/2014-11-01/service-2.json` of botocore; the
-//! texts as seen in answers of AWS KMS.
+//! The wire format of the KMS API (awsJson1_1): operations, their members and limits, and errors.
+//!
+//! The source is the model `kms/2014-11-01/service-2.json` of botocore. The texts of errors equal those in
+//! responses of AWS KMS.
 
 mod custom_key_store;
 mod describe_custom_key_stores;

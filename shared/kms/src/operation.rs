@@ -1,15 +1,15 @@
-//! Which operation a request names.
+//! The operations of the API, and the header that selects one.
 
-/// The media type of requests and answers.
+/// The media type of requests and responses.
 pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
-/// The header that names the operation.
+/// The header that contains the operation's name.
 pub const TARGET_HEADER: &str = "x-amz-target";
 
-/// The service's name in `X-Amz-Target`.
+/// The prefix of `X-Amz-Target`: the service's name.
 const TARGET_PREFIX: &str = "TrentService.";
 
-/// An operation that this service has.
+/// An operation of this service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// GenerateRandom.
@@ -19,10 +19,10 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// All there are.
+    /// All operations.
     pub const ALL: [Self; 2] = [Self::GenerateRandom, Self::DescribeCustomKeyStores];
 
-    /// Its name in the API.
+    /// Returns the operation's name in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::GenerateRandom => "GenerateRandom",
@@ -30,7 +30,8 @@ impl Operation {
         }
     }
 
-    /// From the value of `X-Amz-Target`, such as `TrentService.GenerateRandom`.
+    /// Parses the value of `X-Amz-Target`, such as `TrentService.GenerateRandom`. Returns `None` for other
+    /// texts.
     pub fn from_target(target: &str) -> Option<Self> {
         let name = target.strip_prefix(TARGET_PREFIX)?;
         Self::ALL.into_iter().find(|operation| operation.name() == name)

@@ -1,4 +1,4 @@
-//! Constraints of the API's model, and the text with which KMS says that one is violated.
+//! Constraints of the API's model, and the messages of KMS about violations.
 
 use std::fmt;
 
@@ -6,60 +6,60 @@ use thiserror::Error;
 
 use super::json::JsonError;
 
-/// Characters of a value that a message repeats at the most.
+/// Maximum number of a value's characters in a message.
 const MAX_ECHOED_LENGTH: usize = 1024;
 
-/// Why a body is not a request of the operation.
+/// A reason why a body is not a valid request of the operation.
 #[derive(Debug, Error)]
 pub enum InvalidRequest {
-    /// Not JSON of the operation's shape: SerializationException.
+    /// The body is not JSON with the operation's members: SerializationException.
     #[error(transparent)]
     Serialization(#[from] JsonError),
-    /// Values outside the model's constraints: ValidationException.
+    /// Values violate the model's constraints: ValidationException.
     #[error("{}", ViolationList(.0))]
     Violations(Vec<Violation>),
-    /// Members of which one alone may be there: ValidationException.
+    /// Two members exclude each other: ValidationException.
     #[error("{} and {} cannot both be given.", members[0], members[1])]
     MutuallyExclusive {
-        /// Their names.
+        /// The names of the members.
         members: [&'static str; 2],
     },
-    /// A member that must be there is not: ValidationException.
+    /// A required member is missing: ValidationException.
     #[error("{member} is required.")]
     MissingMember {
-        /// Its name.
+        /// The path of the member.
         member: &'static str,
     },
 }
 
-/// A value outside its constraint.
+/// A value that violates a constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The value as text; absent for blobs, which KMS does not repeat.
+    /// The value as text. Absent for blobs, which KMS does not repeat.
     pub value: Option<String>,
     /// The member's path, in lower camel case as KMS writes it.
     pub member: &'static str,
-    /// What the value breaks.
+    /// The violated constraint.
     pub constraint: Constraint,
 }
 
 /// A constraint of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Constraint {
-    /// The least value.
+    /// Minimum value.
     Min(u32),
-    /// The greatest value.
+    /// Maximum value.
     Max(u32),
-    /// The least length: characters of a string, bytes of a blob.
+    /// Minimum length: characters of a string, or bytes of a blob.
     MinLength(usize),
-    /// The greatest length.
+    /// Maximum length.
     MaxLength(usize),
-    /// The only values.
+    /// The allowed values.
     OneOf(&'static str),
 }
 
 impl Constraint {
-    /// The bound of `min..=max` that `length` breaks.
+    /// Returns the bound of `min..=max` that `length` violates.
     pub(super) fn broken_length(length: usize, min: usize, max: usize) -> Option<Self> {
         if length < min {
             Some(Self::MinLength(min))
@@ -70,7 +70,7 @@ impl Constraint {
         }
     }
 
-    /// The bound of `min..=max` that `value` breaks.
+    /// Returns the bound of `min..=max` that `value` violates.
     pub(super) fn broken_range(value: i128, min: u32, max: u32) -> Option<Self> {
         if value < i128::from(min) {
             Some(Self::Min(min))
@@ -155,7 +155,7 @@ pub(super) fn check_number(
     }
 }
 
-/// Fails if there are any.
+/// Returns an error if there are violations.
 pub(super) fn reject_violations(violations: Vec<Violation>) -> Result<(), InvalidRequest> {
     if violations.is_empty() { Ok(()) } else { Err(InvalidRequest::Violations(violations)) }
 }
