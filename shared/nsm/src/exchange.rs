@@ -1,5 +1,7 @@
-//! One request and its answer, but for the system call itself. The driver's crate would do it too,
-//! but leaves the answer, which may be random bytes, on the stack, and makes one error of all.
+//! One request to the NSM and its response, without the system call.
+//!
+//! The crate of the NSM API has such a function too. It leaves the response, which may be random bytes, on
+//! the stack and returns the same error for all failures.
 
 use std::fmt;
 use std::io;
@@ -9,33 +11,33 @@ use zeroize::Zeroize;
 
 use super::{Request, Response};
 
-/// Bytes of a request that the driver takes (`NSM_REQUEST_MAX_SIZE` of Linux's nsm.c).
+/// Maximum length of a request, in bytes (`NSM_REQUEST_MAX_SIZE` of Linux's nsm.c).
 const MAX_REQUEST_LENGTH: usize = 4096;
 
-/// Bytes of an answer that it gives (`NSM_RESPONSE_MAX_SIZE`).
+/// Maximum length of a response, in bytes (`NSM_RESPONSE_MAX_SIZE` of Linux's nsm.c).
 const MAX_RESPONSE_LENGTH: usize = 12_288;
 
-/// How often a call is made that signals interrupt.
+/// Maximum number of attempts if signals interrupt the call.
 const MAX_ATTEMPTS: usize = 16;
 
-/// Why the device gave no answer.
+/// A reason why the device returned no response.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NsmError {
     /// The system call failed.
     #[error("{}", io::Error::from_raw_os_error(*errno))]
     Ioctl {
-        /// Why: an `errno` of the system's.
+        /// The `errno` of the system call.
         errno: i32,
     },
-    /// A request over 4,096 bytes.
+    /// The request has more than 4,096 bytes.
     #[error("the request is too long for the driver")]
     RequestTooLong,
-    /// Bytes that are no answer.
+    /// The received bytes are not a response.
     #[error("the answer is not CBOR of the NSM's")]
     Malformed,
 }
 
-/// Where answers arrive: one for all calls, wiped after each.
+/// The buffer for responses. All calls use the same buffer, which is wiped after each call.
 pub(super) struct ResponseBuffer(Box<[u8; MAX_RESPONSE_LENGTH]>);
 
 impl ResponseBuffer {
@@ -50,8 +52,10 @@ impl fmt::Debug for ResponseBuffer {
     }
 }
 
-/// Asks by `call`, which takes a request and the room for an answer and gives the answer's length,
-/// or an `errno`.
+/// Sends `request` with `call` and decodes the response.
+///
+/// `call` receives the encoded request and the buffer for the response. It returns the response's length or an
+/// `errno`.
 pub(super) fn exchange(
     request: &Request,
     buffer: &mut ResponseBuffer,
@@ -84,13 +88,13 @@ mod tests {
     use super::*;
     use crate::ErrorCode;
 
-    /// What comes of calls that end like this, one after the other.
+    /// Sends GetRandom with `call`. Returns the result and the buffer.
     fn exchange_with(
         mut call: impl FnMut(&mut [u8]) -> Result<usize, i32>,
     ) -> (Result<Response, NsmError>, ResponseBuffer) {
         let mut buffer = ResponseBuffer::new();
         let response = exchange(&Request::GetRandom, &mut buffer, |request, response| {
-            // {"GetRandom": null} is what a unit variant is not: it is its name.
+            // A unit variant is encoded as its name, not as {"GetRandom": null}.
             assert_eq!(request, b"\x69GetRandom");
             call(response)
         });

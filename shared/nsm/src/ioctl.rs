@@ -1,12 +1,11 @@
-//! The system call. The one place here that the compiler cannot vouch for.
+//! The system call, which is the only unsafe code of the crate.
 #![expect(unsafe_code, reason = "the standard library has no ioctl")]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// `struct nsm_raw` of Linux's uapi/linux/nsm.h, whose `struct nsm_iovec` is an `iovec` where
-/// pointers have 64 bits.
+/// `struct nsm_raw` of Linux's uapi/linux/nsm.h. Its `struct nsm_iovec` equals `iovec` on 64-bit platforms.
 #[repr(C)]
 struct NsmRaw {
     request: libc::iovec,
@@ -16,21 +15,22 @@ struct NsmRaw {
 /// `NSM_IOCTL_RAW`: `_IOWR(0x0A, 0x0, struct nsm_raw)`.
 const NSM_IOCTL_RAW: libc::Ioctl = libc::_IOWR::<NsmRaw>(0x0a, 0);
 
-/// Sends `request`; gives the length of the answer in `response`, as the driver states it, or the
-/// `errno`.
+/// Sends `request` and receives the response into `response`.
+///
+/// Returns the response's length as the driver reports it, or the `errno`.
 pub(super) fn process(file: &File, request: &[u8], response: &mut [u8]) -> Result<usize, i32> {
     let mut raw = NsmRaw {
-        // The driver only reads it; `iovec` has one type for both directions.
+        // The driver only reads the request. `iovec` has the same type for both directions.
         request: libc::iovec {
             iov_base: request.as_ptr().cast_mut().cast(),
             iov_len: request.len(),
         },
         response: libc::iovec { iov_base: response.as_mut_ptr().cast(), iov_len: response.len() },
     };
-    // SAFETY: the descriptor is open for as long as `file` is borrowed. The driver reads `raw` and
-    // the request, writes at most as many bytes of the response as `raw` says there is room for, and
-    // writes `raw` back; all three are borrowed until it returns, the latter two mutably. A device of
-    // another kind answers ENOTTY to this number.
+    // SAFETY: The descriptor is open while `file` is borrowed. The driver reads `raw` and the request. It
+    // writes at most `raw.response.iov_len` bytes of the response, and writes `raw` back. All three are
+    // borrowed until the call returns, `raw` and the response mutably. Other devices return ENOTTY for this
+    // request number.
     let status = unsafe { libc::ioctl(file.as_raw_fd(), NSM_IOCTL_RAW, &raw mut raw) };
     match status {
         0 => Ok(raw.response.iov_len),

@@ -1,4 +1,6 @@
-//! The Nitro Secure Module: `/dev/nsm` inside an enclave, one CBOR request and response an ioctl.
+//! The Nitro Secure Module (NSM): the device `/dev/nsm` inside an enclave.
+//!
+//! Each ioctl transmits one CBOR request and its response.
 
 mod exchange;
 mod ioctl;
@@ -13,28 +15,30 @@ use thiserror::Error;
 pub use self::exchange::NsmError;
 use self::exchange::{ResponseBuffer, exchange};
 
-/// Where the kernel's `nsm` driver puts the device.
+/// The path of the device of the kernel's `nsm` driver.
 pub const DEVICE_PATH: &str = "/dev/nsm";
 
-/// Random bytes in one answer to `GetRandom`. Fewer are a fault.
+/// Number of random bytes in one response to `GetRandom`. Fewer bytes are a fault.
 pub const RANDOM_BLOCK_LENGTH: usize = 256;
 
-/// A Nitro Secure Module. Calls block, for as long as the hypervisor takes; a [`Response`] holds
-/// random bytes and prints them in its Debug, so it is never formatted.
+/// A Nitro Secure Module.
+///
+/// Calls block until the hypervisor responds. A [`Response`] may contain random bytes, and its Debug output
+/// prints them, so a response must never be formatted.
 pub trait Nsm: Send + 'static {
-    /// Answers one request.
+    /// Sends one request and returns its response.
     ///
     /// # Errors
-    /// If the device does not take the request, or gives what is no answer.
+    /// If the system call fails, the request is too long, or the response cannot be decoded.
     fn process(&mut self, request: Request) -> Result<Response, NsmError>;
 }
 
-/// The device could not be opened.
+/// The error if the device cannot be opened.
 #[derive(Debug, Error)]
 #[error("the Nitro Secure Module {DEVICE_PATH} cannot be opened: {0}; {advice}", advice = advice(.0))]
 pub struct NsmUnavailable(#[source] io::Error);
 
-/// The Nitro Secure Module of the enclave this process runs in.
+/// The Nitro Secure Module of the enclave in which this process runs.
 #[derive(Debug)]
 pub struct NsmDevice {
     file: File,
@@ -42,7 +46,7 @@ pub struct NsmDevice {
 }
 
 impl NsmDevice {
-    /// Whether this machine has the device at all.
+    /// Returns whether this machine has the device.
     pub fn is_present() -> bool {
         Path::new(DEVICE_PATH).exists()
     }
@@ -50,7 +54,7 @@ impl NsmDevice {
     /// Opens the device.
     ///
     /// # Errors
-    /// If there is none, or it may not be opened.
+    /// If the device does not exist, or the process lacks permission.
     pub fn open() -> Result<Self, NsmUnavailable> {
         let file = OpenOptions::new().read(true).write(true).open(DEVICE_PATH);
         file.map(|file| Self { file, buffer: ResponseBuffer::new() }).map_err(NsmUnavailable)
