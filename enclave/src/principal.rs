@@ -136,7 +136,7 @@ impl Principal {
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn>
     ///
-    /// The path of a role is missing, because the ARN of the session does not contain it.
+    /// The result lacks the path of a role, because the ARN of a session does not contain it.
     pub fn condition_arn(&self) -> &str {
         &self.condition_arn
     }

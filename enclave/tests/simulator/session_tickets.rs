@@ -32,8 +32,7 @@ fn connect(simulator: &Simulator, version: &str, session: [&str; 2]) -> String {
     output
 }
 
-/// A ticket is accepted as long as its key exists. The key is replaced after six hours, and deleted after six
-/// more.
+/// Tickets are accepted while their key exists. A key is replaced after six hours, and deleted after six more.
 #[test]
 fn tickets_expire_with_their_key() {
     let folder = tempfile::tempdir().unwrap();
