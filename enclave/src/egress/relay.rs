@@ -29,7 +29,7 @@ pub(super) async fn run(acceptor: Acceptor, parent: Endpoint) {
 
 /// Relays one connection. If the parent is unreachable, closes it, and the client may connect again.
 async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
-    let (parent, unreachable) = &*parent;
+    let (parent, throttle) = &*parent;
     let error: Box<dyn Error + Send + Sync> = match timeout(CONNECT_TIMEOUT, connect(parent)).await
     {
         Ok(Ok(upstream)) => {
@@ -40,9 +40,13 @@ async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
         Ok(Err(error)) => error.into(),
         Err(elapsed) => elapsed.into(),
     };
-    if unreachable.should_log() {
+    if throttle.should_log() {
         let cause = error.source().map(ToString::to_string);
-        tracing::warn!(%error, cause, "cannot connect an egress route to the parent: is the relay running there?");
+        tracing::warn!(
+            %error,
+            cause,
+            "cannot connect an egress route to the parent: is the relay running there?"
+        );
     }
 }
 

@@ -55,7 +55,8 @@ impl ProcessContext {
             return Audit::to_endpoint_or_stdout(log_endpoint);
         }
         tracing::info!(
-            "audit records are not written, because the enclave's console must not show them: set --log-endpoint"
+            "audit records are not written, because the enclave's console must not show them: \
+             set --log-endpoint"
         );
         Ok(Audit::disabled())
     }

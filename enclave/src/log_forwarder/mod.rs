@@ -49,7 +49,8 @@ pub(crate) struct LogForwarder<T> {
 pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
     match endpoint {
         Endpoint::VsockMux { .. } => Err(
-            "vsock-mux connects to a guest, which receives no log lines: use vsock:3:PORT, unix:PATH or HOST:PORT",
+            "vsock-mux connects to a guest, which receives no log lines: use vsock:3:PORT, unix:PATH or \
+             HOST:PORT",
         ),
         Endpoint::Vsock { port: HEARTBEAT_PORT, .. } => {
             Err("vsock port 9000 receives heartbeats for nitro-cli: use another port")

@@ -24,8 +24,8 @@ pub enum NsmFault {
     UnexpectedResponse,
     /// A register was already extended before this service extended it.
     #[error(
-        "PCR{index} of the NSM was extended before this service measured its configuration: start the service \
-         only once per enclave, and extend this PCR nowhere else"
+        "PCR{index} of the NSM was extended before this service measured its configuration: start the \
+         service only once per enclave, and extend this PCR nowhere else"
     )]
     Register {
         /// Number of the register.
