@@ -36,9 +36,8 @@ pub struct Arguments {
     pub print_config: bool,
 }
 
-/// The command line of an enclave.
-///
-/// Serves KMS GenerateRandom, with responses encrypted to the key in the caller's attestation document.
+/// Serves KMS GenerateRandom in a Nitro Enclave, with responses encrypted to the key in the caller's
+/// attestation document.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct EnclaveArguments {

@@ -112,8 +112,8 @@ pub enum InvalidAuth {
     UnusedCredential,
     /// Production that would return plaintext to unauthenticated callers.
     #[error(
-        "[auth] mode is \"none\" accepts unauthenticated callers, which in production needs \
-         require = true under [recipient]: write that, or mode = \"sigv4\""
+        "[auth] mode is \"none\", so unauthenticated callers are accepted: in production, also write \
+         require = true under [recipient], or write mode = \"sigv4\""
     )]
     UnauthenticatedPlaintext,
     /// An invalid credential. The message omits its access key ID, which may be a misplaced secret.

@@ -39,7 +39,7 @@ pub enum BundleError {
     },
     /// A salt that does not have 32 bytes.
     #[error(
-        "{}: the salt does not have 32 bytes: create a new one with head -c 32 /dev/urandom",
+        "{}: the salt does not have 32 bytes: create a new one with head -c 32 /dev/urandom >salt",
         path.display()
     )]
     Salt {
