@@ -1,4 +1,4 @@
-//! The command lines, and the environment, which says what no flag does.
+//! The command-line arguments, and the environment variables that set their defaults.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 use transport::Endpoint;
 use transport::logging::{Format, Level};
 
-/// What the command lines of both binaries have in common.
+/// The arguments of both binaries.
 #[derive(Debug, Default, Args)]
 pub struct Arguments {
     /// Endpoint to listen on: vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
@@ -41,7 +41,7 @@ pub struct Arguments {
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct EnclaveArguments {
-    /// What both binaries have.
+    /// The arguments of both binaries.
     #[command(flatten)]
     pub common: Arguments,
     /// Fetch the configuration from this vsock port of the parent instance, instead of from a file.

@@ -1,4 +1,4 @@
-//! The table `[auth]`, and the authenticator that it and the tables `[[credential]]` make.
+//! The table `[auth]`, and the authenticator built from it and the tables `[[credential]]`.
 
 use serde::Deserialize;
 use thiserror::Error;

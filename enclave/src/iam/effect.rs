@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 pub enum Effect {
     /// The statement allows them, unless another statement denies.
     Allow,
-    /// The statement denies them, whatever other statements allow.
+    /// The statement denies them, even if other statements allow.
     Deny,
 }
 

@@ -19,12 +19,12 @@ pub enum BundleError {
         /// The cause.
         error: io::Error,
     },
-    /// A file that is not TOML of the expected form.
+    /// A file that is not TOML, or has an unknown key or an invalid value.
     #[error("{}:{position} {message}", path.display())]
     Parse {
         /// The path of the file.
         path: PathBuf,
-        /// The place in the file.
+        /// The position in the file.
         position: Position,
         /// The message of the TOML parser.
         message: String,
@@ -85,7 +85,7 @@ impl BundleError {
         }
     }
 
-    /// Returns a function that makes the error for the file `path`, which cannot be read.
+    /// Returns a function that creates the error for the unreadable file `path`.
     pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         |error| Self::Read { path, error }

@@ -1,4 +1,4 @@
-//! Reading files that may hold secrets.
+//! Reads files that may contain secrets.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,15 +14,15 @@ pub(super) fn copy_error(error: &io::Error) -> io::Error {
     }
 }
 
-/// Reads a whole file, which may hold secrets. The bytes are wiped after use, and no copies are left.
+/// Reads a whole file of at most `limit` bytes. The content is wiped on drop, and no copies remain.
 pub(in crate::config) fn read(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     read_all(File::open(path)?, limit)
 }
 
-/// Reads to the end. Rejects more than `limit` bytes.
+/// Reads to the end of `source`. Rejects more than `limit` bytes.
 fn read_all(source: impl Read, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    // With capacity for `limit`, the buffer never grows: the length of a pipe is not known. The result
-    // is trimmed.
+    // With capacity for `limit`, the buffer is never reallocated, even if the length is unknown, as for a
+    // pipe. The result is trimmed.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     if source.take(bound).read_to_end(&mut bytes)? > limit {
