@@ -45,7 +45,7 @@ impl AuditTrail {
                     attempts.push(Attempt::from_record(&serde_json::from_slice(&line).unwrap()))
                 }
                 Err(RecvTimeoutError::Disconnected) => return attempts,
-                Err(RecvTimeoutError::Timeout) => panic!("the service has not ended"),
+                Err(RecvTimeoutError::Timeout) => panic!("the service has not stopped"),
             }
         }
     }

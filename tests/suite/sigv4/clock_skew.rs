@@ -65,6 +65,6 @@ impl ClockSkew {
             ),
         };
         let date = message.strip_prefix(before).and_then(|rest| rest.strip_suffix(&*after));
-        date.unwrap_or_else(|| panic!("{message}\nwant: {before}...{after}"))
+        date.unwrap_or_else(|| panic!("{message}\nexpected: {before}...{after}"))
     }
 }

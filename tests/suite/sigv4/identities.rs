@@ -81,27 +81,27 @@ pub(crate) struct RejectedCase {
 /// Every kind of invalid signature and every kind of denial.
 pub(crate) const REJECTED_CASES: [RejectedCase; 12] = [
     unauthenticated(
-        "another secret",
+        "wrong secret",
         Identity { secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..WALLET },
         MISMATCH,
     ),
     unauthenticated(
-        "the secret of another access key",
+        "secret of another access key",
         Identity { secret_access_key: AUDITOR.secret_access_key, ..WALLET },
         MISMATCH,
     ),
     unauthenticated(
-        "an access key that is not known",
+        "unknown access key",
         Identity { access_key_id: "AKIDNOBODY", ..WALLET },
         UNRECOGNIZED,
     ),
     unauthenticated(
-        "another region",
+        "wrong region",
         Identity { region: "us-east-1", ..WALLET },
         ("InvalidSignatureException", "Credential should be scoped to a valid region. "),
     ),
     unauthenticated(
-        "another session token",
+        "wrong session token",
         Identity { session_token: EXPIRED.session_token, ..TEMPORARY },
         UNRECOGNIZED,
     ),
@@ -111,24 +111,24 @@ pub(crate) const REJECTED_CASES: [RejectedCase; 12] = [
         UNRECOGNIZED,
     ),
     unauthenticated(
-        "a session token where there is none",
+        "session token for a credential without one",
         Identity { session_token: TEMPORARY.session_token, ..WALLET },
         UNRECOGNIZED,
     ),
     unauthenticated(
-        "a credential whose time is over",
+        "expired credential",
         EXPIRED,
         ("ExpiredTokenException", "The security token included in the request is expired"),
     ),
     unauthenticated(
-        "another secret, of a credential whose time is over",
+        "wrong secret of an expired credential",
         Identity { secret_access_key: WALLET.secret_access_key, ..EXPIRED },
         MISMATCH,
     ),
     RejectedCase {
         operation: Operation::DescribeCustomKeyStores,
         ..unauthenticated(
-            "another secret, for the other operation",
+            "wrong secret for DescribeCustomKeyStores",
             Identity { secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..WALLET },
             MISMATCH,
         )
@@ -136,7 +136,7 @@ pub(crate) const REJECTED_CASES: [RejectedCase; 12] = [
     RejectedCase {
         authenticated: Some("arn:aws:iam::123456789012:user/auditor"),
         ..unauthenticated(
-            "no policy that allows it",
+            "no policy allows the operation",
             AUDITOR,
             (
                 "AccessDeniedException",
@@ -149,7 +149,7 @@ pub(crate) const REJECTED_CASES: [RejectedCase; 12] = [
     RejectedCase {
         authenticated: Some("arn:aws:sts::123456789012:assumed-role/wallet/suspended"),
         ..unauthenticated(
-            "a policy that denies it, beside one that allows it",
+            "one policy denies, another allows the operation",
             SUSPENDED,
             (
                 "AccessDeniedException",

@@ -1,6 +1,6 @@
 //! Finds the workspace's binaries for the tests of this package.
 
-#![expect(clippy::panic, reason = "a failure here is a test's failure")]
+#![expect(clippy::panic, reason = "a panic fails the test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 mod clients;
@@ -339,7 +339,7 @@ fn assert_cli_fails(service: &RelayedService, arguments: &[&str], message: &str)
          {message}"
     );
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.lines().any(|line| line.ends_with(&expected)), "{stderr}\nwant: {expected}");
+    assert!(stderr.lines().any(|line| line.ends_with(&expected)), "{stderr}\nexpected: {expected}");
     assert_eq!((output.status.code(), output.stdout), (Some(255), Vec::new()));
 }
 

@@ -177,7 +177,7 @@ fn omits_claims_of_unverified_document() {
 #[test]
 fn records_forged_signature_as_anonymous() {
     let service = ConfiguredService::start(&sigv4(), ALLOW);
-    let forger = Credentials::new(ACCESS_KEY_ID, "another secret", "eu-west-1");
+    let forger = Credentials::new(ACCESS_KEY_ID, "wrong secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).with_credentials(forger);
     let (error_type, message) = refusal(forger.generate_random(32).map(|bytes| bytes.to_vec()));
     assert_eq!(error_type, "InvalidSignatureException");

@@ -9,7 +9,7 @@ pub(crate) struct AuditBuffer(Arc<Mutex<Vec<u8>>>);
 
 impl AuditBuffer {
     /// Returns the bytes collected so far.
-    #[allow(dead_code, reason = "not every test that reads a trail measures it")]
+    #[allow(dead_code, reason = "only some tests need the length")]
     pub(crate) fn length(&self) -> usize {
         self.0.lock().unwrap().len()
     }

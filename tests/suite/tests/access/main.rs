@@ -1,6 +1,6 @@
 //! Authorization and audit records of whole services with a configuration.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a failure here is a test's failure")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod audit;
 mod audit_buffer;

@@ -25,7 +25,7 @@ fn requests_until_throttled(client: &Client) -> usize {
             return answered;
         }
     }
-    panic!("never throttled");
+    panic!("not throttled within 100 requests");
 }
 
 fn two_principals(throttle: &str) -> (ConfiguredService, Client, Client) {
@@ -46,7 +46,7 @@ fn two_principals(throttle: &str) -> (ConfiguredService, Client, Client) {
 #[test]
 fn rate_is_per_principal_and_ignores_forged_requests() {
     let (service, one, other) = two_principals("requests_per_second_per_principal = 1");
-    let forger = Credentials::new("AKIDEXAMPLE", "another secret", "eu-west-1");
+    let forger = Credentials::new("AKIDEXAMPLE", "wrong secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).with_credentials(forger);
     for _ in 0..10 {
         let (error_type, _) = refusal(generate_one_byte(&forger));

@@ -24,7 +24,7 @@ fn unsigned_flood_displaces_no_record_and_writes_1_mb_s_at_most() {
     flood(Duration::from_secs(10));
 }
 
-#[expect(clippy::print_stdout, reason = "the figures are to be seen")]
+#[expect(clippy::print_stdout, reason = "prints its measurements")]
 fn flood(duration: Duration) {
     let service = ConfiguredService::start(&sigv4(), ALLOW);
     let is_over = AtomicBool::new(false);

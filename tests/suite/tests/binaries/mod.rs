@@ -46,7 +46,10 @@ impl Process {
             let mut line = String::new();
             this.stdout.read_line(&mut line).unwrap();
             let Some((_, endpoint)) = line.trim_end().split_once(" listening on ") else {
-                panic!("{command:?} does not listen: {line:?} {:?}", this.remaining_log());
+                panic!(
+                    "{command:?} printed {line:?} instead of its endpoint: {:?}",
+                    this.remaining_log()
+                );
             };
             this.endpoints.push(endpoint.to_owned());
         }
@@ -81,7 +84,7 @@ impl Process {
 
     /// Waits until the process has exited by itself.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
-        wait_until("it ends", || self.child.try_wait().unwrap())
+        wait_until("the process exits", || self.child.try_wait().unwrap())
     }
 
     /// Waits for a log line that contains `expected`. Returns this line, preceded by the unread
@@ -91,7 +94,7 @@ impl Process {
         loop {
             match self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => lines.push(line),
-                Err(error) => panic!("no `{expected}`: {error}: {lines:#?}"),
+                Err(error) => panic!("no log line contains `{expected}`: {error}: {lines:#?}"),
             }
             if lines.last().is_some_and(|line| line.contains(expected)) {
                 return lines;
@@ -127,7 +130,7 @@ impl Process {
     /// Returns the number of open file descriptors once it is constant for 30 polls.
     pub(crate) fn stable_descriptors(&self) -> usize {
         let (mut last, mut times) = (self.descriptors(), 0);
-        wait_until("descriptors settle", || {
+        wait_until("the number of descriptors is stable", || {
             let now = self.descriptors();
             times = if now == last { times + 1 } else { 0 };
             last = now;
@@ -168,7 +171,7 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         if let Some(seen) = look() {
             return seen;
         }
-        assert!(start.elapsed() < HANG_TIMEOUT, "never: {what}");
+        assert!(start.elapsed() < HANG_TIMEOUT, "timed out waiting until {what}");
         thread::sleep(POLL_INTERVAL);
     }
 }

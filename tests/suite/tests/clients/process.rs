@@ -26,7 +26,10 @@ pub(super) fn installed() -> &'static Path {
         let mut setup = Command::new(source("setup.sh"));
         setup.arg("--check").env("CARGO_TARGET_DIR", target);
         let is_up_to_date = run(setup, b"").status.success();
-        assert!(is_up_to_date, "no real clients: run make test (or tests/suite/clients/setup.sh)");
+        assert!(
+            is_up_to_date,
+            "real clients are not installed: run make test (or tests/suite/clients/setup.sh)"
+        );
         target.join("clients")
     })
 }
@@ -88,7 +91,7 @@ pub(super) fn run(mut command: Command, input: &[u8]) -> Output {
     command.stdin(file_of(input)).kill_on_drop(true);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let output = runtime.block_on(async { timeout(HANG_TIMEOUT, command.output()).await });
-    let output = output.unwrap_or_else(|_| panic!("must end: {command:?}"));
+    let output = output.unwrap_or_else(|_| panic!("did not exit in time: {command:?}"));
     output.unwrap_or_else(|error| panic!("{error}: {command:?}"))
 }
 

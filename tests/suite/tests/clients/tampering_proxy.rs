@@ -62,7 +62,7 @@ fn forward(mut client: &TcpStream, upstream: SocketAddr, change: &Change) {
     while let Some(mut request) = Message::read(&mut requests) {
         change(&mut request);
         server.write_all(&request.to_bytes()).unwrap();
-        let answer = Message::read(&mut answers).expect("an answer");
+        let answer = Message::read(&mut answers).expect("a response");
         client.write_all(&answer.to_bytes()).unwrap();
     }
 }
@@ -75,7 +75,7 @@ impl Message {
             let mut line = String::new();
             match reader.read_line(&mut line).unwrap() {
                 0 => {
-                    assert!(head.is_empty(), "cut off: {head:?}");
+                    assert!(head.is_empty(), "truncated message: {head:?}");
                     return None;
                 }
                 _ if line == "\r\n" => break,

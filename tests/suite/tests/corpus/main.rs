@@ -9,11 +9,11 @@
     clippy::print_stdout,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 #[path = "../binaries/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, reason = "other tests use the other items")]
 mod binaries;
 mod chunking;
 #[path = "../../benches/flood/connection_flood.rs"]
@@ -51,7 +51,7 @@ fn rows_of<'a>(modules: impl IntoIterator<Item = &'a Module>) -> Vec<Row> {
         let rows = rows();
         assert!(
             rows.iter().all(|row| row.id.starts_with(*letter)),
-            "a row among those of {letter}"
+            "a row of another section among those of {letter}"
         );
         all.extend(rows);
     }
@@ -88,15 +88,15 @@ fn trials_over_all_rows(rows: &[Row]) -> Vec<Trial> {
     let index = RowIndex::new(rows);
     vec![
         trial(
-            "chunking of the HTTP stream changes nothing",
+            "chunking of the HTTP stream does not change responses",
             Box::new(chunking::assert_chunking_changes_nothing),
         ),
-        trial("every row is there", Box::new(move || assert_eq!(ids, expected_ids()))),
+        trial("every row exists", Box::new(move || assert_eq!(ids, expected_ids()))),
         trial(
-            "docs/verification.md agrees with the rows",
+            "docs/verification.md matches the rows",
             Box::new(move || index.assert_page_agrees()),
         ),
-        trial("C22 and D05 cost no more than a good document", Box::new(assert_cheap)),
+        trial("C22 and D05 run no signature or key operation", Box::new(assert_cheap)),
     ]
 }
 
@@ -110,7 +110,7 @@ fn assert_cheap() {
     assert!(!good.is_empty() && good.iter().all(|cost| *cost == genuine), "{good:?}");
     for id in ["C22", "D05"] {
         let hostile = cost_of(id);
-        assert!(!hostile.is_empty(), "{id} has no case that is measured");
+        assert!(!hostile.is_empty(), "{id} has no measured case");
         assert!(
             hostile.iter().all(|cost| *cost == OperationCounts::default()),
             "{id}: {hostile:?}"

@@ -59,7 +59,7 @@ impl RowIndex {
         let mut index = Self::default();
         for row in rows {
             if row.name().ends_with(": accepted") {
-                assert!(row.expects_acceptance(), "{} accepts nothing", row.id);
+                assert!(row.expects_acceptance(), "{} contains no accepted document", row.id);
                 index.accepted.insert(row.id);
             }
             for refusal in row.expected_errors() {
@@ -84,21 +84,25 @@ impl RowIndex {
     pub(crate) fn assert_page_agrees(&self) {
         let page = read("docs/verification.md");
         let rules = table(&page, "## The rules");
-        assert_eq!(rules.len(), Rule::ALL.len(), "a line for each rule");
+        assert_eq!(rules.len(), Rule::ALL.len(), "the page needs one row per rule");
         for ((number, rule), line) in (1..).zip(Rule::ALL).zip(rules) {
             let [no, name, _, source, code, ids] = cells(line);
             assert_eq!((no, name), (number.to_string().as_str(), rule.name()));
-            assert!(!source.is_empty(), "{name}: no source");
+            assert!(!source.is_empty(), "rule {name} has no source");
             assert_code_exists(code);
             let expected = self.by_rule.get(&rule).map(list).unwrap_or_default();
-            assert_eq!(ids, expected, "rule {number}, {name}: its rows of the corpus");
+            assert_eq!(ids, expected, "corpus rows of rule {number}, {name}");
         }
         let errors = table(&page, "## The recipient's key");
         let listed: BTreeMap<String, &str> = errors.into_iter().map(key_error).collect();
         let expected: BTreeMap<String, String> =
             self.by_key_error.iter().map(|(error, ids)| (error.clone(), list(ids))).collect();
         let variants: Vec<String> = KEY_ERRORS.iter().map(|error| variant(*error)).collect();
-        assert_eq!(listed.keys().cloned().collect::<Vec<_>>(), variants, "a line for each error");
+        assert_eq!(
+            listed.keys().cloned().collect::<Vec<_>>(),
+            variants,
+            "the page needs one row per key error"
+        );
         for (error, ids) in listed {
             assert_eq!(ids, expected.get(&error).map_or("", String::as_str), "{error}");
         }
@@ -106,7 +110,7 @@ impl RowIndex {
             .into_iter()
             .map(|line| cells::<2>(line)[0])
             .collect();
-        assert_eq!(accepted.join(" "), list(&self.accepted), "rows that are accepted");
+        assert_eq!(accepted.join(" "), list(&self.accepted), "accepted rows");
     }
 }
 
@@ -121,14 +125,15 @@ fn list(ids: &Ids) -> String {
 
 /// Returns the rows of the table under `heading`, without its header.
 fn table<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
-    let (_, section) = page.split_once(heading).unwrap_or_else(|| panic!("no {heading}"));
+    let (_, section) =
+        page.split_once(heading).unwrap_or_else(|| panic!("the page has no heading {heading}"));
     let section = section.split("\n## ").next().unwrap_or_default();
     section.lines().filter(|line| line.starts_with('|')).skip(2).collect()
 }
 
 fn cells<const N: usize>(line: &str) -> [&str; N] {
     let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-    cells.try_into().unwrap_or_else(|_| panic!("{N} cells expected: {line}"))
+    cells.try_into().unwrap_or_else(|_| panic!("expected {N} cells: {line}"))
 }
 
 fn key_error(line: &str) -> (String, &str) {
@@ -140,7 +145,7 @@ fn key_error(line: &str) -> (String, &str) {
 /// existing function.
 fn assert_code_exists(code: &str) {
     let [_, file, _, name, _] = code.split('`').collect::<Vec<_>>()[..] else {
-        panic!("a file and a function expected: {code}");
+        panic!("expected a file and a function: {code}");
     };
     let source = read(&format!("shared/attestation/src/{file}"));
     let function = name.rsplit("::").next().unwrap_or_default();

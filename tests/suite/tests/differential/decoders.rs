@@ -18,12 +18,16 @@ pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
     let mut agreeing_decoders = 0;
     match ciborium::from_reader::<Value, _>(payload) {
         Ok(value) => {
-            assert_eq!(DecodedPayload::from_ciborium(&value), ours, "ciborium reads otherwise");
+            assert_eq!(
+                DecodedPayload::from_ciborium(&value),
+                ours,
+                "ciborium decodes different values"
+            );
             agreeing_decoders += 1;
         }
         Err(error) => assert!(
             has_number_below_128_bits(payload),
-            "ciborium refuses what ours accepts: {error}"
+            "ciborium rejects a payload that ours accepts: {error}"
         ),
     }
     // The NSM crate does not support NitroTPM documents.
@@ -34,11 +38,11 @@ pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
                 assert_eq!(
                     DecodedPayload::from_nsm_crate(document),
                     ours,
-                    "the NSM crate reads otherwise"
+                    "the NSM crate decodes different values"
                 );
                 agreeing_decoders += 1;
             }
-            Err(error) => panic!("the NSM crate refuses what ours accepts: {error:?}"),
+            Err(error) => panic!("the NSM crate rejects a payload that ours accepts: {error:?}"),
         }
     }
     agreeing_decoders
@@ -97,7 +101,7 @@ impl DecodedPayload {
         let pcrs = field(map, family).unwrap().as_map().unwrap();
         let readings: BTreeMap<_, _> =
             pcrs.iter().map(|(index, value)| (integer(index), bytes(value))).collect();
-        assert_eq!(readings.len(), pcrs.len(), "a register twice");
+        assert_eq!(readings.len(), pcrs.len(), "a PCR occurs twice");
         Self {
             module_id: field(map, "module_id").unwrap().as_text().unwrap().to_owned(),
             timestamp: integer(field(map, "timestamp").unwrap()),
@@ -122,7 +126,7 @@ impl DecodedPayload {
 fn field<'a>(map: &'a [(Value, Value)], name: &str) -> Option<&'a Value> {
     let mut found = map.iter().filter(|(key, _)| key.as_text() == Some(name));
     let value = found.next().map(|(_, value)| value);
-    assert!(found.next().is_none(), "{name} twice");
+    assert!(found.next().is_none(), "{name} occurs twice");
     value.filter(|value| !value.is_null())
 }
 

@@ -35,7 +35,7 @@ fn decrypt_with_openssl(sealed: &[u8], key: &Path) -> Vec<u8> {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| {
-            panic!("openssl does not run ({error}): install it (apt-get install openssl)")
+            panic!("cannot run openssl ({error}): install it (apt-get install openssl)")
         });
     // The envelope fits into the pipe's buffer, so it can be written before the output is read.
     openssl.stdin.take().unwrap().write_all(sealed).unwrap();

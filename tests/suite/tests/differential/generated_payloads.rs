@@ -191,7 +191,7 @@ fn decoders_agree_on_generated_payloads() {
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
     // Both kinds must be frequent, or the comparison would prove little.
-    println!("refused {refused:?}, accepted and read by none, one, both: {read_by:?}");
+    println!("rejected {refused:?}; accepted and decoded by none, one, both: {read_by:?}");
     assert!((CASES / 5..=CASES * 4 / 5).contains(&refused.get()), "{refused:?}");
     assert!(read_by[1].get() > CASES / 10 && read_by[2].get() > CASES / 10, "{read_by:?}");
 }

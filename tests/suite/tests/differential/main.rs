@@ -5,7 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 mod cbor_items;

@@ -6,11 +6,11 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 #[path = "../binaries/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, reason = "other tests use the other items")]
 mod binaries;
 #[path = "../../benches/new_tls_clients/mod.rs"]
 mod new_tls_clients;
@@ -159,7 +159,9 @@ fn old_bundle_fails_at_most_half_of_the_clients() {
     let start = Instant::now();
     let counts = with_clients(&deployment.address(), &deployment.bundle, || {
         let rejected = || deployment.metric("upstream_handshakes_rejected", 1, "");
-        wait_until("the relay sees it", || (rejected() == Some(1.0)).then_some(()));
+        wait_until("the relay counts the rejected handshake", || {
+            (rejected() == Some(1.0)).then_some(())
+        });
         thread::sleep(Duration::from_secs(4).saturating_sub(start.elapsed()));
     });
     assert!(counts.failed > 0 && counts.failed_percent() <= 55.0, "{counts:?}");
@@ -180,14 +182,16 @@ fn standby_and_new_bundle_lose_no_client() {
     let counts = with_clients(&address, &bundle, || {
         deployment.set_standby(Some(1));
         let open = || deployment.metric("connections_open", 1, "");
-        wait_until("it has no clients", || (open() == Some(0.0)).then_some(()));
+        wait_until("the enclave has no clients", || (open() == Some(0.0)).then_some(()));
         deployment.restart(1);
         deployment.await_ready(1);
         deployment.trust_all(&bundle);
         let before = deployment.metric("connections_total", 1, "").unwrap();
         deployment.set_standby(None);
         let connections = || deployment.metric("connections_total", 1, "").unwrap();
-        wait_until("it has clients again", || (connections() > before + 10.0).then_some(()));
+        wait_until("the enclave has clients again", || {
+            (connections() > before + 10.0).then_some(())
+        });
     });
     assert!(counts.requests > 0 && counts.failed == 0, "{counts:?}");
 }

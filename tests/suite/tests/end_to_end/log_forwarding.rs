@@ -52,7 +52,7 @@ impl Drop for ChildProcess {
 /// Returns a binary that `cargo test --workspace` has built.
 fn binary(name: &str) -> PathBuf {
     let path = suite::binary(name);
-    assert!(path.is_file(), "{} is missing: cargo test --workspace builds it", path.display());
+    assert!(path.is_file(), "{} is missing: build it with cargo test --workspace", path.display());
     path
 }
 
@@ -100,7 +100,11 @@ impl ParentInstance {
             if is_so(&lines) {
                 return lines;
             }
-            assert!(Instant::now() < deadline, "{} lines, not these", lines.len());
+            assert!(
+                Instant::now() < deadline,
+                "timed out with {} lines, none as expected",
+                lines.len()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }

@@ -10,11 +10,11 @@
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 #[path = "../clients/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "other tests use the other items")]
 mod clients;
 mod describe;
 mod errors;
@@ -27,7 +27,7 @@ mod secret_search;
 mod service;
 mod sessions;
 #[path = "../../sigv4/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "other tests use the other items")]
 mod sigv4;
 mod simulator_process;
 mod softhsm;

@@ -35,7 +35,9 @@ fn counts_each_draw_by_outcome() {
     // The late call must not be the one that fails.
     let returned = hsm.calls("C_GenerateRandom").len();
     hsm.inject("");
-    wait_until("it returns", || (hsm.calls("C_GenerateRandom").len() > returned).then_some(()));
+    wait_until("the late call returns", || {
+        (hsm.calls("C_GenerateRandom").len() > returned).then_some(())
+    });
     hsm.inject("C_GenerateRandom return 0x06\n");
     assert_eq!(service.draw(VAULT.id, 32).error(), ("KMSInternalException", 500));
     assert_counted([2, 1, 0, 1]);
@@ -68,7 +70,7 @@ fn repeated_fault_is_counted_each_time_and_logged_once() {
     let said = || service.count_log_lines(&format!("key store {} failed", ABSENT_TOKEN.id));
     // Each attempt initialises the module again.
     service.wait_until_called("C_Initialize", 4);
-    wait_until("each is counted", || {
+    wait_until("each failure is counted", || {
         (failures() == u64::try_from(hsm.calls("C_Initialize").len()).unwrap()).then_some(())
     });
     assert_eq!(said(), 1);

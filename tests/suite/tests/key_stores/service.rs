@@ -51,7 +51,7 @@ pub(crate) struct Response {
 impl Response {
     /// Returns the error's name and status.
     pub(crate) fn error(&self) -> (&str, u16) {
-        (self.body["__type"].as_str().unwrap_or("no error"), self.status)
+        (self.body["__type"].as_str().unwrap_or("no error type"), self.status)
     }
 
     /// Returns the random bytes of a successful response.
@@ -89,7 +89,8 @@ impl<'a> Service<'a> {
         });
         let line = heard.recv_timeout(HANG_TIMEOUT).unwrap();
         let address = line.trim().parse();
-        let address = address.unwrap_or_else(|_| panic!("it does not start: {}", log(hsm)));
+        let address =
+            address.unwrap_or_else(|_| panic!("the service does not start: {}", log(hsm)));
         let relayed = RelayedService::in_front_of(address);
         let config = Agent::config_builder().http_status_as_error(false);
         let agent = config.timeout_global(Some(HANG_TIMEOUT)).proxy(None).build().into();
@@ -99,7 +100,7 @@ impl<'a> Service<'a> {
     /// Returns the exit status and the log of a service that fails to start.
     pub(crate) fn fails_to_start(hsm: &SoftHsm) -> (ExitStatus, String) {
         let mut process = spawn(hsm, &[]);
-        let status = wait_until("it ends", || process.0.try_wait().unwrap());
+        let status = wait_until("the service exits", || process.0.try_wait().unwrap());
         (status, log(hsm))
     }
 
@@ -170,7 +171,7 @@ impl<'a> Service<'a> {
         let start = Instant::now();
         if poll(is_there).is_none() {
             let log = log(self.hsm);
-            panic!("{state:?} did not come in {:?}: {last}\n{log}", start.elapsed());
+            panic!("the store is not {state:?} after {:?}: {last}\n{log}", start.elapsed());
         }
     }
 
@@ -213,7 +214,7 @@ impl<'a> Service<'a> {
     /// Stops the service, even with stuck modules, and asserts that it leaked no PIN.
     pub(crate) fn shut_down(mut self) {
         drop(self.process.0.stdin.take());
-        let status = wait_until("it ends", || self.process.0.try_wait().unwrap());
+        let status = wait_until("the service exits", || self.process.0.try_wait().unwrap());
         assert!(status.success(), "{status}: {}", log(self.hsm));
         assert_no_pin(self.hsm);
     }
@@ -256,7 +257,7 @@ pub(crate) fn is_in_state(shown: &Value, (state, code): State) -> bool {
 
 /// Polls `look` until it returns a value, and returns the value.
 pub(crate) fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    poll(look).unwrap_or_else(|| panic!("it does not come to it that {what}"))
+    poll(look).unwrap_or_else(|| panic!("timed out waiting until {what}"))
 }
 
 fn poll<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {

@@ -38,7 +38,7 @@ fn replaces_login_session_without_failing_requests() {
     service.assert_serves(&VAULT, 32);
     let of_sessions = ["C_GetSessionInfo", "C_CloseSession", "C_OpenSession", "C_Login"];
     hsm.inject_once("C_GetSessionInfo", CKR_SESSION_HANDLE_INVALID);
-    let calls = wait_until("it is replaced, and looked after", || {
+    let calls = wait_until("the session is replaced and used", || {
         service.assert_state(&VAULT, CONNECTED);
         let calls = hsm.calls_of(&of_sessions);
         let gone = calls.iter().position(|call| call.rv == CKR_SESSION_HANDLE_INVALID)?;

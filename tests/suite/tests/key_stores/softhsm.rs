@@ -191,7 +191,7 @@ pub(crate) fn softhsm_module() -> &'static str {
         let found = Command::new(setup).arg("--check").output().unwrap();
         assert!(
             found.status.success(),
-            "no SoftHSM: run make test (or tests/suite/key-stores/setup.sh)"
+            "SoftHSM is not installed: run make test (or tests/suite/key-stores/setup.sh)"
         );
         String::from_utf8(found.stdout).unwrap().trim().to_owned()
     })

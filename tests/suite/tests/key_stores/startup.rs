@@ -172,7 +172,7 @@ fn second_store_on_one_token_fails() {
     let elsewhere = hsm.path("tokens/../spy.so");
     hsm.configure(&[VAULT.toml(&hsm.spy_module()), by_slot.toml(&elsewhere)].concat());
     let service = Service::start(&hsm);
-    let (one, other) = wait_until("one is connected, and the other is not", || {
+    let (one, other) = wait_until("one store is connected and the other has failed", || {
         let shown = [VAULT, by_slot].map(|store| service.describe(store.id));
         let is_connected = |shown: &Value| is_in_state(shown, CONNECTED);
         let has_failed = |shown: &Value| is_in_state(shown, TAKEN);
@@ -236,7 +236,7 @@ policies = ["policy.json"]
         json!({ "operation": "GenerateRandom", "parameters": parameters })
     };
     let describe = json!({ "operation": "DescribeCustomKeyStores", "parameters": {} });
-    wait_until("it is connected", || {
+    wait_until("the store is connected", || {
         let shown = Sdk::Boto3.call(service.url(), slice::from_ref(&describe));
         let stores = shown[0].answer.as_ref().unwrap()["CustomKeyStores"].clone();
         (stores[0]["ConnectionState"] == "CONNECTED").then_some(())

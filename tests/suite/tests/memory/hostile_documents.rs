@@ -45,7 +45,7 @@ pub(crate) fn claimed_lengths() -> Vec<(String, Vec<u8>)> {
         ("a field's name", b"\xbf", TEXT),
         ("module_id", b"\xbf\x69module_id", TEXT),
         ("pcrs", b"\xbf\x64pcrs", MAP),
-        ("a register", b"\xbf\x64pcrs\xbf\x00", BYTES),
+        ("a PCR", b"\xbf\x64pcrs\xbf\x00", BYTES),
         ("certificate", b"\xbf\x6bcertificate", BYTES),
         ("cabundle", b"\xbf\x68cabundle", ARRAY),
         ("a CA", b"\xbf\x68cabundle\x9f", BYTES),
@@ -113,7 +113,7 @@ pub(crate) fn well_formed(
     };
     let wide = vec![nested(room / 16 - 6); 16];
     vec![
-        ("the longest of genuine form", pki.longest_document(), None),
+        ("the longest genuine document", pki.longest_document(), None),
         ("one long unknown field", filled(&[string(&vec![7; room - 8])]), signature()),
         ("sixteen unknown fields of many items", filled(&wide), signature()),
         ("names of many parts", oversized_chain(pki, CertificateFilling::Names), unknown_root()),

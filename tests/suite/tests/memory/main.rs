@@ -7,7 +7,7 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 mod hostile_bodies;
@@ -130,7 +130,7 @@ fn whole_request_stays_within_its_bound() {
     let pki = TestPki::new();
     let signature = Some(UntrustedDocument::DocumentSignature);
     let mut documents = hostile_documents::well_formed(&pki);
-    documents.push(("a usual document", pki.typical_document(), None));
+    documents.push(("a typical document", pki.typical_document(), None));
     assert!(documents.iter().any(|(_, _, expected)| *expected == signature));
     for (name, document, expected) in documents {
         let body = hostile_bodies::request(&STANDARD.encode(&document));
@@ -163,7 +163,7 @@ fn response_is_one_allocation_of_its_length() {
         let encryption = ContentEncryption::draw(|_| Ok::<_, Infallible>(())).unwrap();
         let mut body = Vec::new();
         let info = measure(|| body = sealed_response(&key, &content, encryption));
-        report("a sealed answer", number_of_bytes, &info);
+        report("a sealed response", number_of_bytes, &info);
         assert_eq!(body.capacity(), body.len());
         let beside = info.bytes_total - u64::try_from(body.len()).unwrap();
         // AWS-LC keeps the content key; RSA in Rust allocates its numbers.

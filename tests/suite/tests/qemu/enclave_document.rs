@@ -21,7 +21,7 @@ impl EnclaveDocument {
             untagged => untagged,
         };
         let [_, _, payload, signature] = &envelope.as_array().unwrap()[..] else {
-            panic!("not four")
+            panic!("the envelope does not have four elements")
         };
         let payload: Value = ciborium::from_reader(&payload.as_bytes().unwrap()[..]).unwrap();
         let field = |name: &str| {

@@ -72,7 +72,7 @@ impl Guests {
     }
 
     pub(crate) fn earlier_authority(&self) -> &Authority {
-        self.authority.get().expect("an enclave with TLS was there before")
+        self.authority.get().expect("a TLS enclave must have run before")
     }
 
     /// Stores responses for comparison.

@@ -101,7 +101,7 @@ fn token(folder: &Path, tokens: &Path) -> Vec<String> {
     softhsm.env("SOFTHSM2_CONF", softhsm_conf(folder, "host.conf", text(tokens)));
     softhsm.args(["--init-token", "--free", "--label", "vault", "--so-pin", "1234", "--pin", PIN]);
     succeed(&mut softhsm);
-    let [token] = &list(tokens)[..] else { panic!("one token") };
+    let [token] = &list(tokens)[..] else { panic!("expected one token") };
     let name = |file: &Path| format!("{TOKENS}/{}", text(file.strip_prefix(tokens).unwrap()));
     list(token).iter().map(|path| file(&name(path), path)).collect()
 }

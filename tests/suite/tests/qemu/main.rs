@@ -9,18 +9,18 @@
     clippy::print_stdout,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 mod checks;
 #[path = "../clients/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "other tests use the other items")]
 mod clients;
 mod configuration;
 mod enclave_document;
 mod guests;
 #[path = "../tls_clients/half_close.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, reason = "other tests use the other items")]
 mod half_close;
 mod hsm_image;
 mod kms_calls;
@@ -28,7 +28,7 @@ mod relay;
 #[path = "../tls_clients/s_client.rs"]
 mod s_client;
 #[path = "../../sigv4/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "other tests use the other items")]
 mod sigv4;
 mod tls_guest;
 mod virtual_machine;

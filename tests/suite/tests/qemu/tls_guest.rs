@@ -28,7 +28,9 @@ impl TlsGuest {
     pub(crate) fn new(machine: VirtualMachine) -> Self {
         let shown = SClient::run(machine.service().authority(), &["-showcerts"], "");
         let certificates = shown.certificates();
-        let [_, authority] = &certificates[..] else { panic!("two certificates: {shown:?}") };
+        let [_, authority] = &certificates[..] else {
+            panic!("expected two certificates: {shown:?}")
+        };
         let file = NamedTempFile::new().unwrap();
         fs::write(&file, authority).unwrap();
         Self { machine, authority: Arc::new(Authority(file)) }

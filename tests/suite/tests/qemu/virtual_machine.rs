@@ -79,7 +79,11 @@ impl Boot<'_> {
     pub(crate) fn boot_to_service(&self) -> VirtualMachine {
         let machine = self.start();
         machine.console.wait_for(LISTENING);
-        assert_eq!(machine.heartbeat.try_recv(), Ok(0xb7), "one heartbeat before the service");
+        assert_eq!(
+            machine.heartbeat.try_recv(),
+            Ok(0xb7),
+            "expected one heartbeat before the service starts"
+        );
         machine
     }
 
@@ -290,7 +294,7 @@ fn answer_heartbeats(vsock: &Path) -> mpsc::Receiver<u8> {
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < BOOT_TIMEOUT, "{what}: never");
+        assert!(start.elapsed() < BOOT_TIMEOUT, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -307,5 +311,5 @@ fn tsc_khz() -> u64 {
 pub(crate) fn setting(name: &str) -> PathBuf {
     std::env::var_os(name)
         .map(PathBuf::from)
-        .unwrap_or_else(|| panic!("{name}: run make qemu-test"))
+        .unwrap_or_else(|| panic!("the variable {name} is not set: run make qemu-test"))
 }

@@ -6,11 +6,11 @@
     clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 #[path = "../binaries/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, reason = "other tests use the other items")]
 mod binaries;
 
 use std::fs;
@@ -89,7 +89,7 @@ fn request_id_links_relay_log_enclave_log_and_audit_record() {
     let ids = [&one[0], &two[0], &two[1]];
     for id in ids {
         let with = |name: &str| {
-            wait_until(&format!("a line whose {name} is {id}"), || {
+            wait_until(&format!("a line has {name}={id}"), || {
                 let mut lines = deployment.lines();
                 lines.retain(|line| line[name] == **id);
                 (!lines.is_empty()).then_some(lines)

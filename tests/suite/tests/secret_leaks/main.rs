@@ -6,7 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 #[path = "../access/audit_buffer.rs"]
@@ -176,7 +176,7 @@ fn send_every_request(url: &str) -> Vec<String> {
     let document = good.document(&Document::for_key(&key)).unwrap();
     let stale = good.document(&Document { age_seconds: 900, ..Document::for_key(&key) }).unwrap();
     let clients = [
-        client(ACCESS_KEY_ID, "another secret", "eu-west-1"),
+        client(ACCESS_KEY_ID, "wrong secret", "eu-west-1"),
         client("AKIDUNKNOWN", SECRET, "eu-west-1"),
         client(ACCESS_KEY_ID, SECRET, "us-east-1"),
         // The secret in the wrong place: as access key id and as token.

@@ -16,14 +16,14 @@ type Tampering = (&'static str, fn(&mut Message));
 
 /// A client that does not sign Content-Type cannot detect its change: see
 /// [`rejects_changed_content_type_that_was_not_signed`].
-const CONTENT_TYPE_CHANGES: &str = "the content type has a parameter more";
+const CONTENT_TYPE_CHANGES: &str = "a Content-Type parameter is added";
 
 const TAMPERINGS: [Tampering; 9] = [
     ("the Recipient is dropped", drop_recipient),
-    ("another number of bytes is asked for", |request| {
+    ("NumberOfBytes is changed", |request| {
         change_json(request, |body| body["NumberOfBytes"] = json!(31));
     }),
-    ("another operation is named", |request| {
+    ("the operation is changed", |request| {
         assert_eq!(request.header("x-amz-target"), Some("TrentService.GenerateRandom"));
         request.set_header("x-amz-target", "TrentService.DescribeCustomKeyStores");
     }),
@@ -38,8 +38,8 @@ const TAMPERINGS: [Tampering; 9] = [
     (CONTENT_TYPE_CHANGES, |request| {
         request.set_header("content-type", "application/x-amz-json-1.1; charset=utf-8");
     }),
-    ("the host is another", |request| request.set_header("host", "kms.eu-west-1.example")),
-    ("the date is another second", change_second),
+    ("the host is changed", |request| request.set_header("host", "kms.eu-west-1.example")),
+    ("the date is changed by a second", change_second),
     ("the body is dropped", |request| request.set_body(Vec::new())),
 ];
 

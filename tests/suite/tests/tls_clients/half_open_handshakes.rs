@@ -18,7 +18,10 @@ const DESCRIPTORS: u64 = 4 * HALF_OPEN + 200;
 #[test]
 fn serves_clients_beside_1200_half_open_handshakes() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    assert!(hard >= DESCRIPTORS, "needs {DESCRIPTORS} file descriptors: raise ulimit -Hn");
+    assert!(
+        hard >= DESCRIPTORS,
+        "this test needs {DESCRIPTORS} file descriptors: raise ulimit -Hn"
+    );
     setrlimit(Resource::RLIMIT_NOFILE, soft.max(DESCRIPTORS), hard).unwrap();
     let service = TlsService::start();
     let begin = |number: u64| {

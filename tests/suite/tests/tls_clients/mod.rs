@@ -85,7 +85,9 @@ fn sdks_connect_only_with_the_ca_bundle() {
     let ca = service.ca();
     let trusting = ServiceUrl { url: service.url(), ca: Some(&ca) };
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
-        let [plain, sealed] = &sdk.call(trusting, &calls)[..] else { panic!("two outcomes") };
+        let [plain, sealed] = &sdk.call(trusting, &calls)[..] else {
+            panic!("expected two outcomes")
+        };
         assert_eq!(plain.only_blob("Plaintext").len(), 32, "{sdk:?}");
         let sealed = sealed.only_blob("CiphertextForRecipient");
         assert_kms_layout(&sealed, &key, 32);
@@ -125,7 +127,7 @@ fn recording_relay_sees_no_plaintext() {
     let url = format!("https://{}", recording_relay.authority());
     let [plain, sealed] = &Sdk::Boto3.call(ServiceUrl { url: &url, ca: Some(&ca) }, &calls)[..]
     else {
-        panic!("two outcomes")
+        panic!("expected two outcomes")
     };
     let random = plain.only_blob("Plaintext");
     let sealed = sealed.only_blob("CiphertextForRecipient");

@@ -69,7 +69,7 @@ impl SClient {
 
 impl fmt::Debug for SClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "succeeded: {}; said:\n{}", self.succeeded, self.output())
+        write!(formatter, "succeeded: {}; output:\n{}", self.succeeded, self.output())
     }
 }
 

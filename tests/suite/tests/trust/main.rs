@@ -6,12 +6,12 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 mod accepted;
 #[path = "../binaries/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, reason = "other tests use the other items")]
 mod binaries;
 mod ca_bundle;
 mod client;

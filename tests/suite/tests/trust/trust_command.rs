@@ -30,7 +30,7 @@ pub(crate) fn trust_with_existing_file(existing: Option<&str>, arguments: &[&str
     let output = command.output().unwrap();
     let bundle = fs::read_to_string(&out).ok();
     let files = fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(files, usize::from(bundle.is_some()), "a temporary file stays");
+    assert_eq!(files, usize::from(bundle.is_some()), "a temporary file was left");
     Outcome {
         status: output.status.code().unwrap(),
         stdout: String::from_utf8(output.stdout).unwrap(),

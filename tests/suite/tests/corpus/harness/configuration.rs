@@ -99,7 +99,10 @@ impl Configuration {
     /// policies are left out.
     pub(crate) fn assert_invalid(&self, expected: &str, context: &str) {
         let (settings, folder) = self.read();
-        let error = settings.err().unwrap_or_else(|| panic!("{context}: it starts")).to_string();
+        let error = settings
+            .err()
+            .unwrap_or_else(|| panic!("{context}: the configuration is valid"))
+            .to_string();
         let error = error.replace(&format!("{folder}/"), "");
         assert_eq!(error.strip_prefix("enclave.toml: "), Some(expected), "{context}: {error}");
     }

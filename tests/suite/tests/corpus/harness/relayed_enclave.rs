@@ -112,7 +112,7 @@ pub(crate) fn address(proxy: &Process) -> SocketAddr {
 
 /// Repeats a request until it succeeds.
 pub(crate) fn wait_until_serves(address: SocketAddr) {
-    wait_until("a request is answered", || {
+    wait_until("a request succeeds", || {
         let mut connection = ClientConnection::try_open(address).ok()?;
         connection.stream.write_all(&plain()).ok()?;
         let answer = connection.try_receive().ok()??;
@@ -151,7 +151,7 @@ impl ClientConnection {
 
     /// Returns the next response, which must exist.
     pub(crate) fn receive(&mut self) -> Response {
-        self.try_receive().unwrap().expect("an answer")
+        self.try_receive().unwrap().expect("a response")
     }
 
     /// Returns the next response; `None` at the end of the stream.

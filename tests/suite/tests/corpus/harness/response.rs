@@ -79,7 +79,7 @@ impl Expected {
 
     /// Returns the message of an error.
     pub(crate) fn message(&self) -> String {
-        let Self::Error { body, .. } = self else { panic!("{self:?} says nothing") };
+        let Self::Error { body, .. } = self else { panic!("{self:?} has no message") };
         let body: Value = serde_json::from_str(body).unwrap();
         let message = body.get("message").or_else(|| body.get("Message"));
         message.and_then(Value::as_str).unwrap().to_owned()
@@ -132,7 +132,7 @@ impl Response {
 
     fn parse_head(head: &str) -> Self {
         let mut lines = head.split("\r\n");
-        let status = lines.next().unwrap().strip_prefix("HTTP/1.").expect("an HTTP/1 answer");
+        let status = lines.next().unwrap().strip_prefix("HTTP/1.").expect("an HTTP/1 response");
         let status = status.split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines
             .map(|line| {

@@ -212,7 +212,7 @@ impl Row {
     pub(crate) fn run(&self, summary: &Summary) {
         assert!(!self.cases.is_empty(), "{} has no case", self.id);
         let names: BTreeSet<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
-        assert_eq!(names.len(), self.cases.len(), "{}: two cases of one name", self.id);
+        assert_eq!(names.len(), self.cases.len(), "{}: two cases have the same name", self.id);
         let mut current: &Option<Configuration> = &None;
         let mut service = TestService::new();
         for Case { name, check, configuration } in &self.cases {
@@ -278,7 +278,7 @@ fn check_library(
         assert_eq!(
             operations,
             OperationCounts::default(),
-            "{context}: nothing dear before rule 15"
+            "{context}: expensive operations before rule 15"
         );
     }
     // A malformed key is never passed to the provider.

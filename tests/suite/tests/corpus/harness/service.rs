@@ -184,7 +184,7 @@ impl TestService {
             if ending == ClosedBy::Deadline {
                 time::resume();
             }
-            both.expect("the service closes in time").0
+            both.expect("the service must close in time").0
         };
         self.runtime.block_on(both)
     }
@@ -203,14 +203,14 @@ impl TestService {
                 drop(writing.write_all(&[*byte]).await);
                 time::sleep(Duration::from_secs(1)).await;
             }
-            reading.read_u8().await.expect_err("no answer");
+            reading.read_u8().await.expect_err("no response");
         };
         let both = async {
             time::pause();
             let start = time::Instant::now();
             let took = tokio::select! {
                 () = serve => start.elapsed(),
-                () = drip => panic!("all was sent"),
+                () = drip => panic!("the service did not close before the last byte"),
             };
             time::resume();
             took
@@ -236,7 +236,7 @@ impl TestService {
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
         let all = async { tokio::join!(send, reading.read_to_end(&mut received), serve) };
         let all = async { time::timeout(EXCHANGE_TIMEOUT, all).await };
-        let ((), read, ()) = self.runtime.block_on(all).expect("the service closes in time");
+        let ((), read, ()) = self.runtime.block_on(all).expect("the service must close in time");
         read.unwrap();
         let answers = std::iter::from_fn(|| Response::split_off(&mut received, false)).collect();
         assert!(received.is_empty(), "{:?}", String::from_utf8_lossy(&received));

@@ -43,8 +43,7 @@ impl Summary {
         let provider = attestation::crypto::PROVIDER;
         let verifications = self.verifications.load(Ordering::Relaxed);
         println!(
-            "corpus with {provider}: {rows} of {total} rows passed, {} cases: {accepted} accepted, \
-             {refused} refused; at most {verifications} signatures verified for one document",
+            "corpus with {provider}: {rows} of {total} rows passed, {} cases: {accepted} accepted, {refused} rejected; at most {verifications} signatures verified for one document",
             accepted + refused
         );
     }

@@ -28,7 +28,7 @@ fn nesting() -> Row {
         ("arrays", &[0x81][..]),
         ("maps", &[0xa1, 0]),
         ("tags", &[0xc1]),
-        ("endless arrays", &[0x9f]),
+        ("indefinite arrays", &[0x9f]),
     ] {
         for count in [17, 128, 257] {
             let (document, expected) = too_deep(opening, count);
@@ -47,7 +47,7 @@ fn nesting() -> Row {
 
 fn claimed_lengths() -> Row {
     let truncated = |offset| CborError { offset, fault: CborFault::Truncated };
-    let mut row = row("A24", "a length that is merely claimed");
+    let mut row = row("A24", "a claimed length without content");
     for (exponent, claimed) in [(2, u64::from(u32::MAX)), (3, 1 << 63), (3, u64::MAX)] {
         let head = |major| cbor::wide_head(major, exponent, claimed);
         let payload = Payload::good();

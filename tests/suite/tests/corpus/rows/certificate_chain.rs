@@ -67,8 +67,8 @@ fn order() -> Vec<Row> {
         sign_over(&free, &chain)
     };
     vec![
-        row("C01", "good: accepted")
-            .accepts("as AWS has it", good.sign().unwrap())
+        row("C01", "valid chain: accepted")
+            .accepts("in the form of AWS", good.sign().unwrap())
             .accepts("without path lengths", free.sign().unwrap()),
         row("C02", "reversed cabundle")
             .rejects(
@@ -139,7 +139,7 @@ fn anchors() -> Vec<Row> {
     vec![
         row("C06", "other root, same subject")
             .rejects("the whole chain", other.sign().unwrap(), U::UnknownRoot)
-            .rejects("below our root", sign_over(&other, &mixed), U::ChainSignature),
+            .rejects("below the trusted root", sign_over(&other, &mixed), U::ChainSignature),
         row("C27", "leaf equals root").rejects("", by_root, U::LeafIsCa),
         malformed_times(c28).accepts("GeneralizedTime from 2050 on", beyond_2050),
     ]
@@ -188,11 +188,11 @@ fn counts() -> Vec<Row> {
             .accepts("2", with_cas(2))
             .accepts("3", with_cas(3))
             .accepts("5", with_cas(5)),
-        row("C22", "one hundred same-subject certificates: refused before any signature")
-            .rejects("real ones", hundred, M::TooLong { length })
-            .rejects("as many real ones as fit", same_subject(25), count(25))
+        row("C22", "one hundred same-subject certificates: rejected before any signature check")
+            .rejects("valid certificates", hundred, M::TooLong { length })
+            .rejects("as many valid certificates as fit", same_subject(25), count(25))
             .rejects("of one byte", tiny, count(100))
-            .rejects("in an endless list", endless, count(6)),
+            .rejects("in an indefinite array", endless, count(6)),
         row("C23", "loop, self-issued 30 deep")
             .rejects("30", deep, count(30))
             .rejects("5", same_subject(5), repeated(Cabundle(1)))

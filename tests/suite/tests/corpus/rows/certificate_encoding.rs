@@ -31,7 +31,7 @@ pub(crate) fn malformed(mut row: Row) -> Row {
             let longer = changed(|specs| specs[level].extensions[index].value.extend([5, 0]));
             row = row
                 .rejects(format!("{extension} twice, {certificate}"), twice, expected())
-                .rejects(format!("NULL behind {extension}, {certificate}"), longer, expected());
+                .rejects(format!("NULL after {extension}, {certificate}"), longer, expected());
         }
         for (what, name) in names() {
             let document = changed(|specs| {
@@ -51,7 +51,7 @@ fn versions() -> Vec<(&'static str, Overrides)> {
         |version: &[u8]| Overrides { version: Some(version.to_vec()), ..Overrides::default() };
     vec![
         ("version 1", version(&[])),
-        ("version 1, written", version(&[0xa0, 3, 2, 1, 0])),
+        ("version 1, encoded explicitly", version(&[0xa0, 3, 2, 1, 0])),
         ("version 2", version(&[0xa0, 3, 2, 1, 1])),
         ("version 4", version(&[0xa0, 3, 2, 1, 3])),
         ("version in two bytes", version(&[0xa0, 4, 2, 2, 0, 2])),
@@ -102,7 +102,7 @@ fn behind_the_key() -> Vec<(&'static str, Overrides)> {
     vec![
         ("issuerUniqueID", after(&[0x81, 2, 0, 1])),
         ("subjectUniqueID", after(&[0x82, 2, 0, 1])),
-        ("an unknown part", after(&[0x85, 2, 0, 1])),
+        ("an unknown field", after(&[0x85, 2, 0, 1])),
         ("no extensions", Overrides { extensions: Some(Vec::new()), ..Overrides::default() }),
         ("an empty list of extensions", list(&[])),
         (
@@ -110,10 +110,13 @@ fn behind_the_key() -> Vec<(&'static str, Overrides)> {
             list(&[extension(&[&der::object_identifier(&[0x2a, 0x80, 3]), &value])]),
         ),
         ("an extension twice", list(&[unknown.clone(), unknown.clone()])),
-        ("critical FALSE, written", list(&[extension(&[&identifier, &[1, 1, 0], &value])])),
+        (
+            "critical FALSE, encoded explicitly",
+            list(&[extension(&[&identifier, &[1, 1, 0], &value])]),
+        ),
         ("critical TRUE as 1", list(&[extension(&[&identifier, &[1, 1, 1], &value])])),
-        ("an extension of four parts", list(&[extension(&[&identifier, &value, &value])])),
-        ("a part behind the extensions", {
+        ("an extension of four fields", list(&[extension(&[&identifier, &value, &value])])),
+        ("a field after the extensions", {
             let extensions = [der::tlv(0xa3, &der::tlv(0x30, &unknown)), vec![5, 0]].concat();
             Overrides { extensions: Some(extensions), ..Overrides::default() }
         }),
@@ -124,14 +127,14 @@ fn behind_the_key() -> Vec<(&'static str, Overrides)> {
 fn extension_values() -> Vec<(&'static str, usize, Vec<u8>)> {
     vec![
         ("basicConstraints: no byte", 0, Vec::new()),
-        ("basicConstraints: CA FALSE, written", 0, vec![0x30, 3, 1, 1, 0]),
+        ("basicConstraints: CA FALSE, encoded explicitly", 0, vec![0x30, 3, 1, 1, 0]),
         ("basicConstraints: CA TRUE as 1", 0, vec![0x30, 3, 1, 1, 1]),
         ("basicConstraints: path length without CA", 0, vec![0x30, 3, 2, 1, 5]),
         ("basicConstraints: negative path length", 0, vec![0x30, 6, 1, 1, 0xff, 2, 1, 0xff]),
         ("basicConstraints: long path length", 0, vec![0x30, 7, 1, 1, 0xff, 2, 2, 0, 5]),
         ("basicConstraints: path length 256", 0, vec![0x30, 7, 1, 1, 0xff, 2, 2, 1, 0]),
         ("basicConstraints: path length 2^32", 0, vec![0x30, 10, 1, 1, 0xff, 2, 5, 1, 0, 0, 0, 0]),
-        ("basicConstraints: a third part", 0, vec![0x30, 8, 1, 1, 0xff, 2, 1, 5, 5, 0]),
+        ("basicConstraints: a third field", 0, vec![0x30, 8, 1, 1, 0xff, 2, 1, 5, 5, 0]),
         ("basicConstraints: a long length", 0, vec![0x30, 0x81, 3, 1, 1, 0xff]),
         ("basicConstraints: a SET", 0, vec![0x31, 3, 1, 1, 0xff]),
         ("keyUsage: no byte", 1, Vec::new()),
@@ -151,7 +154,7 @@ fn names() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("an empty Name", vec![0x30, 0]),
         ("a Name of NULL", vec![0x30, 2, 5, 0]),
-        ("a Name of nothing", vec![0x30, 2, 0x31, 0]),
+        ("a Name with an empty part", vec![0x30, 2, 0x31, 0]),
         ("a Name that is a SET", der::tlv(0x31, &der::sequence(&[&attribute]))),
         (
             "a Name without a value",

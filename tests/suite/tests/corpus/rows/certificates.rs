@@ -250,12 +250,15 @@ fn forms() -> Vec<Row> {
     let algorithm = [der::object_identifier(public_key), der::object_identifier(p384)].concat();
     let (bits, kind) = (der::bit_string(0, &point), der::tlv(0x30, &algorithm));
     let single = [
-        ("a NULL behind the curve", {
+        ("a NULL after the curve", {
             der::sequence(&[&der::tlv(0x30, &[&algorithm[..], &[5, 0]].concat()), &bits])
         }),
-        ("a NULL behind the point", der::sequence(&[&kind, &bits, &[5, 0]])),
-        ("a long length", der::sequence(&[&[&[0x30, 0x81, 16], &algorithm[..]].concat(), &bits])),
-        ("another kind of key", spki(oid::RSA_ENCRYPTION, p384, 0, &point)),
+        ("a NULL after the point", der::sequence(&[&kind, &bits, &[5, 0]])),
+        (
+            "a non-minimal length",
+            der::sequence(&[&[&[0x30, 0x81, 16], &algorithm[..]].concat(), &bits]),
+        ),
+        ("another key algorithm", spki(oid::RSA_ENCRYPTION, p384, 0, &point)),
         ("another curve", spki(public_key, oid::SECP256R1, 0, &point)),
         ("an unused bit", spki(public_key, p384, 1, &even_point)),
         ("a point too short", spki(public_key, p384, 0, &point[..96])),

@@ -32,14 +32,18 @@ fn literals() -> Row {
                  four, untagged or with tag 18 once";
     let base64 = document_base64();
     let tagged = [&[0xd2][..], document()].concat();
-    let mut row = row("E30", "CLI v1 literals as documents: the message says what happened")
+    let mut row = row("E30", "AWS CLI v1 literals as documents: the message explains the mistake")
         .with_configuration(Configuration::signed());
     for (what, text, message) in [
         ("fileb://doc.bin", "fileb://doc.bin".to_owned(), file.to_owned()),
         ("file://doc.bin", "file://doc.bin".to_owned(), file.to_owned()),
         ("fileb:///tmp/doc.bin", "fileb:///tmp/doc.bin".to_owned(), file.to_owned()),
         ("fileb://", "fileb://".to_owned(), file.to_owned()),
-        ("fileb://~/doc, a line feed behind", "fileb://~/doc\n".to_owned(), file.to_owned()),
+        (
+            "fileb://~/doc with a line feed at the end",
+            "fileb://~/doc\n".to_owned(),
+            file.to_owned(),
+        ),
         ("base64 twice", base64.clone(), twice("base64")),
         ("base64 twice, of a tagged document", STANDARD.encode(&tagged), twice("base64")),
         ("base64 twice, cut", base64[..64].to_owned(), twice("base64")),
@@ -68,7 +72,7 @@ fn literals() -> Row {
         let bytes = UnsignedRequest::new(attested_body_with(text)).signed();
         row = rejects(
             row,
-            format!("{text}, in the place of base64"),
+            format!("{text} instead of base64"),
             bytes,
             Expected::serialization(message),
         );

@@ -28,8 +28,10 @@ pub(crate) fn rows() -> Vec<Row> {
 
 fn thousand_concurrent_requests() -> Row {
     let row = row("F25", "1,000 concurrent requests: all outputs, keys, IVs, seeds distinct");
-    let settings =
-        [("ready blocks", "max_age_ms = 60000\n"), ("an interval", "reseed = \"interval\"\n")];
+    let settings = [
+        ("prefetched blocks", "max_age_ms = 60000\n"),
+        ("reseed interval", "reseed = \"interval\"\n"),
+    ];
     settings.into_iter().fold(row, |row, (what, lines)| {
         row.custom(what, Accepted, move || {
             // No request may time out on a slow machine.
@@ -78,8 +80,8 @@ fn assert_all_distinct(opened: &[OpenedEnvelope]) {
 }
 
 fn cancelled_futures() -> Row {
-    row("F27", "a future dropped at every await point: nothing held, no secret left queued").custom(
-        "after each of its steps",
+    row("F27", "a request dropped at every await point: nothing held, no secret queued").custom(
+        "after each step",
         Accepted,
         || {
             for mode in ["per-request", "interval"] {
@@ -151,7 +153,7 @@ fn mark() -> Vec<u8> {
 
 fn marked_nsm_output() -> Row {
     row("F29", "a marked NSM pattern never shows in any log, metric or error").custom(
-        "in blocks that serve, and in one that fails",
+        "in valid and in rejected blocks",
         Accepted,
         || {
             drop(log_capture::take());

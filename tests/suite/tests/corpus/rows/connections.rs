@@ -36,19 +36,19 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 fn silent_connections() -> Row {
-    row("F01", "connect and send nothing: closed at the deadline")
-        .custom("the relay's", Rejected, || {
+    row("F01", "silent connection: closed at the deadline")
+        .custom("by the relay", Rejected, || {
             let deployment = RelayedEnclave::with_relay_flags(&["--idle-timeout", "1"]);
             let took = deployment.connect().wait_until_closed();
             assert!(took > SECOND / 2 && took < SOON, "{took:?}");
             deployment.assert_serves("afterwards");
         })
-        .exchange_steps("the enclave's", vec![], ClosedBy::Deadline)
+        .exchange_steps("by the enclave", vec![], ClosedBy::Deadline)
 }
 
 fn trickling_requests() -> Row {
     row("F02", "one byte a second: total deadline")
-        .custom("the relay's, however often it is fed", Rejected, || {
+        .custom("by the relay, regardless of activity", Rejected, || {
             let deployment =
                 RelayedEnclave::with_relay_flags(&["--total-timeout", "2", "--idle-timeout", "1"]);
             let mut connection = deployment.connect();
@@ -63,10 +63,10 @@ fn trickling_requests() -> Row {
             assert!(took > SECOND && took < SOON && count > 1, "{took:?}, {count}");
             deployment.assert_serves("afterwards");
         })
-        .custom("the enclave's, within the head", Rejected, || {
+        .custom("by the enclave, within the head", Rejected, || {
             assert_eq!(TestService::new().time_until_closed(b"", &plain()).as_secs(), 30);
         })
-        .custom("the enclave's, within the body", Rejected, || {
+        .custom("by the enclave, within the body", Rejected, || {
             let request = plain();
             let (head, body) = request.split_at(request.len() - 20);
             assert_eq!(TestService::new().time_until_closed(head, body).as_secs(), 10);
@@ -74,8 +74,8 @@ fn trickling_requests() -> Row {
 }
 
 fn half_closing_client() -> Row {
-    let row = row("F04", "client half-closes after its request: gets its answer");
-    row.custom("plain, and sealed", Accepted, || {
+    let row = row("F04", "client half-closes after its request: receives the response");
+    row.custom("without and with a Recipient", Accepted, || {
         let deployment = RelayedEnclave::start();
         for (request, answer) in
             [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
@@ -91,12 +91,12 @@ fn half_closing_client() -> Row {
 
 fn half_closed_by_enclave() -> Row {
     row("F05", "enclave half-closes")
-        .custom("after the last answer", Accepted, || {
+        .custom("after the last response", Accepted, || {
             let deployment = RelayedEnclave::start();
             let mut connection = deployment.connect();
             let last = String::from_utf8(plain()).unwrap();
             connection.send(last.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes());
-            connection.receive().assert_is(&PLAINTEXT_RESPONSE.and_close(), "the last");
+            connection.receive().assert_is(&PLAINTEXT_RESPONSE.and_close(), "the last response");
             // Nothing is lost, and the client's sending half stays open until the client closes it.
             connection.wait_until_closed();
             drop(connection);
@@ -132,23 +132,25 @@ fn reset_connections() -> Row {
         let deployment = RelayedEnclave::start();
         // Threads and runtimes open descriptors when they start.
         (0..TIMES).for_each(|_| reset(&deployment));
-        deployment.assert_serves("so far");
+        deployment.assert_serves("after the first round");
         let before = [&deployment.proxy, &deployment.enclave].map(Process::stable_descriptors);
         (0..TIMES).for_each(|_| reset(&deployment));
         for (process, before) in [&deployment.proxy, &deployment.enclave].into_iter().zip(before) {
-            wait_until("descriptors come back", || (process.descriptors() <= before).then_some(()));
+            wait_until("the descriptors are closed", || {
+                (process.descriptors() <= before).then_some(())
+            });
         }
         deployment.assert_serves("afterwards");
     }
-    row("F06", "RST in mid-request, mid-response: no descriptor leaks")
-        .custom("in mid-request", Rejected, || {
+    row("F06", "RST during request or response: no descriptor leak")
+        .custom("during the request", Rejected, || {
             leaves_nothing(|deployment| {
                 let mut connection = deployment.connect();
                 connection.send(&plain()[..40]);
                 connection.reset();
             });
         })
-        .custom("in mid-response", Rejected, || {
+        .custom("during the response", Rejected, || {
             leaves_nothing(|deployment| {
                 let mut connection = deployment.connect();
                 connection.send(&generate(r#"{"NumberOfBytes":1024}"#).repeat(20));
@@ -160,7 +162,7 @@ fn reset_connections() -> Row {
 
 fn slow_reader() -> Row {
     row("F07", "client does not read: bounded memory").custom(
-        "and asks on and on",
+        "and keeps sending requests",
         Accepted,
         || {
             // The socket buffers in the kernel hold requests as well, and may grow to some MiB
@@ -188,7 +190,10 @@ fn slow_reader() -> Row {
                     Ok(written) => sent += written,
                     Err(error) => break error,
                 }
-                assert!(sent < MOST, "{sent} bytes are taken although nobody reads the answers");
+                assert!(
+                    sent < MOST,
+                    "{sent} bytes were accepted although the client does not read"
+                );
             };
             assert_eq!(stalled.kind(), io::ErrorKind::WouldBlock);
             for (process, before) in processes.into_iter().zip(before) {
@@ -208,15 +213,19 @@ fn slow_reader() -> Row {
 }
 
 fn small_segments() -> Row {
-    row("F08", "one-byte segments: byte-exact").custom("plain, and sealed", Accepted, || {
-        let deployment = RelayedEnclave::start();
-        for (request, answer) in
-            [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
-        {
-            let mut connection = deployment.connect();
-            // If a byte of the document changed, verification would fail.
-            request.iter().for_each(|byte| connection.send(&[*byte]));
-            connection.receive().assert_is(&answer, "in bytes");
-        }
-    })
+    row("F08", "one-byte segments: byte-exact").custom(
+        "without and with a Recipient",
+        Accepted,
+        || {
+            let deployment = RelayedEnclave::start();
+            for (request, answer) in
+                [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
+            {
+                let mut connection = deployment.connect();
+                // If a byte of the document changed, verification would fail.
+                request.iter().for_each(|byte| connection.send(&[*byte]));
+                connection.receive().assert_is(&answer, "in one-byte segments");
+            }
+        },
+    )
 }

@@ -146,7 +146,7 @@ fn headers() -> Vec<Row> {
                 cose::sign(&[0x41, 0xa0], &[0xa0], &ES384, &payload),
                 M::ProtectedHeader,
             ),
-        others.into_iter().fold(row("A14", "another alg"), refused),
+        others.into_iter().fold(row("A14", "other algorithms"), refused),
         row("A15", "duplicate alg")
             .rejects("equal", protected(&[0xa2, 1, 0x38, 34, 1, 0x38, 34]), M::ProtectedHeader)
             .rejects("other", protected(&[0xa2, 1, 0x38, 34, 1, 0x26]), M::ProtectedHeader),
@@ -157,7 +157,7 @@ fn headers() -> Vec<Row> {
                 protected(&[0xa3, 1, 0x38, 34, 2, 0x81, 0x18, 99, 0x18, 99, 0]),
                 M::ProtectedHeader,
             ),
-        labels.into_iter().fold(row("A17", "further protected labels"), refused),
+        labels.into_iter().fold(row("A17", "additional protected labels"), refused),
         row("A18", "non-empty unprotected header")
             .rejects("kid", unprotected(&[0xa1, 4, 0x41, 0]), M::UnprotectedHeader)
             .rejects("alg again", unprotected(&ES384), M::UnprotectedHeader)

@@ -24,31 +24,39 @@ fn large_bodies() -> Row {
     let health = request("GET /healthz HTTP/1.1", &[&health], "x".repeat(MAX_BODY + 1));
     let refused = || vec![too_large()];
     row("E07", "body over 512 KiB: 413, closed")
-        .exchange("at the cap", generate(padded(BODY, MAX_BODY)), vec![PLAINTEXT_RESPONSE])
+        .exchange("at the limit", generate(padded(BODY, MAX_BODY)), vec![PLAINTEXT_RESPONSE])
         .exchange(
-            "at the cap, with a Recipient",
+            "at the limit, with a Recipient",
             generate(padded(&attested_body(), MAX_BODY)),
             vec![SEALED_RESPONSE],
         )
-        .exchange("a byte over the cap", followed_by_plain_request(over()), refused())
-        .exchange_until_closed("a byte over the cap, and the client stays", over(), refused())
+        .exchange("a byte over the limit", followed_by_plain_request(over()), refused())
+        .exchange_until_closed("a byte over the limit, client stays connected", over(), refused())
         // The service reads all of it. With unread bytes, TCP could discard the response.
         .exchange_steps(
-            "a byte over the cap, all of it taken",
+            "a byte over the limit, all of it read",
             vec![Step::SendAll(over()), Step::Receive(too_large())],
             ClosedBy::Service,
         )
         .exchange(
-            "a byte over the cap, with a Recipient",
+            "a byte over the limit, with a Recipient",
             generate(padded(&attested_body(), MAX_BODY + 1)),
             refused(),
         )
-        .exchange("past what is read to be dropped", generate(" ".repeat(5 << 20)), refused())
-        .exchange("of a health check", followed_by_plain_request(health), refused())
-        .exchange("a byte over the cap announced, none sent", no_body("524289"), refused())
+        .exchange(
+            "more than the service reads and discards",
+            generate(" ".repeat(5 << 20)),
+            refused(),
+        )
+        .exchange(
+            "health check with a body over the limit",
+            followed_by_plain_request(health),
+            refused(),
+        )
+        .exchange("a byte over the limit announced, none sent", no_body("524289"), refused())
         .exchange("10 GB announced, none sent", ten_gigabytes(), refused())
         .exchange_steps(
-            "10 GB announced, none sent, and the client stays",
+            "10 GB announced, none sent, client stays connected",
             vec![Step::Send(ten_gigabytes()), Step::Receive(too_large())],
             ClosedBy::Deadline,
         )
@@ -90,15 +98,15 @@ fn lying_lengths() -> Row {
     let both = [BODY.as_bytes(), &plain()].concat();
     let both_attested = [BODY.as_bytes(), &attested()].concat();
     let never = |bytes| vec![Step::Send(bytes)];
-    row("E08", "Content-Length that lies: nothing left over becomes a request that is not there")
-        .exchange("a byte too long, nothing behind", lying(21, BODY.as_bytes()), vec![])
+    row("E08", "wrong Content-Length: too long, too short, absent")
+        .exchange("a byte too long, nothing after it", lying(21, BODY.as_bytes()), vec![])
         .exchange_steps(
-            "a byte too long, and the client stays",
+            "a byte too long, client stays connected",
             never(lying(21, BODY.as_bytes())),
             ClosedBy::Deadline,
         )
-        .exchange_steps("a body that never comes", never(lying(20, b"")), ClosedBy::Deadline)
-        .exchange("a byte too long, a request behind", lying(21, &both), {
+        .exchange_steps("a body that is never sent", never(lying(20, b"")), ClosedBy::Deadline)
+        .exchange("a byte too long, followed by a request", lying(21, &both), {
             let mut answers = trailing();
             // Without its first letter the next request has the method OST.
             answers.push(Expected::unknown_operation());
@@ -112,12 +120,12 @@ fn lying_lengths() -> Row {
             trailing(),
         )
         // The bytes after the announced end start the next request.
-        .exchange("short of three bytes", lying(17, BODY.as_bytes()), {
+        .exchange("three bytes too short", lying(17, BODY.as_bytes()), {
             let mut answers = cut();
             answers.push(BAD_REQUEST);
             answers
         })
-        .exchange("short of three bytes, a request behind", lying(17, &both), {
+        .exchange("three bytes too short, followed by a request", lying(17, &both), {
             let mut answers = cut();
             answers.push(BAD_REQUEST);
             answers
@@ -133,12 +141,12 @@ fn lying_lengths() -> Row {
             vec![empty_body(), BAD_REQUEST],
         )
         .exchange(
-            "right, a request behind",
+            "correct, followed by a request",
             lying(20, &both),
             vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
         .exchange(
-            "right, with a Recipient behind",
+            "correct, followed by a request with a Recipient",
             lying(20, &both_attested),
             vec![PLAINTEXT_RESPONSE, SEALED_RESPONSE],
         )
@@ -148,7 +156,7 @@ fn lying_lengths() -> Row {
             vec![empty_body(), Expected::Ok { body: "ok\n".to_owned() }],
         )
         .exchange(
-            "right, a request as the body",
+            "correct, a request as the body",
             lying(plain().len(), &plain()),
             vec![Expected::serialization("expected value at line 1 column 1")],
         )
@@ -169,9 +177,9 @@ fn pipelining() -> Row {
     let not_json = || Expected::serialization("expected value at line 1 column 1");
     let missing = || Expected::validation("NumberOfBytes is required.");
     let closing = [JSON, TARGET, BODY_LENGTH, "Connection: close"];
-    row("E09", "pipelining after an error: served on unless the error closed the connection")
+    row("E09", "pipelining after an error: served unless the error closes the connection")
         .exchange(
-            "two good ones",
+            "two valid requests",
             [plain(), attested()].concat(),
             vec![PLAINTEXT_RESPONSE, SEALED_RESPONSE],
         )
@@ -183,7 +191,7 @@ fn pipelining() -> Row {
             refused(Expected::unknown_operation()),
         )
         .exchange(
-            "a path without anything",
+            "an unknown path",
             after(request("GET /x HTTP/1.1", &["Content-Length: 3"], "abc")),
             refused(Expected::unknown_operation()),
         )
@@ -192,9 +200,9 @@ fn pipelining() -> Row {
             [generate("x"), plain(), generate("{}"), attested(), generate("x")].concat(),
             vec![not_json(), PLAINTEXT_RESPONSE, missing(), SEALED_RESPONSE, not_json()],
         )
-        .exchange("a bad head", after(framed(&["X-A : a"], "")), vec![BAD_REQUEST])
+        .exchange("a malformed head", after(framed(&["X-A : a"], "")), vec![BAD_REQUEST])
         .exchange(
-            "a bad head behind a good request",
+            "a malformed head after a valid request",
             [plain(), framed(&["X-A : a"], ""), plain()].concat(),
             vec![PLAINTEXT_RESPONSE, BAD_REQUEST],
         )
@@ -204,22 +212,22 @@ fn pipelining() -> Row {
             vec![transfer_encoding()],
         )
         .exchange(
-            "a body over the cap",
+            "a body over the limit",
             after(generate(" ".repeat(MAX_BODY + 1))),
             vec![too_large()],
         )
         .exchange(
-            "the client closes",
+            "Connection: close",
             after(request("POST / HTTP/1.1", &closing, BODY)),
             vec![PLAINTEXT_RESPONSE.and_close()],
         )
         .exchange_until_closed(
-            "the client closes with an error, and stays",
+            "Connection: close with an error, client stays connected",
             after(request("GET / HTTP/1.1", &["Connection: close"], "")),
             vec![Expected::unknown_operation().and_close()],
         )
         .exchange_steps(
-            "one answer before the next request",
+            "alternating requests and responses",
             vec![
                 Step::Send(generate("x")),
                 Step::Receive(not_json()),
@@ -263,7 +271,7 @@ fn expectations() -> Row {
         vec![b' '; MAX_BODY + 1],
     );
     let over_http_10 = vec![Step::SendAll(head), receive(too_large())];
-    row("E12", "Expect: 100-continue: asked for the body unless it is refused anyway")
+    row("E12", "Expect: 100-continue: continued unless the head is rejected")
         .exchange_steps("with a body", asked("100-continue"), ClosedBy::Client)
         .exchange_steps("in other case", asked("100-Continue"), ClosedBy::Client)
         .exchange_steps(
@@ -279,7 +287,7 @@ fn expectations() -> Row {
             ClosedBy::Client,
         )
         .exchange(
-            "with a body sent unasked",
+            "with a body sent without waiting",
             followed_by_plain_request(framed(&["Expect: 100-continue", BODY_LENGTH], BODY)),
             vec![Expected::Continue, PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
@@ -289,17 +297,17 @@ fn expectations() -> Row {
             vec![empty_body(), PLAINTEXT_RESPONSE],
         )
         .exchange_steps(
-            "with a body that never comes",
+            "with a body that is never sent",
             vec![expect("100-continue", BODY_LENGTH), receive(Expected::Continue)],
             ClosedBy::Deadline,
         )
         .exchange_steps(
-            "with a body over the cap",
+            "with a body over the limit",
             vec![expect("100-continue", &over), receive(too_large())],
             ClosedBy::Service,
         )
         .exchange_steps(
-            "with a body over the cap, and a request in its place",
+            "with a body over the limit, replaced by a request",
             vec![expect("100-continue", &over), receive(too_large()), Step::Send(plain())],
             ClosedBy::Service,
         )
@@ -321,6 +329,6 @@ fn expectations() -> Row {
         .exchange_steps("two expectations in one", not_asked("100-continue, x"), ClosedBy::Client)
         .exchange_steps("an empty one", not_asked(""), ClosedBy::Client)
         // A client that does not wait is read as if it had sent no Expect.
-        .exchange_steps("another expectation, a body over the cap", over_other, ClosedBy::Service)
+        .exchange_steps("another expectation, a body over the limit", over_other, ClosedBy::Service)
         .exchange_steps("HTTP/1.0, a body over the cap", over_http_10, ClosedBy::Service)
 }

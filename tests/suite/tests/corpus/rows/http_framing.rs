@@ -45,10 +45,10 @@ fn transfer_encodings() -> Row {
             framed(&["Content-Length: 5", CHUNKED], [b"0\r\n\r\n", &plain()[..]].concat()),
             refused(),
         )
-        .exchange("of a health check", followed_by_plain_request(health), refused())
-        .exchange_until_closed("and the client stays", framed(&[CHUNKED], CHUNKS), refused())
-        .exchange_until_closed("and the body never comes", framed(&[CHUNKED], ""), refused())
-        .exchange_until_closed("and the client waits to be asked for it", asked, refused())
+        .exchange("health check", followed_by_plain_request(health), refused())
+        .exchange_until_closed("client stays connected", framed(&[CHUNKED], CHUNKS), refused())
+        .exchange_until_closed("body is never sent", framed(&[CHUNKED], ""), refused())
+        .exchange_until_closed("client waits for 100 Continue", asked, refused())
 }
 
 fn content_lengths() -> Row {
@@ -67,7 +67,7 @@ fn content_lengths() -> Row {
         )
         .exchange("white space around", one("Content-Length: \t20 \t"), vec![PLAINTEXT_RESPONSE])
         .exchange_until_closed(
-            "and the client stays",
+            "client stays connected",
             two(BODY_LENGTH, "Content-Length: 0"),
             vec![BAD_REQUEST],
         );
@@ -163,7 +163,7 @@ fn odd_transfer_encodings() -> Row {
 
 fn chunks() -> Row {
     let extension = format!("14;{}\r\n{BODY}\r\n0\r\n\r\n", "x".repeat(1024 * 1024));
-    let mut row = row("E04", "chunk extensions of 1 MiB, bad and overflowing sizes: none is read")
+    let mut row = row("E04", "chunk extensions of 1 MiB, invalid and overflowing sizes: not read")
         .exchange("extensions of 1 MiB", framed(&[CHUNKED], extension), vec![transfer_encoding()])
         .exchange(
             "10,000 chunks with an extension",
@@ -192,7 +192,7 @@ fn malformed_heads() -> Row {
     let mut row = row("E05", "folding, space before the colon, NUL in a value: 400")
         .exchange("a line feed alone ends a line", line_feeds, vec![PLAINTEXT_RESPONSE])
         .exchange(
-            "high bytes in a value that nobody reads",
+            "high bytes in an unused value",
             framed(&[BODY_LENGTH, "User-Agent: \u{e9}"], BODY),
             vec![PLAINTEXT_RESPONSE],
         )
@@ -239,7 +239,7 @@ fn malformed_heads() -> Row {
         row = row.exchange(format!("{line:?}"), bytes, vec![BAD_REQUEST]);
     }
     row.exchange_until_closed(
-        "and the client stays",
+        "client stays connected",
         framed(&["X-A : a", BODY_LENGTH], BODY),
         vec![BAD_REQUEST],
     )
@@ -283,7 +283,7 @@ fn large_heads() -> Row {
             refused(),
         )
         .exchange_steps(
-            "a head that is never ended",
+            "an incomplete head",
             vec![Step::Send(b"POST / HTTP/1.1\r\nX-A: a".to_vec())],
             ClosedBy::Deadline,
         )

@@ -16,7 +16,7 @@ fn methods_and_forms() -> Row {
     let unknown = Expected::unknown_operation;
     let fields = [JSON, TARGET, BODY_LENGTH];
     let length = r#"{"__type":"UnknownOperationException"}"#.len();
-    let mut row = row("E10", "GET, OPTIONS, absolute form: one path and one method are the API's")
+    let mut row = row("E10", "GET, OPTIONS, absolute form: only POST / is the API")
         .exchange(
             "HEAD",
             followed_by_plain_request(request("HEAD / HTTP/1.1", &fields, BODY)),
@@ -28,7 +28,7 @@ fn methods_and_forms() -> Row {
             vec![PLAINTEXT_RESPONSE],
         )
         .exchange(
-            "HTTP/1.0 kept alive",
+            "HTTP/1.0 with keep-alive",
             followed_by_plain_request(request(
                 "POST / HTTP/1.0",
                 &[JSON, TARGET, BODY_LENGTH, "Connection: keep-alive"],
@@ -37,7 +37,7 @@ fn methods_and_forms() -> Row {
             vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
         .exchange_until_closed(
-            "HTTP/1.0, and the client stays",
+            "HTTP/1.0, client stays connected",
             format!("POST / HTTP/1.0\r\n{}\r\n\r\n{BODY}", fields.join("\r\n")),
             vec![PLAINTEXT_RESPONSE],
         );
@@ -118,18 +118,18 @@ fn http2() -> Row {
     let upgrade =
         ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"];
     let hello = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03";
-    row("E11", "an HTTP/2 preface: closed without an answer, or as hyper has it, with 400")
+    row("E11", "an HTTP/2 preface: closed without a response, or 400 by hyper")
         // hyper recognises the complete preface. Its client could not read an HTTP/1.1 response.
         .exchange("the preface", preface, vec![])
         .exchange_until_closed(
-            "the preface, and the client stays",
+            "the preface, client stays connected",
             [&preface[..], settings].concat(),
             vec![],
         )
-        .exchange("the preface, a request behind", followed_by_plain_request(preface), vec![])
-        .exchange("the preface, cut", &preface[..18], vec![BAD_REQUEST])
+        .exchange("the preface, followed by a request", followed_by_plain_request(preface), vec![])
+        .exchange("the preface, truncated", &preface[..18], vec![BAD_REQUEST])
         .exchange(
-            "the preface behind a request",
+            "the preface after a request",
             [&plain()[..], preface].concat(),
             vec![PLAINTEXT_RESPONSE],
         )
@@ -139,7 +139,7 @@ fn http2() -> Row {
             vec![BAD_REQUEST],
         )
         .exchange(
-            "an upgrade: not taken up",
+            "an upgrade: ignored",
             followed_by_plain_request(framed(&[&upgrade[..], &[BODY_LENGTH]].concat(), BODY)),
             vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
@@ -161,10 +161,10 @@ fn targets() -> Row {
         .exchange("missing", with(&[]), refused())
         .exchange("twice", with(&[TARGET, TARGET]), refused())
         .exchange("two", with(&[TARGET, describe]), refused())
-        .exchange("two, the other way round", with(&[describe, TARGET]), refused())
-        .exchange("one of no meaning before", with(&["X-Amz-Target:", TARGET]), refused())
+        .exchange("two, in reverse order", with(&[describe, TARGET]), refused())
+        .exchange("an empty one before", with(&["X-Amz-Target:", TARGET]), refused())
         .exchange(
-            "in other letters",
+            "in another case",
             with(&["x-AMZ-target: TrentService.GenerateRandom"]),
             vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
@@ -228,7 +228,7 @@ fn content_types() -> Row {
         .exchange("twice", with(&[JSON, JSON]), refused())
         .exchange("two", with(&["Content-Type: text/plain", JSON]), refused())
         .exchange(
-            "no operation either",
+            "without an operation",
             {
                 let fields = ["Content-Type: text/plain", BODY_LENGTH];
                 followed_by_plain_request(request("POST / HTTP/1.1", &fields, BODY))

@@ -46,7 +46,7 @@ fn duplicates() -> Row {
     let describe = r#"{"Limit":1,"Limit":1}"#;
     let twice = "a member occurs twice at line 1 column 18";
     row.exchange(
-        "of the other operation",
+        "in the other operation",
         post("TrentService.DescribeCustomKeyStores", describe.as_bytes()),
         serialization(twice),
     )
@@ -69,7 +69,7 @@ fn depths() -> Row {
     let too_deep = |column: usize| {
         serialization(&format!("recursion limit exceeded at line 1 column {column}"))
     };
-    let mut row = row("E16", "depth 129, and more members than any request has")
+    let mut row = row("E16", "depth 129, more than 64 members")
         // The JSON reader allows 127 levels, the request object included.
         .exchange("127, lists", generate(lists(126)), vec![PLAINTEXT_RESPONSE])
         .exchange("127, structures", generate(maps(126)), vec![PLAINTEXT_RESPONSE])
@@ -152,7 +152,7 @@ fn numbers() -> Row {
             _ => "expected value",
         };
         let message = format!("{message} at line 1 column {column}");
-        row = rejects(row, format!("bare {value:?}"), number(value), serialization(&message));
+        row = rejects(row, format!("unquoted {value:?}"), number(value), serialization(&message));
     }
     let message = "number out of range at line 1 column 24";
     row = rejects(row, "1e999", number("1e99999"), serialization(message));
@@ -200,7 +200,7 @@ fn encodings() -> Row {
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("BOM", b"\xef\xbb\xbf{\"NumberOfBytes\":32}".into(), "expected value at line 1 column 1"),
         (
-            "BOM behind",
+            "BOM at the end",
             b"{\"NumberOfBytes\":32}\xef\xbb\xbf".into(),
             "trailing characters at line 1 column 21",
         ),
@@ -227,7 +227,7 @@ fn encodings() -> Row {
             "invalid unicode code point at line 1 column 26",
         ),
         (
-            "invalid UTF-8 far below",
+            "invalid UTF-8 in a nested value",
             b"{\"NumberOfBytes\":32,\"X\":[[{\"Y\":\"\xc3(\"}]]}".into(),
             "invalid unicode code point at line 1 column 33",
         ),
@@ -247,18 +247,22 @@ fn encodings() -> Row {
             "invalid unicode code point at line 1 column 41",
         ),
         (
-            "UTF-8 cut",
+            "truncated UTF-8",
             b"{\"NumberOfBytes\":32,\"X\":\"\xe2\x82\"}".into(),
             "invalid unicode code point at line 1 column 26",
         ),
         (
-            "a NUL behind",
+            "a NUL at the end",
             b"{\"NumberOfBytes\":32}\0".into(),
             "trailing characters at line 1 column 21",
         ),
-        ("a NUL before", b"\0{\"NumberOfBytes\":32}".into(), "expected value at line 1 column 1"),
+        (
+            "a NUL at the start",
+            b"\0{\"NumberOfBytes\":32}".into(),
+            "expected value at line 1 column 1",
+        ),
         ("empty", b"".into(), "EOF while parsing a value at line 1 column 0"),
-        ("white space alone", b" \r\n\t".into(), "EOF while parsing a value at line 2 column 1"),
+        ("only white space", b" \r\n\t".into(), "EOF while parsing a value at line 2 column 1"),
         ("form feed", b"\x0c{\"NumberOfBytes\":32}".into(), "expected value at line 1 column 1"),
     ];
     for (what, body, message) in cases {

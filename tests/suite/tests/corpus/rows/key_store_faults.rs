@@ -20,9 +20,9 @@ const INTERNAL: &str = "KMSInternalException";
 const HASTY: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
 pub(crate) fn rows() -> Vec<Row> {
-    let row = row("F28", "HSM absent, slow, gone in mid-call, back again");
+    let row = row("F28", "HSM absent, slow, removed during a call, restored");
     let row = row
-        .custom("absent from the beginning, and there later", Rejected, || {
+        .custom("absent at the start, present later", Rejected, || {
             let hsm = softhsm_with(VAULT);
             hsm.remove_token("vault");
             let enclave = KeyStoreEnclave::start(&hsm);
@@ -30,7 +30,7 @@ pub(crate) fn rows() -> Vec<Row> {
             hsm.restore_token("vault");
             enclave.wait_until_recovered();
         })
-        .custom("slow, and fast again", Rejected, || {
+        .custom("slow, then fast", Rejected, || {
             let hsm = softhsm_with(HASTY);
             let enclave = KeyStoreEnclave::start(&hsm);
             enclave.wait_until_recovered();
@@ -40,22 +40,22 @@ pub(crate) fn rows() -> Vec<Row> {
             let (took, deadline) = (start.elapsed(), Duration::from_millis(HASTY.deadline_ms));
             // The caller does not wait longer than the deadline.
             assert!(took >= deadline && took < 3 * deadline, "{took:?}");
-            enclave.deployment.assert_serves("while it is slow");
+            enclave.deployment.assert_serves("while the HSM is slow");
             hsm.inject("");
             enclave.wait_until_recovered();
         });
-    let row = row.custom("removed by the call, and put in again", Rejected, || {
+    let row = row.custom("removed by the call, then restored", Rejected, || {
         let hsm = softhsm_with(VAULT);
         let enclave = KeyStoreEnclave::start(&hsm);
         enclave.wait_until_recovered();
         hsm.inject(&format!("C_GenerateRandom return {CKR_DEVICE_REMOVED}\n"));
         assert_eq!(enclave.draw(), Some(INTERNAL.to_owned()));
-        enclave.deployment.assert_serves("while it is gone");
+        enclave.deployment.assert_serves("while the HSM is absent");
         enclave.wait_until_rejected(INVALID_STATE);
         hsm.inject("");
         enclave.wait_until_recovered();
     });
-    let row = row.custom("gone while a call is in it, and back", Rejected, || {
+    let row = row.custom("removed during a call, then restored", Rejected, || {
         let hsm = softhsm_with(HASTY);
         let enclave = KeyStoreEnclave::start(&hsm);
         enclave.wait_until_recovered();
@@ -65,7 +65,7 @@ pub(crate) fn rows() -> Vec<Row> {
         hsm.remove_token("vault");
         hsm.inject("");
         enclave.wait_until_rejected(INVALID_STATE);
-        enclave.deployment.assert_serves("while it is gone");
+        enclave.deployment.assert_serves("while the HSM is absent");
         hsm.restore_token("vault");
         enclave.wait_until_recovered();
     });
@@ -89,7 +89,7 @@ impl KeyStoreEnclave {
             command
         };
         let deployment = RelayedEnclave::with_commands(recipient_measurements, |proxy| proxy);
-        deployment.assert_serves("whatever its stores do");
+        deployment.assert_serves("regardless of the store");
         Self { deployment }
     }
 
@@ -110,12 +110,12 @@ impl KeyStoreEnclave {
     /// Waits until requests to the store fail with this error.
     fn wait_until_rejected(&self, error: &str) {
         wait_until(error, || (self.draw()? == error).then_some(()));
-        self.deployment.assert_serves("while it is refused");
+        self.deployment.assert_serves("while the store fails");
     }
 
     /// Waits until requests to the store succeed without a restart.
     fn wait_until_recovered(&self) {
-        wait_until("the store answers", || self.draw().is_none().then_some(()));
-        self.deployment.assert_serves("with it");
+        wait_until("the store responds", || self.draw().is_none().then_some(()));
+        self.deployment.assert_serves("after recovery");
     }
 }

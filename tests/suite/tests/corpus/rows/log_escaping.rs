@@ -57,31 +57,31 @@ fn agents(mut row: Row) -> Row {
     // 1,023 bytes followed by characters of four bytes.
     let uneven = format!("{}{}", "a".repeat(MAX_TEXT - 1), "\u{1f512}".repeat(10));
     for (what, agent) in [
-        ("U+009B, with which sequences begin", "\u{9b}31m red \u{9b}2J"),
-        ("U+009D, with which titles are set", "\u{9d}0;title\u{9c}"),
-        ("every control of C1", &('\u{80}'..='\u{9f}').collect::<String>()),
+        ("U+009B, which starts control sequences", "\u{9b}31m red \u{9b}2J"),
+        ("U+009D, which sets window titles", "\u{9d}0;title\u{9c}"),
+        ("every C1 control character", &('\u{80}'..='\u{9f}').collect::<String>()),
         ("a tab within", "a\tb"),
         ("percent signs", "%s%n%x %0d%0a %1b[2J %00"),
         ("quotes and braces", r#"a"b'c`d","errorCode":"x"}{"#),
         ("backslashes", r"\n\r\u001b[2J\x1b\\"),
-        ("a shell's own", "$(reboot) `reboot` ; | & > ${jndi:ldap://x}"),
-        ("a record of its own", r#"{"eventVersion":"1.08","eventName":"GenerateRandom"}"#),
-        ("a line of a log", "2027-01-15T08:00:00.000000Z  INFO request rejected request_id=x"),
+        ("shell metacharacters", "$(reboot) `reboot` ; | & > ${jndi:ldap://x}"),
+        ("an audit record", r#"{"eventVersion":"1.08","eventName":"GenerateRandom"}"#),
+        ("a log line", "2027-01-15T08:00:00.000000Z  INFO request rejected request_id=x"),
         ("markup", "<script>alert(1)</script> &amp;"),
         ("line and paragraph separators", "a\u{2028}b\u{2029}c\u{85}d"),
-        ("text turned around", "\u{202e}cba\u{2066}\u{200f}"),
-        ("characters without width", "a\u{200b}\u{feff}\u{ad}b"),
-        ("accents that stand alone", "\u{301}\u{301}e"),
-        ("other planes", "\u{1f512}\u{10ffff}\u{e000}"),
+        ("bidirectional controls", "\u{202e}cba\u{2066}\u{200f}"),
+        ("zero-width characters", "a\u{200b}\u{feff}\u{ad}b"),
+        ("combining characters without a base", "\u{301}\u{301}e"),
+        ("supplementary planes", "\u{1f512}\u{10ffff}\u{e000}"),
         ("very long", &long),
-        ("very long, of controls", &wide),
-        ("cut between characters", &uneven),
+        ("very long, control characters", &wide),
+        ("truncated between characters", &uneven),
     ] {
         let bytes = draft().with("User-Agent", agent).signed();
         row = row.logs(what, bytes, PLAINTEXT_RESPONSE, granted(Some(&clip(agent))));
     }
     for (what, agent, recorded) in [
-        ("not UTF-8: the control of eight bits", &b"a\x9b2J"[..], "a\u{fffd}2J"),
+        ("not UTF-8: the 8-bit control character", &b"a\x9b2J"[..], "a\u{fffd}2J"),
         (
             "not UTF-8: every high byte",
             b"\xff\xfe\xc0\x80\xed\xa0\x80",
@@ -95,9 +95,9 @@ fn agents(mut row: Row) -> Row {
     named.document.module_id = "i-0\u{202e}\u{2028}\"%s".to_owned();
     let named = named.sign().unwrap();
     let two = draft().with("User-Agent", "first").with("User-Agent", "second \u{9b}");
-    row.logs("two of them", two.signed(), PLAINTEXT_RESPONSE, granted(Some("first")))
+    row.logs("two User-Agents", two.signed(), PLAINTEXT_RESPONSE, granted(Some("first")))
         .logs(
-            "an empty one",
+            "an empty User-Agent",
             draft().with("User-Agent", "").signed(),
             PLAINTEXT_RESPONSE,
             granted(Some("")),
@@ -110,13 +110,13 @@ fn agents(mut row: Row) -> Row {
             granted(Some("\u{9b}")),
         )
         .logs(
-            "with a Recipient whose module's name turns text around",
+            "with a Recipient whose module_id has bidirectional controls",
             UnsignedRequest::new(attested_body_with(&STANDARD.encode(named))).signed(),
             SEALED_RESPONSE,
             granted(None),
         )
         .logs(
-            "of a body that is too large",
+            "with a body over the limit",
             draft().with("User-Agent", "\u{9b}2J").body("x".repeat(512 * 1024 + 1)).signed(),
             too_large(),
             ExpectedLogs {
@@ -132,7 +132,7 @@ fn agents(mut row: Row) -> Row {
             },
         )
         .logs(
-            "of an unsigned request, cut",
+            "unsigned request, truncated",
             draft().with("User-Agent", "\u{9b}2J".repeat(1000)).unsigned(),
             missing_token(),
             ExpectedLogs {
@@ -153,16 +153,16 @@ const HARMFUL: [(&str, &str); 14] = [
     ("C1 controls", "\u{9b}2J\u{9d}0;title\u{9c}"),
     ("line feeds", "a\nb\n"),
     ("carriage returns", "a\rb\r\n"),
-    ("a record of its own", "\"}\n{\"eventName\":\"x\"}"),
-    ("a line of its own", "\"\n2027-01-15T08:00:00Z  INFO ok"),
+    ("an audit record", "\"}\n{\"eventName\":\"x\"}"),
+    ("a log line after a line feed", "\"\n2027-01-15T08:00:00Z  INFO ok"),
     ("backspaces and deletes", "abc\u{8}\u{8}\u{8}\u{7f}"),
     ("NUL", "a\0b"),
     ("form feed and vertical tab", "a\u{c}\u{b}b\tc"),
     ("percent signs", "%s%n%0d%0a%1b[2J"),
     ("quotes and backslashes", r#"a"b'c\d\n"#),
-    ("separators of lines", "a\u{2028}b\u{2029}c\u{85}"),
-    ("text turned around", "\u{202e}cba\u{2066}"),
-    ("other planes", "\u{1f512}\u{10ffff}"),
+    ("line separators", "a\u{2028}b\u{2029}c\u{85}"),
+    ("bidirectional controls", "\u{202e}cba\u{2066}"),
+    ("supplementary planes", "\u{1f512}\u{10ffff}"),
 ];
 
 fn bodies(mut row: Row) -> Row {
@@ -230,10 +230,10 @@ fn headers(mut row: Row) -> Row {
         ("a tab", "a\tb", "IncompleteSignatureException", access_key_form()),
         ("slashes", "a/b/c", "IncompleteSignatureException", credential_form()),
         ("C1 controls", "a\u{9b}2J", "IncompleteSignatureException", not_printable()),
-        ("text turned around", "a\u{202e}b", "IncompleteSignatureException", not_printable()),
+        ("bidirectional controls", "a\u{202e}b", "IncompleteSignatureException", not_printable()),
         ("200 letters", &long, "IncompleteSignatureException", access_key_form()),
-        ("one not known", "A_B", "UnrecognizedClientException", unrecognized()),
-        ("a session's", SESSION_KEY_ID, "UnrecognizedClientException", unrecognized()),
+        ("an unknown one", "A_B", "UnrecognizedClientException", unrecognized()),
+        ("one of a session", SESSION_KEY_ID, "UnrecognizedClientException", unrecognized()),
     ] {
         let mut trace = rejected(error, &answer.message());
         trace.access_key_id = Some(access_key_id.chars().take(128).collect());

@@ -122,16 +122,16 @@ fn policy_cases() -> Vec<PolicyCase> {
     let image = quoted(&measured(0));
     for (what, policy, register, lacking, holding) in [
         (
-            "equals without case",
+            "equals, ignoring case",
             allow("StringEqualsIgnoreCase", "PCR8", &upper),
             8,
             Err(IMPLICIT_DENY),
             Ok(()),
         ),
         ("like", allow("StringLike", "PCR8", &like), 8, Err(IMPLICIT_DENY), Ok(())),
-        ("like anything", allow("StringLike", "PCR8", "\"*\""), 8, Err(IMPLICIT_DENY), Ok(())),
-        ("there", allow("Null", "PCR8", "false"), 8, Err(IMPLICIT_DENY), Ok(())),
-        ("denied if not there", deny("Null", "PCR8", "true"), 8, Err(EXPLICIT_DENY), Ok(())),
+        ("like any value", allow("StringLike", "PCR8", "\"*\""), 8, Err(IMPLICIT_DENY), Ok(())),
+        ("present", allow("Null", "PCR8", "false"), 8, Err(IMPLICIT_DENY), Ok(())),
+        ("denied if absent", deny("Null", "PCR8", "true"), 8, Err(EXPLICIT_DENY), Ok(())),
         ("denied unless like", deny("StringNotLike", "PCR8", &like), 8, Err(EXPLICIT_DENY), Ok(())),
         (
             "equals, as ImageSha384",
@@ -164,31 +164,31 @@ fn policy_cases() -> Vec<PolicyCase> {
             Err(EXPLICIT_DENY),
             Ok(()),
         ),
-        ("not there", allow("Null", "PCR8", "true"), 8, Ok(()), Err(IMPLICIT_DENY)),
+        ("absent", allow("Null", "PCR8", "true"), 8, Ok(()), Err(IMPLICIT_DENY)),
         // No platform measures it, so it is always absent.
         (
-            "beyond what there is",
+            "beyond the platform's PCRs",
             allow("StringEquals", "PCR31", &value),
             31,
             Err(IMPLICIT_DENY),
             Err(IMPLICIT_DENY),
         ),
         (
-            "denied beyond what there is",
+            "denied beyond the platform's PCRs",
             deny("StringNotEquals", "PCR31", &value),
             31,
             Err(EXPLICIT_DENY),
             Err(EXPLICIT_DENY),
         ),
         (
-            "of the other platform",
+            "other platform's PCR",
             allow("StringEquals", "NitroTPMPCR8", &value),
             8,
             Err(IMPLICIT_DENY),
             Err(IMPLICIT_DENY),
         ),
         (
-            "denied of the other platform",
+            "denied by the other platform's PCR",
             deny("StringNotEquals", "NitroTPMPCR8", &value),
             8,
             Err(EXPLICIT_DENY),
@@ -228,8 +228,8 @@ fn lacking() -> Row {
         let PolicyCase { what, register, lacking, holding, .. } = case;
         let key = access_key_id(index);
         let mut requests = vec![
-            ("lacking", signed_by(&key, &without(*register)), *lacking),
-            ("holding", signed_by(&key, &whole), *holding),
+            ("PCR missing", signed_by(&key, &without(*register)), *lacking),
+            ("PCR present", signed_by(&key, &whole), *holding),
         ];
         // Cases that require a value of the PCR.
         if what.starts_with("PCR") {
@@ -272,14 +272,10 @@ fn configured(mut row: Row) -> Row {
         ("all of the third entry", nitro_tpm(), true),
         ("half of the first entry", lacking(&[3, 8]), false),
         ("the other half of the first entry", lacking(&[0, 3]), false),
-        ("nothing of any", lacking(&[0, 3, 8]), false),
+        ("none of any entry", lacking(&[0, 3, 8]), false),
+        ("only one PCR", lacking(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]), false),
         (
-            "no register but one",
-            lacking(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]),
-            false,
-        ),
-        (
-            "another platform without the register",
+            "another platform without the PCR",
             document(|document| {
                 document.family = PcrFamily::NitroTpm;
                 document.pcrs.remove(&4);
@@ -287,7 +283,7 @@ fn configured(mut row: Row) -> Row {
             false,
         ),
         (
-            "zeros in the place of what is lacking",
+            "zeros instead of the missing PCR",
             document(|document| {
                 document.pcrs.remove(&3);
                 document.pcrs.insert(8, [0; PCR_LENGTH]);
@@ -307,7 +303,7 @@ fn configured(mut row: Row) -> Row {
     row = row.with_configuration(anybody);
     for (what, document, admitted) in &cases {
         let answer = if *admitted { SEALED_RESPONSE } else { denied_as("anonymous", NOT_ADMITTED) };
-        let what = format!("[recipient] measurements, of anybody: {what}");
+        let what = format!("[recipient] measurements, unauthenticated: {what}");
         row = row.exchange(what, generate_random(document), vec![answer]);
     }
     row = row.with_configuration(signed);

@@ -105,7 +105,7 @@ fn nsm_fault(row: Row, what: &str, reason: &str, recovers: bool, behaviour: NsmB
 }
 
 fn unopenable_nsm() -> Row {
-    row("F16", "NSM will not open: no start").custom("no device", Rejected, || {
+    row("F16", "NSM cannot be opened: no start").custom("no device", Rejected, || {
         let error = NsmDevice::open().unwrap_err().to_string();
         assert!(error.contains("/dev/nsm cannot be opened") && error.contains("enclave-simulator"));
     })
@@ -145,7 +145,7 @@ fn lengths() -> Row {
 }
 
 fn repeated_block() -> Row {
-    row("F19", "NSM repeats a block: latches unhealthy").custom("the last one", Rejected, || {
+    row("F19", "NSM repeats a block: latches unhealthy").custom("the last block", Rejected, || {
         // The block consists of random bytes, so that only its repetition is a fault.
         let mut last = Vec::new();
         let service = FaultyService::start(Box::new(move |draw| {
@@ -155,9 +155,9 @@ fn repeated_block() -> Row {
             }
             (1..3).contains(&draw).then(|| block(last.iter().copied()))
         }));
-        service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "another block");
-        service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "the block");
-        service.assert_answers(&internal(), &internal(), "the block again, and good ones");
+        service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "a first block");
+        service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "the block to be repeated");
+        service.assert_answers(&internal(), &internal(), "the repeated block, then valid blocks");
         let reason = "the NSM is unhealthy until this service is restarted: it returned the same \
                       bytes twice";
         assert_eq!(service.readiness(), Readiness::not(reason));
@@ -167,12 +167,12 @@ fn repeated_block() -> Row {
 }
 
 fn non_random_blocks() -> Row {
-    let row = row("F20", "all zero, all ones, counter, stuck byte: health test trips");
+    let row = row("F20", "all zero, all ones, counter, stuck byte: health test fails");
     let sources: [(&str, NsmBehaviour); 5] = [
         ("all zero", || block([0; 256])),
         ("all ones", || block([0xff; 256])),
         ("counter", || block(0..=255)),
-        ("counter that goes down by seven", || block((0..=255_u8).map(|n| n.wrapping_mul(249)))),
+        ("counter in steps of -7", || block((0..=255_u8).map(|n| n.wrapping_mul(249)))),
         ("stuck byte", || block([0x5a; 256])),
     ];
     let reason = "the repetition count test failed";
@@ -180,7 +180,13 @@ fn non_random_blocks() -> Row {
         .into_iter()
         .fold(row, |row, (what, behaviour)| nsm_fault(row, what, reason, false, behaviour));
     let alternating = || block((0..=255_u8).map(|n| if n % 2 == 0 { 3 } else { 200 }));
-    nsm_fault(row, "two bytes in turn", "the adaptive proportion test failed", false, alternating)
+    nsm_fault(
+        row,
+        "two alternating bytes",
+        "the adaptive proportion test failed",
+        false,
+        alternating,
+    )
 }
 
 fn malformed_responses() -> Row {
@@ -199,7 +205,7 @@ fn malformed_responses() -> Row {
         ("malformed CBOR", "the answer is not CBOR of the NSM's", || Err(NsmError::Malformed)),
         ("EIO", "Input/output error (os error 5)", || Err(NsmError::Ioctl { errno: EIO })),
         ("EMSGSIZE", "Message too long (os error 90)", || Err(NsmError::Ioctl { errno: EMSGSIZE })),
-        ("EINTR, again and again", "Interrupted system call (os error 4)", || {
+        ("EINTR, repeatedly", "Interrupted system call (os error 4)", || {
             Err(NsmError::Ioctl { errno: EINTR })
         }),
     ];
@@ -220,14 +226,14 @@ fn holding(draws: std::ops::Range<u64>, held: &Latch) -> Script {
 }
 
 fn blocked_nsm() -> Row {
-    row("F22", "NSM blocks: an answer at the deadline, one thread held, the watchdog latches")
-        .custom("until after the deadline", Rejected, || {
+    row("F22", "NSM blocks: a response at the deadline, one thread held, watchdog latches")
+        .custom("beyond the deadline", Rejected, || {
             let held = Latch::default();
             let entropy = "deadline_ms = 400\nwatchdog_ms = 60000\n";
             let service =
                 FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
             let calls = service.metric("nsm_calls_total{request=\"GetRandom\"}");
-            service.assert_answers(&timeout(), &timeout(), "held");
+            service.assert_answers(&timeout(), &timeout(), "blocked");
             let reason = "the NSM returned no entropy within 400ms";
             assert_eq!(service.readiness(), Readiness::not(reason));
             // Both requests waited for the same call.
@@ -238,19 +244,19 @@ fn blocked_nsm() -> Row {
             let ready = (0..100_000).any(|_| service.readiness() == Readiness::Ready);
             assert!(ready);
             assert_eq!(service.readiness(), Readiness::Ready);
-            service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "let go");
+            service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "released");
         })
-        .custom("for longer than the watchdog waits", Rejected, || {
+        .custom("beyond the watchdog's limit", Rejected, || {
             let held = Latch::default();
             let entropy = "deadline_ms = 60000\nwatchdog_ms = 2500\n";
             let service =
                 FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
-            service.assert_answers(&internal(), &internal(), "held");
+            service.assert_answers(&internal(), &internal(), "blocked");
             let reason = "the NSM is unhealthy until this service is restarted: a call took longer than \
                           2.5s";
             assert_eq!(service.readiness(), Readiness::not(reason));
             held.release();
-            service.assert_answers(&internal(), &internal(), "let go");
+            service.assert_answers(&internal(), &internal(), "released");
             assert_eq!(service.readiness(), Readiness::not(reason));
             assert_eq!(service.metric("nsm_faults_total{cause=\"stuck\"}"), 1);
         })
@@ -269,18 +275,18 @@ fn later_block_fails() -> Row {
     let row = row("F23", "failure after the first of several blocks: nothing returned");
     // Four blocks are tested at boot, and each DRBG instance takes one.
     let row = (0..6).fold(row, |row, good| {
-        row.custom(format!("at boot, after {good}"), Rejected, move || {
+        row.custom(format!("at boot, after {good} valid blocks"), Rejected, move || {
             let script = at(good..u64::MAX, || Err(NsmError::Malformed));
             let error = FaultyService::with_entropy_settings("", true, script).err().unwrap();
             assert!(error.to_string().contains("is not CBOR"), "{error}");
         })
     });
-    row.custom("with two requests at a time", Accepted, || {
+    row.custom("in the second of two requests", Accepted, || {
         let service = FaultyService::start(at(1..u64::MAX, || Err(NsmError::Malformed)));
         let statuses = [false, true].map(|sealed| service.generate(sealed).status());
         assert_eq!(statuses, [200, 500]);
     })
-    .custom("although an older state could go on", Rejected, || {
+    .custom("within the reseed interval", Rejected, || {
         let entropy = "reseed = \"interval\"\nreseed_requests = 2\n";
         let script = at(1..u64::MAX, || Err(NsmError::Malformed));
         let service = FaultyService::with_entropy_settings(entropy, false, script).unwrap();

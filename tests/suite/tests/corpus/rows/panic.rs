@@ -12,8 +12,8 @@ use crate::harness::summary::Outcome::Rejected;
 use crate::rows::nsm_faults::internal;
 
 pub(crate) fn rows() -> Vec<Row> {
-    let row = row("F26", "panic injected in a handler: 500, state intact, permits back");
-    vec![row.custom("while it tells the log of a refusal", Rejected, panics)]
+    let row = row("F26", "panic in a handler: 500, state intact, permits released");
+    vec![row.custom("while it logs a rejection", Rejected, panics)]
 }
 
 /// More than the large-body budget holds, so a leaked permit would show.

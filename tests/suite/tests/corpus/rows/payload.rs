@@ -51,7 +51,7 @@ fn keys() -> Vec<Row> {
         ("null", NULL.to_vec()),
         ("map", cbor::map(&[(cbor::unsigned(1), cbor::text("a"))])),
         ("tagged", [&[0xc0], &cbor::text("2026")[..]].concat()),
-        ("endless list", [&[0x9f][..], &cbor::unsigned(1), &BREAK].concat()),
+        ("indefinite array", [&[0x9f][..], &cbor::unsigned(1), &BREAK].concat()),
         ("float", vec![0xfb, 0x40, 9, 0x21, 0xfb, 0x54, 0x44, 0x2d, 0x18]),
     ] {
         passed_over = passed_over.accepts(what, again("x", value));
@@ -73,8 +73,8 @@ fn keys() -> Vec<Row> {
         row("B02", "duplicate PCR index")
             .rejects("pcrs", set("pcrs", registers).0, M::DuplicatePcr { index: 3 })
             .rejects("nitrotpm_pcrs", tpm_registers, M::DuplicatePcr { index: 3 }),
-        passed_over.accepts("sixteen of them", many(16).sign()).rejects(
-            "seventeen of them",
+        passed_over.accepts("sixteen fields", many(16).sign()).rejects(
+            "seventeen fields",
             many(17).sign(),
             M::TooManyUnknownFields,
         ),
@@ -137,7 +137,7 @@ fn times() -> Vec<Row> {
     let too_old =
         |millis| UntrustedDocument::TooOld { max_age_secs: 300, at: verification_time(millis) };
     vec![
-        row("B09", "a timestamp that is none")
+        row("B09", "an invalid timestamp")
             .rejects("0", at(0).0, M::ZeroTimestamp)
             .rejects("2^64 - 1", at(timestamp.as_millis()).0, future(u64::MAX))
             .rejects("negative", negative, M::Field { field: "timestamp", error })

@@ -23,8 +23,8 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 fn absent() -> Row {
-    let row = row("F11", "enclave not up, wrong CID: fails fast, recovers by itself");
-    let row = row.custom("not up yet", Rejected, || {
+    let row = row("F11", "enclave down, wrong CID: fails fast and recovers");
+    let row = row.custom("enclave not started yet", Rejected, || {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("enclave");
         let mut proxy = Process::start(relay_command("127.0.0.1:0", &socket), 1);
@@ -36,7 +36,7 @@ fn absent() -> Row {
         assert!(proxy.is_running());
     });
     // No guest and neither end of this machine has this CID.
-    row.custom("another CID than any enclave's", Rejected, || {
+    row.custom("CID without an enclave", Rejected, || {
         let mut proxy = Process::start(relay_command_to("127.0.0.1:0", "vsock:4242424242:5000"), 1);
         assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < SOON);
         assert!(proxy.is_running());
@@ -64,23 +64,25 @@ fn enclave_killed() -> Row {
         deployment.wait_until_serves();
         assert!(deployment.proxy.is_running());
     }
-    row("F12", "enclave killed in mid-request")
-        .custom("in mid-request", Rejected, || {
+    row("F12", "enclave killed during a request")
+        .custom("during the request", Rejected, || {
             kill_during(|client| client.send(&plain()[..BEFORE]))
         })
-        .custom("in mid-response", Rejected, || {
+        .custom("during the response", Rejected, || {
             kill_during(|client| {
                 client.send(&plain().repeat(100));
-                client.receive().assert_is(&PLAINTEXT_RESPONSE, "the first");
+                client.receive().assert_is(&PLAINTEXT_RESPONSE, "the first response");
             });
         })
         .custom("between two requests", Rejected, || {
-            kill_during(|client| client.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "the first"));
+            kill_during(|client| {
+                client.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "the first response")
+            });
         })
 }
 
 fn proxy_killed() -> Row {
-    row("F13", "proxy killed").custom("in mid-request", Rejected, || {
+    row("F13", "relay killed").custom("during the request", Rejected, || {
         let mut deployment = unchecked();
         deployment.assert_serves("before");
         let before = deployment.enclave.stable_descriptors();
@@ -88,7 +90,7 @@ fn proxy_killed() -> Row {
         for client in &mut clients {
             client.send(&plain()[..BEFORE]);
         }
-        wait_until("they are with the enclave", || {
+        wait_until("the enclave has the connections", || {
             (deployment.enclave.descriptors() >= before + clients.len()).then_some(())
         });
         deployment.proxy.kill();
@@ -124,12 +126,12 @@ fn terminated() -> Row {
             // The idle connection closes, which shows that the process drains.
             resting.wait_until_closed();
             asking.send(&plain()[BEFORE..]);
-            asking.receive().assert_is(&PLAINTEXT_RESPONSE, "in the middle of it");
+            asking.receive().assert_is(&PLAINTEXT_RESPONSE, "while draining");
             drop(asking);
             let status = which(&mut deployment).wait_for_exit();
             assert_eq!(status.code(), Some(0), "{status}");
         })
-        .custom(format!("the {name} ends at the second one"), Rejected, move || {
+        .custom(format!("the {name} exits at the second signal"), Rejected, move || {
             let mut deployment = unchecked();
             let mut asking = start_request(&deployment);
             let mut resting = deployment.connect();
@@ -152,8 +154,8 @@ fn terminated() -> Row {
 /// connection before its first byte is read.
 fn rejected_peer() -> Row {
     const PARENT: u32 = 3;
-    let row = row("F15", "vsock peer other than the configured parent CID: refused");
-    row.custom("whoever it is", Rejected, || {
+    let row = row("F15", "vsock peer other than the configured parent CID: rejected");
+    row.custom("every other CID", Rejected, || {
         for proxy_protocol in [false, true] {
             let peer_policy = PeerPolicy { parent_cid: Some(PARENT), proxy_protocol };
             // The hypervisor, the local host, the host, the parent's neighbours, enclaves, and any.
@@ -175,6 +177,8 @@ fn start_request(deployment: &RelayedEnclave) -> ClientConnection {
     let before = deployment.enclave.descriptors();
     let mut connection = deployment.connect();
     connection.send(&plain()[..BEFORE]);
-    wait_until("the enclave has it", || (deployment.enclave.descriptors() > before).then_some(()));
+    wait_until("the enclave has the connection", || {
+        (deployment.enclave.descriptors() > before).then_some(())
+    });
     connection
 }

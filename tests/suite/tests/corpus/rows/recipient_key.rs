@@ -174,8 +174,9 @@ fn encodings() -> Vec<Row> {
         der::sequence(&[&der::integer(&modulus(2048)), &der::integer(&F4), &der::integer(&F4)]);
     let negative = der::sequence(&[&raw_integer(&modulus(2048)), &der::integer(&F4)]);
     let d14 = row("D14", "trailing DER, BER lengths, NULL parameters missing");
-    let d14 = refused(d14, "a byte after", &trailing(&good), NotSpki);
-    let d14 = refused(d14, "a byte within", &rsa_spki(&trailing(&key)), NotRsaPublicKey);
+    let d14 = refused(d14, "a byte after the key", &trailing(&good), NotSpki);
+    let d14 =
+        refused(d14, "a byte after the inner key", &rsa_spki(&trailing(&key)), NotRsaPublicKey);
     let d14 = refused(d14, "a third number", &rsa_spki(&three), NotRsaPublicKey);
     let d14 = refused(d14, "indefinite", &indefinite, NotSpki);
     let d14 = refused(d14, "a length in three bytes", &long_length, NotSpki);
@@ -185,7 +186,7 @@ fn encodings() -> Vec<Row> {
     let d16 = row("D16", "negative modulus");
     let pem = include_str!("../../../keys/rsa-2048.pem").replace("PRIVATE", "PUBLIC");
     vec![
-        refused(d14, "no NULL", &without_null, Algorithm),
+        refused(d14, "NULL missing", &without_null, Algorithm),
         refused(row("D15", "PEM"), "", &pem.as_bytes()[..1024], Pem),
         refused(d16, "", &rsa_spki(&negative), NotRsaPublicKey),
     ]

@@ -21,7 +21,7 @@ fn base64() -> Row {
         row("E19", "base64 url-safe, with white space, unpadded, with non-zero trailing bits")
             .exchange("standard", generate(attested_body_with(&good_base64)), vec![SEALED_RESPONSE])
             .exchange(
-                "slashes and padding escaped as JSON may",
+                "slashes and padding escaped in JSON",
                 generate(attested_body_with(
                     &good_base64.replace('/', r"\/").replace('=', r"\u003d"),
                 )),
@@ -32,20 +32,20 @@ fn base64() -> Row {
     for (what, text) in [
         ("url-safe", URL_SAFE.encode(document())),
         ("a space before", format!(" {good_base64}")),
-        ("a space behind", format!("{good_base64} ")),
-        ("a line feed behind", format!(r"{good_base64}\n")),
-        ("lines, as MIME has them", format!(r"{first}\r\n{rest}")),
+        ("a space after", format!("{good_base64} ")),
+        ("a line feed after", format!(r"{good_base64}\n")),
+        ("MIME lines", format!(r"{first}\r\n{rest}")),
         ("a space within", format!("{first} {rest}")),
         ("a tab within", format!(r"{first}\t{rest}")),
         ("a NUL within", format!(r"{first}\u0000{rest}")),
         ("a letter too few", good_base64.chars().skip(1).collect()),
         ("a letter too many", format!("A{good_base64}")),
         ("padding within", format!("AA=={good_base64}")),
-        ("padding where none belongs", format!("{}====", padded(0))),
+        ("padding without need", format!("{}====", padded(0))),
         ("a data URL", format!("data:application/octet-stream;base64,{good_base64}")),
         ("in hexadecimal digits with a prefix", "0x8444".to_owned()),
         ("a character outside ASCII", format!("{first}\u{e9}{rest}")),
-        ("padding alone", "====".to_owned()),
+        ("only padding", "====".to_owned()),
     ] {
         row = rejects(row, what, attested_body_with(&text), serialization(message));
     }
@@ -58,7 +58,7 @@ fn base64() -> Row {
             ("padded too much", format!("{text}=")),
             ("with non-zero trailing bits", with_trailing_bit(&unpadded, padding)),
         ] {
-            let what = format!("{what}, where {padding} belong");
+            let what = format!("{what}, {padding} needed");
             row = rejects(row, what, attested_body_with(&text), serialization(message));
         }
         row = row.exchange(
@@ -144,12 +144,16 @@ fn algorithms() -> Row {
     ] {
         row = rejects(row, value, with(value), serialization(message));
     }
-    row.exchange("the one", generate(with(r#""RSAES_OAEP_SHA_256""#)), vec![SEALED_RESPONSE])
-        .exchange(
-            "the one, escaped",
-            generate(with(r#""RSAES_OAEP_SHA_25\u0036""#)),
-            vec![SEALED_RESPONSE],
-        )
+    row.exchange(
+        "the valid algorithm",
+        generate(with(r#""RSAES_OAEP_SHA_256""#)),
+        vec![SEALED_RESPONSE],
+    )
+    .exchange(
+        "the valid algorithm, escaped",
+        generate(with(r#""RSAES_OAEP_SHA_25\u0036""#)),
+        vec![SEALED_RESPONSE],
+    )
 }
 
 fn half_recipients() -> Row {
@@ -158,7 +162,7 @@ fn half_recipients() -> Row {
     let document = format!(r#""AttestationDocument":"{base64}""#);
     let no_algorithm = || validation("Recipient.KeyEncryptionAlgorithm is required.");
     let no_document = || validation("Recipient.AttestationDocument is required.");
-    let mut row = row("E21", "half a Recipient: never answered in the clear");
+    let mut row = row("E21", "incomplete Recipient: never answered in plaintext");
     for (what, members, expected) in [
         ("no algorithm", document.clone(), no_algorithm()),
         ("algorithm null", format!(r#""KeyEncryptionAlgorithm":null,{document}"#), no_algorithm()),
@@ -188,9 +192,9 @@ fn half_recipients() -> Row {
             r#""KeyEncryptionAlgorithm":null,"AttestationDocument":null"#.to_owned(),
             no_algorithm(),
         ),
-        ("other members alone", r#""X":1"#.to_owned(), no_algorithm()),
+        ("only other members", r#""X":1"#.to_owned(), no_algorithm()),
         (
-            "a Recipient within",
+            "a nested Recipient",
             format!(r#""Recipient":{{{algorithm},{document}}}"#),
             no_algorithm(),
         ),
@@ -282,7 +286,7 @@ fn custom_key_stores() -> Row {
     let body = attested(r#""cks-1""#).replace(&document_base64(), &STANDARD.encode(document));
     row = rejects(
         row,
-        "with a Recipient that is refused",
+        "with a rejected Recipient",
         body,
         validation("Recipient.AttestationDocument: the document's signature does not verify"),
     );

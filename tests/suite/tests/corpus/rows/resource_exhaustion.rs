@@ -30,8 +30,8 @@ fn flood() -> Row {
     /// Memory growth in KiB for that many connections. A stalled connection takes 128 KiB, and none
     /// of these is stalled.
     const GROWTH: u64 = 32 * 1024;
-    let row = row("F03", "10,000 connects: bounded, and an honest client is still served");
-    row.custom("that send nothing", Accepted, || {
+    let row = row("F03", "10,000 connections: bounded, and other clients are served");
+    row.custom("silent connections", Accepted, || {
         raise_descriptors();
         let deployment = RelayedEnclave::with_relay_flags(&["--max-connections", &CAP.to_string()]);
         deployment.assert_serves("before");
@@ -61,10 +61,10 @@ fn flood() -> Row {
         assert!(now < before + GROWTH, "{before} KiB before, and up to {now}");
         deployment.assert_serves("afterwards");
     })
-    .custom("that come again, from another address", Accepted, || {
-        flood_from([127, 0, 0, 2], |deployment| deployment.assert_serves("within the flood"));
+    .custom("reopened connections from another address", Accepted, || {
+        flood_from([127, 0, 0, 2], |deployment| deployment.assert_serves("during the flood"));
     })
-    .custom("that come again, from the client's address", Accepted, || {
+    .custom("reopened connections from the client's address", Accepted, || {
         // At 16 connections per address one is evicted within a millisecond, perhaps before a slow
         // client has sent a byte. The client then retries, as SDKs do.
         flood_from([127, 0, 0, 1], RelayedEnclave::wait_until_serves);
@@ -105,7 +105,7 @@ fn descriptor_limit() -> Row {
         let before = which(deployment).cpu_time();
         thread::sleep(WATCHED);
         let used = which(deployment).cpu_time() - before;
-        assert!(used < WATCHED / 4, "it spins: {used:?} of {WATCHED:?}");
+        assert!(used < WATCHED / 4, "it busy-waits: {used:?} of {WATCHED:?}");
         drop(clients);
         deployment.wait_until_serves();
         let log = which(deployment).remaining_log();
@@ -113,14 +113,14 @@ fn descriptor_limit() -> Row {
         assert!(which(deployment).is_running());
     }
     row("F09", "64 file descriptors: accept backs off, does not spin, recovers")
-        .custom("of the relay's", Accepted, || {
+        .custom("in the relay", Accepted, || {
             let mut deployment = RelayedEnclave::with_commands(
                 |enclave| enclave,
                 |proxy| with_ulimit(LIMIT, &proxy),
             );
             runs_out(&mut deployment, |deployment| &mut deployment.proxy);
         })
-        .custom("of the enclave's", Accepted, || {
+        .custom("in the enclave", Accepted, || {
             let mut deployment = RelayedEnclave::with_commands(
                 |enclave| with_ulimit(LIMIT, &enclave),
                 |proxy| proxy,
@@ -131,8 +131,8 @@ fn descriptor_limit() -> Row {
 
 fn memory_limit() -> Row {
     raise_descriptors();
-    row("F10", "memory cap: sheds, no abort loop")
-        .custom("of the relay's", Accepted, || {
+    row("F10", "memory limit: sheds connections, no abort loop")
+        .custom("in the relay", Accepted, || {
             const CONCURRENT_REQUESTS: usize = 1000;
             let capped = |mut proxy: Command| {
                 proxy.args(["--max-connections", "128", "--threads", "1"]);
@@ -154,7 +154,7 @@ fn memory_limit() -> Row {
             deployment.wait_until_serves();
             assert!(deployment.proxy.is_running());
         })
-        .custom("of the enclave's", Accepted, || {
+        .custom("in the enclave", Accepted, || {
             const CONCURRENT_REQUESTS: usize = 600;
             let mut deployment = RelayedEnclave::with_commands(
                 |enclave| with_ulimit("-v 393216", &enclave),

@@ -39,17 +39,17 @@ fn absent(mut row: Row) -> Row {
         ("absent, with a Recipient", UnsignedRequest::new(attested_body())),
         ("absent, and a body that is not JSON", UnsignedRequest::new("{")),
         (
-            "absent, and half a Recipient",
+            "absent, and an incomplete Recipient",
             UnsignedRequest::new(r#"{"NumberOfBytes":32,"Recipient":{}}"#),
         ),
         ("absent, and no body", UnsignedRequest::new("")),
         ("absent, for the other operation", describe()),
-        ("absent, for no operation", draft().set("X-Amz-Target", "TrentService.Encrypt")),
+        ("absent, for an unknown operation", draft().set("X-Amz-Target", "TrentService.Encrypt")),
         ("absent, and no X-Amz-Target", draft().without("X-Amz-Target")),
         ("absent, and another content type", draft().set("Content-Type", "text/plain")),
         ("absent, and no X-Amz-Date", draft().without("X-Amz-Date")),
         ("absent, and X-Amz-Date twice", draft().with("X-Amz-Date", DATE)),
-        ("a session token alone", draft().with("X-Amz-Security-Token", "token")),
+        ("only a session token", draft().with("X-Amz-Security-Token", "token")),
     ] {
         row = rejects(row, what, draft.unsigned(), missing_token());
     }
@@ -61,7 +61,7 @@ fn absent(mut row: Row) -> Row {
     let health = draft().line("GET /healthz HTTP/1.1").unsigned();
     let other = draft().line("GET / HTTP/1.1").unsigned();
     row.exchange(
-        "absent, for what is no operation of KMS",
+        "absent, for requests outside of KMS",
         [health, other].concat(),
         vec![Expected::Ok { body: "ok\n".to_owned() }, Expected::unknown_operation()],
     )
@@ -167,7 +167,7 @@ fn access_keys(mut row: Row) -> Row {
     }
     let injected = by("AKID\r\nX-Injected: a");
     let expected = missing_parameters(&["Signature", "SignedHeaders"]);
-    row = rejects(row, "a header of its own behind it", injected, expected);
+    row = rejects(row, "an injected header after it", injected, expected);
     for text in [
         "AKID\tEXAMPLE",
         "AKID EXAMPLE",
@@ -214,8 +214,8 @@ fn lengths(mut row: Row) -> Row {
     for (what, bytes, expected) in [
         ("128 letters", keyed(128), unrecognized()),
         ("129 letters", keyed(129), access_key_form()),
-        ("as long as is read", keyed(MAX_AUTHORIZATION - rest), access_key_form()),
-        ("a letter longer than is read", keyed(MAX_AUTHORIZATION - rest + 1), not_printable()),
+        ("at the maximum length", keyed(MAX_AUTHORIZATION - rest), access_key_form()),
+        ("a letter above the maximum length", keyed(MAX_AUTHORIZATION - rest + 1), not_printable()),
         ("10 kB", keyed(10_000), not_printable()),
         ("10 kB of slashes", by("/".repeat(10_000)), not_printable()),
     ] {
@@ -227,7 +227,7 @@ fn lengths(mut row: Row) -> Row {
     let spaced =
         format!("{}{}", SigningOptions::default().authorization(&draft()), " ".repeat(10_000));
     // White space around a value is not part of it.
-    accepts(row, "10 kB of spaces behind the value", draft().authorized(spaced))
+    accepts(row, "10 kB of spaces after the value", draft().authorized(spaced))
 }
 
 const CONTENT_SHA256: &str = "X-Amz-Content-Sha256";
@@ -284,7 +284,7 @@ fn payload_hashes(mut row: Row) -> Row {
     );
     rejects(
         row,
-        "a body in chunks, signed as it is",
+        "a body in chunks, signed as sent",
         chunked.signed_as(&of_aws(SigningOptions::default())),
         Expected::serialization("trailing characters at line 1 column 3"),
     )

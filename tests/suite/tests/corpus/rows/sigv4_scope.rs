@@ -79,7 +79,7 @@ fn scopes(mut row: Row) -> Row {
     ] {
         let authorization = SigningOptions::for_scope(other).authorization(&draft());
         let bytes = draft().authorized(authorization.replace(other, &scope("20270115")));
-        row = rejects(row, format!("as ours, signed for {other}"), bytes, mismatch());
+        row = rejects(row, format!("valid scope, signed for {other}"), bytes, mismatch());
     }
     row
 }
@@ -161,7 +161,7 @@ fn windows(mut row: Row) -> Row {
     }
     // A time within the window that differs from the signed one.
     let other = draft().set("X-Amz-Date", "20270115T080001Z");
-    rejects(row, "a second more than was signed", other.signed_over(&draft()), mismatch())
+    rejects(row, "a second later than signed", other.signed_over(&draft()), mismatch())
 }
 
 fn malformed_dates(mut row: Row) -> Row {

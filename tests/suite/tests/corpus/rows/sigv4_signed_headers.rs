@@ -161,10 +161,10 @@ fn not_sent(mut row: Row) -> Row {
     let more = draft().with("User-Agent", "tests").with("Content-Length", "20");
     row = accepts(
         row,
-        "more headers than must be",
+        "more headers than required",
         more.signed_as(&usual().and("content-length").and("user-agent")),
     );
-    row = accepts(row, "fewer headers than there are", more.signed());
+    row = accepts(row, "fewer headers than sent", more.signed());
     let session = draft().with("X-Amz-Security-Token", SESSION_TOKEN);
     let by_session = SigningOptions::by(SESSION_KEY_ID);
     row = rejects(
@@ -210,12 +210,12 @@ fn twice(mut row: Row) -> Row {
         ("twice, signed in the other order", &two, &draft().with(META, "b").with(META, "a")),
         ("twice, the first signed", &two, &one("a")),
         ("twice, the last signed", &two, &one("b")),
-        ("twice, signed with a space behind the comma", &two, &one("a, b")),
+        ("twice, signed with a space after the comma", &two, &one("a, b")),
         ("once, signed twice", &one("a"), &two),
         ("twice, signed three times", &two, &three),
         ("three times, signed twice", &three, &two),
         ("identical, one signed", &draft().with(META, "a").with(META, "a"), &one("a")),
-        ("an empty one more than was signed", &one("a").with(META, ""), &one("a")),
+        ("an additional empty one", &one("a").with(META, ""), &one("a")),
     ] {
         row = rejects(row, what, signed_over(sent, signed), mismatch());
     }
@@ -287,7 +287,7 @@ fn lists(mut row: Row) -> Row {
     // A valid signature whose list was reordered in the header.
     let authorization = SigningOptions::default().authorization(&draft());
     let swapped = authorization.replace("content-type;host", "host;content-type");
-    rejects(row, "another order than was signed", draft().authorized(swapped), no_list())
+    rejects(row, "another order than signed", draft().authorized(swapped), no_list())
 }
 
 fn values(mut row: Row) -> Row {

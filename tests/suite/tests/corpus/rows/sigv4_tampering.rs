@@ -37,21 +37,21 @@ fn bodies(mut row: Row) -> Row {
         }
     }
     for (what, body) in [
-        ("NumberOfBytes more", r#"{"NumberOfBytes":1024}"#),
-        ("NumberOfBytes less", r#"{"NumberOfBytes":1}"#),
+        ("NumberOfBytes increased", r#"{"NumberOfBytes":1024}"#),
+        ("NumberOfBytes decreased", r#"{"NumberOfBytes":1}"#),
         ("NumberOfBytes out of range", r#"{"NumberOfBytes":0}"#),
-        ("a space more, which means nothing", r#"{"NumberOfBytes": 32}"#),
-        ("a line feed behind", "{\"NumberOfBytes\":32}\n"),
-        ("a byte less", r#"{"NumberOfBytes":32"#),
+        ("an insignificant space added", r#"{"NumberOfBytes": 32}"#),
+        ("a line feed added", "{\"NumberOfBytes\":32}\n"),
+        ("the last byte removed", r#"{"NumberOfBytes":32"#),
         ("twice", r#"{"NumberOfBytes":32}{"NumberOfBytes":32}"#),
-        ("a member more", r#"{"NumberOfBytes":32,"CustomKeyStoreId":null}"#),
+        ("a member added", r#"{"NumberOfBytes":32,"CustomKeyStoreId":null}"#),
         ("not JSON", "NumberOfBytes=32"),
         ("empty", ""),
     ] {
         row = rejects(row, what, UnsignedRequest::new(body).signed_over(&draft()), mismatch());
         row = rejects(
             row,
-            format!("{what}, the other way round"),
+            format!("{what}, signed and sent swapped"),
             draft().signed_over(&UnsignedRequest::new(body)),
             mismatch(),
         );
@@ -73,14 +73,14 @@ fn recipients(row: Row) -> Row {
         ("Recipient dropped", BODY.to_owned()),
         ("Recipient null", recipient_body("null")),
         ("Recipient empty", recipient_body("{}")),
-        ("Recipient of another name", attested_body().replace("Recipient", "recipient")),
+        ("Recipient renamed", attested_body().replace("Recipient", "recipient")),
         ("another Recipient's document", attested_body_with(&foreign)),
         ("another algorithm", attested_body().replace("SHA_256", "SHA_1")),
         (
-            "the same document, escaped otherwise",
+            "the same document, with other escapes",
             attested_body_with(&document_base64().replacen('/', r"\/", 1)),
         ),
-        ("NumberOfBytes changed beside it", attested_body().replacen("32", "33", 1)),
+        ("NumberOfBytes changed beside a Recipient", attested_body().replacen("32", "33", 1)),
     ] {
         row = rejects(row, what, UnsignedRequest::new(body).signed_over(&attested), mismatch());
     }
@@ -121,7 +121,7 @@ fn heads(mut row: Row) -> Row {
         UnsignedRequest::new("{}").set("X-Amz-Target", "TrentService.DescribeCustomKeyStores");
     let none = Expected::Ok { body: r#"{"CustomKeyStores":[]}"#.to_owned() };
     row = row.exchange(
-        "the other operation, signed so",
+        "the other operation, signed",
         followed_by_signed_request(describe.signed()),
         vec![none, PLAINTEXT_RESPONSE],
     );
@@ -132,13 +132,13 @@ fn heads(mut row: Row) -> Row {
     }
     row = rejects(
         row,
-        "a path that is signed, the root sent",
+        "another path signed, the root sent",
         draft().signed_over(&draft().line("POST /x HTTP/1.1")),
         mismatch(),
     );
     row = rejects(
         row,
-        "a method that is signed, another sent",
+        "another method signed, POST sent",
         draft().signed_over(&draft().line("GET / HTTP/1.1")),
         mismatch(),
     );
@@ -147,7 +147,7 @@ fn heads(mut row: Row) -> Row {
         ("User-Agent added", draft().with("User-Agent", "other")),
         ("X-Forwarded-For added", draft().with("X-Forwarded-For", "203.0.113.7")),
         ("Connection added", draft().with("Connection", "keep-alive")),
-        ("Content-Length, as it is", draft().with("Content-Length", "20")),
+        ("correct Content-Length added", draft().with("Content-Length", "20")),
         ("the absolute form", draft().line("POST http://localhost/ HTTP/1.1")),
     ] {
         row = accepts(row, what, over_draft(changed));
@@ -178,13 +178,13 @@ fn signatures(mut row: Row) -> Row {
     let form = || incomplete("Signature must be 64 lower-case hexadecimal digits.");
     for (what, value) in [
         ("no signature", String::new()),
-        ("a digit less", signature[..63].to_owned()),
-        ("a digit more", format!("{signature}0")),
+        ("one digit missing", signature[..63].to_owned()),
+        ("one digit added", format!("{signature}0")),
         ("half of it", signature[..32].to_owned()),
         ("in upper case", format!("{}A", signature[..63].to_uppercase())),
         ("with 0x", format!("0x{}", &signature[..62])),
         ("in base64", STANDARD.encode(signature)),
-        ("with a space within", format!("{} {}", &signature[..31], &signature[32..])),
+        ("with a space inside", format!("{} {}", &signature[..31], &signature[32..])),
         ("another letter", format!("{}g", &signature[..63])),
     ] {
         row = rejects(row, what, with(&value), form());
@@ -207,15 +207,15 @@ fn others_secrets(mut row: Row) -> Row {
     for (what, draft, signing) in [
         ("a session without its token", draft(), &session),
         ("another session's token", draft().with(TOKEN, "other"), &signed),
-        ("a session's token cut", draft().with(TOKEN, &SESSION_TOKEN[1..]), &signed),
+        ("a session's token truncated", draft().with(TOKEN, &SESSION_TOKEN[1..]), &signed),
         (
             "a session's token in other case",
             draft().with(TOKEN, SESSION_TOKEN.to_uppercase()),
             &signed,
         ),
         ("an empty token", draft().with(TOKEN, ""), &signed),
-        ("a token where there is none", draft().with(TOKEN, SESSION_TOKEN), &ours_signed),
-        ("an empty token where there is none", draft().with(TOKEN, ""), &ours_signed),
+        ("a token for a credential without one", draft().with(TOKEN, SESSION_TOKEN), &ours_signed),
+        ("an empty token for a credential without one", draft().with(TOKEN, ""), &ours_signed),
     ] {
         row = rejects(row, what, draft.signed_as(signing), unrecognized());
     }

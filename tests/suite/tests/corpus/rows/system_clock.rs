@@ -11,7 +11,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let wrong = [
         ("an hour ahead", NOW.plus_secs(3600)),
         ("an hour behind", NOW.minus_secs(3600)),
-        ("at the beginning of its time", NOW.minus_secs(NOW.as_secs())),
+        ("at the Unix epoch", NOW.minus_secs(NOW.as_secs())),
         ("two seconds behind", NOW.minus_secs(2)),
     ];
     let row = wrong.into_iter().fold(row, |row, (what, system)| {

@@ -64,7 +64,7 @@ fn measurements_of_zeros(mut row: Row) -> Row {
         row = row
             .prevents_start(format!("{name}, production"), measuring(&entry), refused(1, &name))
             .prevents_start(
-                format!("{name}, laptop"),
+                format!("{name}, development"),
                 measuring(&entry).with_development_profile(),
                 refused(1, &name),
             );

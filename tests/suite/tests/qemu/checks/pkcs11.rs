@@ -57,7 +57,9 @@ fn draws(machine: &VirtualMachine, configuration: &Configuration, store: &str) {
     };
     let calls = [from_store(None), from_store(Some(&document[..])), from_store(None)];
     let outcomes = boto3(&*machine.service().url(), &calls);
-    let [first, sealed, second] = &outcomes[..] else { panic!("three calls: {outcomes:?}") };
+    let [first, sealed, second] = &outcomes[..] else {
+        panic!("expected three outcomes: {outcomes:?}")
+    };
     let opened = key.open(&sealed.only_blob("CiphertextForRecipient"));
     let drawn = [first.only_blob("Plaintext"), opened, second.only_blob("Plaintext")];
     for bytes in &drawn {

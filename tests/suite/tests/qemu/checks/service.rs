@@ -20,7 +20,7 @@ use crate::kms_calls::{
 use crate::virtual_machine::{PARENT_ID, PARENT_ROLE, VirtualMachine, setting};
 
 pub(super) fn on_first(guests: &Guests, check: impl FnOnce(&VirtualMachine)) {
-    check(guests.first().as_ref().expect("it was booted"));
+    check(guests.first().as_ref().expect("the enclave must be running"));
 }
 
 pub(super) fn ready(guests: &Guests) {

@@ -4,7 +4,9 @@ use crate::guests::Guests;
 
 pub(super) fn all_are_vsock(guests: &Guests) {
     let consoles = guests.consoles_of_traced();
-    let [from_parent, in_image] = &consoles[..] else { panic!("two were traced: {consoles:?}") };
+    let [from_parent, in_image] = &consoles[..] else {
+        panic!("expected two traced consoles: {consoles:?}")
+    };
     for console in [from_parent, in_image] {
         let families = |call: &str| -> Vec<&str> {
             let start = format!("{call}(family: ");

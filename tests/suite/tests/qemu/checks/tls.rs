@@ -15,7 +15,7 @@ use crate::tls_guest::{TlsGuest, get};
 use crate::virtual_machine::{BOOT_TIMEOUT, setting};
 
 pub(super) fn on_tls(guests: &Guests, check: impl FnOnce(&TlsGuest)) {
-    check(guests.tls().as_ref().expect("it was booted"));
+    check(guests.tls().as_ref().expect("the enclave must be running"));
 }
 
 /// Uses the default of `[recipient] plaintext`, which allows plaintext over attested TLS.
@@ -144,7 +144,10 @@ pub(super) fn console(guests: &Guests) {
         let shown = shown
             .flat_map(|word| word.split(|c: char| !c.is_alphanumeric() && !"+/-_".contains(c)));
         let longest = shown.max_by_key(|word| word.len()).unwrap();
-        assert!(longest.len() < 43, "the console shows {longest:?}, as long as a key:\n{console}");
+        assert!(
+            longest.len() < 43,
+            "the console shows {longest:?}, which is as long as a key:\n{console}"
+        );
         for word in ["-----", "PRIVATE", "CLIENT_RANDOM", "TRAFFIC_SECRET"] {
             assert!(!console.contains(word), "the console shows {word}:\n{console}");
         }
