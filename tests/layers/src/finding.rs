@@ -76,8 +76,13 @@ pub struct CycleEdge {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CrateNotInTable => f.write_str("the crate is not in the table"),
-            Self::UnlistedModule(name) => write!(f, "module `{name}` is not in the table"),
+            Self::CrateNotInTable => {
+                f.write_str("the crate is not in the table: add it to tests/layers/src/table.rs")
+            }
+            Self::UnlistedModule(name) => write!(
+                f,
+                "module `{name}` is not in the table: add it to a layer in tests/layers/src/table.rs"
+            ),
             Self::AbsentModule(name) => {
                 write!(f, "the table lists module `{name}`, which does not exist")
             }
@@ -85,12 +90,12 @@ impl fmt::Display for Finding {
             Self::UpwardDependency { at, from, from_layer, to, to_layer } => write!(
                 f,
                 "{at}: `{from}` (layer {from_layer}) uses `{to}` (layer {to_layer}): \
-                 arrows point downwards only"
+                 a module uses its own layer and lower layers only"
             ),
             Self::DependencyOnRoot { at, from, path } => write!(
                 f,
                 "{at}: `{from}` uses `{path}` of the crate root, which is above all layers: \
-                 arrows point downwards only"
+                 define the item in a module"
             ),
             Self::Unreadable { at, construct } => write!(f, "{at}: {construct}"),
             Self::Cycle(cycle) => cycle.fmt(f),
@@ -102,8 +107,8 @@ impl fmt::Display for Cycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, members) = (self.members.len(), self.members.join(", "));
         match &self.module {
-            None => write!(f, "circle of {count} top-level modules: {members}")?,
-            Some(module) => write!(f, "circle of {count} inside `{module}`: {members}")?,
+            None => write!(f, "cycle of {count} top-level modules: {members}")?,
+            Some(module) => write!(f, "cycle of {count} modules inside `{module}`: {members}")?,
         }
         for CycleEdge { from, to, at, names } in &self.edges {
             let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use layers::{CrateReport, Report, TABLE};
 
-/// Checks that the modules of every crate form layers without circles.
+/// Checks that the modules of every crate form layers without cycles.
 #[derive(Parser)]
 struct Arguments {
     /// The folder of the workspace.
@@ -17,10 +17,10 @@ struct Arguments {
     /// The folder of the only crate to check, such as `enclave`.
     #[arg(long = "crate", value_name = "FOLDER")]
     only: Option<String>,
-    /// Report circles only, and require no entry in the table of layers.
+    /// Report cycles only, and require no entry in the table of layers.
     #[arg(long)]
     no_table: bool,
-    /// Print the arrows between the top-level modules of a crate, and the number of uses of each.
+    /// Print the edges between the top-level modules of a crate, and the number of uses of each.
     #[arg(long, value_name = "CRATE", conflicts_with = "only")]
     graph: Option<String>,
 }

@@ -57,8 +57,8 @@ impl Report {
         let table = table + self.absent_crates.len();
         format!(
             "layers: {}, {}, {}, {} in the table",
-            counted(upward, "upward arrow"),
-            counted(cycles, "circle"),
+            counted(upward, "upward edge"),
+            counted(cycles, "cycle"),
             counted(unreadable, "unreadable place"),
             counted(table, "error")
         )
@@ -117,16 +117,16 @@ impl fmt::Display for CrateReport {
         if let Some(layers) = self.layers {
             write!(f, " in {}", counted(layers, "layer"))?;
         }
-        write!(f, ", {}", counted(self.edges.len(), "arrow"))?;
+        write!(f, ", {}", counted(self.edges.len(), "edge"))?;
         match (self.upward_dependencies(), self.layers) {
-            (0, Some(_)) => f.write_str(", none points up")?,
+            (0, Some(_)) => f.write_str(", none upward")?,
             (0, None) => {}
-            (1, _) => f.write_str(", 1 points up")?,
-            (upward, _) => write!(f, ", {upward} point up")?,
+            (1, _) => f.write_str(", 1 upward")?,
+            (upward, _) => write!(f, ", {upward} upward")?,
         }
         match self.cycles() {
-            0 => f.write_str(", no circle")?,
-            cycles => write!(f, ", {}", counted(cycles, "circle"))?,
+            0 => f.write_str(", no cycle")?,
+            cycles => write!(f, ", {}", counted(cycles, "cycle"))?,
         }
         match self.unreadable_places() {
             0 => Ok(()),
@@ -135,7 +135,7 @@ impl fmt::Display for CrateReport {
     }
 }
 
-/// Returns a number with its noun, such as `1 arrow` or `2 arrows`.
+/// Returns a number with its noun, such as `1 edge` or `2 edges`.
 fn counted(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -21,7 +21,7 @@ fn prints_one_line_for_clean_crate() {
     let root = workspace(&[("lib.rs", "mod a {}\n")]);
     let (status, stdout, stderr) = run(root.path(), &["--no-table"]);
     assert_eq!((status, stderr.as_str()), (Some(0), ""));
-    assert_eq!(stdout, "app: 1 module, 0 arrows, no circle\n");
+    assert_eq!(stdout, "app: 1 module, 0 edges, no cycle\n");
 }
 
 #[test]
@@ -29,10 +29,10 @@ fn fails_with_findings_on_stderr() {
     let root = workspace(&[("lib.rs", CYCLE)]);
     let (status, _, stderr) = run(root.path(), &["--no-table", "--crate", "app"]);
     assert_eq!(status, Some(1));
-    assert!(stderr.starts_with("app: circle of 2 top-level modules: a, b\n"), "{stderr}");
+    assert!(stderr.starts_with("app: cycle of 2 top-level modules: a, b\n"), "{stderr}");
     assert!(
         stderr.ends_with(
-            "layers: 0 upward arrows, 1 circle, 0 unreadable places, 0 errors in the table\n"
+            "layers: 0 upward edges, 1 cycle, 0 unreadable places, 0 errors in the table\n"
         ),
         "{stderr}"
     );
@@ -43,7 +43,7 @@ fn fails_for_crate_missing_from_table() {
     let root = workspace(&[("lib.rs", "")]);
     let (status, _, stderr) = run(root.path(), &["--crate", "app"]);
     assert_eq!(status, Some(1));
-    assert!(stderr.starts_with("app: the crate is not in the table\n"), "{stderr}");
+    assert!(stderr.starts_with("app: the crate is not in the table: "), "{stderr}");
 }
 
 #[test]

@@ -22,12 +22,12 @@ fn rejects_cycle_within_layer() {
         ("c.rs", "pub struct C;\n\nuse crate::a::A;\n"),
     ];
     let report = check(&files, ONE_LAYER);
-    let expected = "circle of 3 top-level modules: a, b, c\n    \
+    let expected = "cycle of 3 top-level modules: a, b, c\n    \
                     a -> b at src/a.rs:1 (B)\n    \
                     b -> c at src/b.rs:1 (C)\n    \
                     c -> a at src/c.rs:3 (A)";
     assert_eq!(findings(&report), [expected]);
-    let line = "app: 3 modules in 1 layer, 3 arrows, none points up, 1 circle";
+    let line = "app: 3 modules in 1 layer, 3 edges, none upward, 1 cycle";
     assert_eq!(report.to_string(), line);
 }
 
@@ -38,7 +38,7 @@ fn rejects_cycle_between_child_and_file_of_parent() {
         ("a/mod.rs", "mod child;\nuse self::child::Child;\npub struct Item;\n"),
         ("a/child.rs", "use super::Item;\npub struct Child;\n"),
     ];
-    let expected = "circle of 2 inside `a`: self, child\n    \
+    let expected = "cycle of 2 modules inside `a`: self, child\n    \
                     self -> child at src/a/mod.rs:2 (Child)\n    \
                     child -> self at src/a/child.rs:1 (Item)";
     assert_eq!(findings(&check(&files, ONE_MODULE)), [expected]);
@@ -61,7 +61,7 @@ fn rejects_use_of_reexported_name_by_file_of_parent() {
         ("a/mod.rs", "mod child;\npub use self::child::Child;\npub struct Item(Child);\n"),
         ("a/child.rs", "use super::Item;\npub struct Child;\n"),
     ];
-    let expected = "circle of 2 inside `a`: self, child\n    \
+    let expected = "cycle of 2 modules inside `a`: self, child\n    \
                     self -> child at src/a/mod.rs:3 (Child)\n    \
                     child -> self at src/a/child.rs:1 (Item)";
     assert_eq!(findings(&check(&files, ONE_MODULE)), [expected]);
@@ -76,7 +76,7 @@ fn rejects_cycle_of_siblings_through_reexport_and_grandchild() {
         ("a/one/inner.rs", "use crate::a::Two;\n"),
         ("a/two.rs", "use super::one::One;\npub struct Two;\n"),
     ];
-    let expected = "circle of 2 inside `a`: one, two\n    \
+    let expected = "cycle of 2 modules inside `a`: one, two\n    \
                     one -> two at src/a/one/inner.rs:1 (Two)\n    \
                     two -> one at src/a/two.rs:1 (One)";
     assert_eq!(findings(&check(&files, ONE_MODULE)), [expected]);

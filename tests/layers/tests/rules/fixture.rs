@@ -51,5 +51,7 @@ pub(crate) fn findings(report: &CrateReport) -> Vec<String> {
 
 /// Returns the finding for a use of `upper` in `lower` at `at`.
 pub(crate) fn upward(at: &str) -> String {
-    format!("{at}: `lower` (layer 2) uses `upper` (layer 1): arrows point downwards only")
+    format!(
+        "{at}: `lower` (layer 2) uses `upper` (layer 1): a module uses its own layer and lower layers only"
+    )
 }

@@ -13,7 +13,7 @@ fn accepts_downward_use() {
     ];
     let report = check(&files, UPPER_AND_LOWER);
     assert_eq!(findings(&report), [""; 0]);
-    let line = "app: 2 modules in 2 layers, 1 arrow, none points up, no circle";
+    let line = "app: 2 modules in 2 layers, 1 edge, none upward, no cycle";
     assert_eq!(report.to_string(), line);
 }
 
@@ -146,7 +146,7 @@ fn rejects_use_of_item_of_crate_root() {
     ];
     let found = findings(&check(&files, UPPER_AND_LOWER));
     let expected = "src/lower.rs:1: `lower` uses `crate::Root` of the crate root, which is above \
-                    all layers: arrows point downwards only";
+                    all layers: define the item in a module";
     assert_eq!(found, [expected]);
 }
 
@@ -174,7 +174,10 @@ fn rejects_module_missing_from_table() {
     let files = [("lib.rs", "mod extra;\nmod lower;\nmod upper;\n"), ("extra.rs", "")];
     let files = [files[0], files[1], ("lower.rs", ""), ("upper.rs", "")];
     let found = findings(&check(&files, UPPER_AND_LOWER));
-    assert_eq!(found, ["module `extra` is not in the table"]);
+    assert_eq!(
+        found,
+        ["module `extra` is not in the table: add it to a layer in tests/layers/src/table.rs"]
+    );
 }
 
 #[test]
@@ -193,5 +196,5 @@ fn rejects_module_listed_twice() {
 #[test]
 fn rejects_crate_missing_from_table() {
     let found = findings(&check(&[("lib.rs", "")], &[]));
-    assert_eq!(found, ["the crate is not in the table"]);
+    assert_eq!(found, ["the crate is not in the table: add it to tests/layers/src/table.rs"]);
 }

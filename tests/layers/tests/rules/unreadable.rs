@@ -93,7 +93,6 @@ fn accepts_macro_of_root_without_path_into_crate() {
 fn counts_unreadable_places_of_crate() {
     let files = [("lib.rs", "mod lower {}\nmod upper { include!(\"code.rs\"); }\n")];
     let report = check(&files, UPPER_AND_LOWER);
-    let line =
-        "app: 2 modules in 2 layers, 0 arrows, none points up, no circle, 1 unreadable place";
+    let line = "app: 2 modules in 2 layers, 0 edges, none upward, no cycle, 1 unreadable place";
     assert_eq!(report.to_string(), line);
 }
