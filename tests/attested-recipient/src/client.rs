@@ -57,9 +57,11 @@ impl Client {
         let mut authorities = Vec::new();
         let mut store = RootCertStore::empty();
         for der in CertificateDer::pem_slice_iter(pem) {
-            let der = der.map_err(|_| ClientError::InvalidAuthority("broken PEM"))?;
+            let der = der.map_err(|_| ClientError::InvalidAuthority("malformed PEM"))?;
             authorities.push(Certificate::from_der(&der).to_owned());
-            store.add(der).map_err(|_| ClientError::InvalidAuthority("no certificate"))?;
+            store
+                .add(der)
+                .map_err(|_| ClientError::InvalidAuthority("not an X.509 certificate"))?;
         }
         if authorities.is_empty() {
             return Err(ClientError::InvalidAuthority("no CERTIFICATE section"));

@@ -28,7 +28,7 @@ use crate::document::Document;
 
 /// Why no simulator runs: no port, no thread, or no randomness.
 #[derive(Debug, Error)]
-#[error("the simulator does not start: {0}")]
+#[error("cannot start the simulator: {0}")]
 pub struct SimulatorError(#[source] Box<dyn Error + Send + Sync>);
 
 fn start_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> SimulatorError {
@@ -183,7 +183,7 @@ fn listen_on_loopback(runtime: &Runtime) -> Result<Acceptor, SimulatorError> {
 fn socket_address(endpoint: Endpoint) -> Result<SocketAddr, SimulatorError> {
     match endpoint {
         Endpoint::Tcp(address) => address.parse().map_err(start_error),
-        other => Err(start_error(format!("it listens on {other}"))),
+        other => Err(start_error(format!("unexpected listener endpoint {other}"))),
     }
 }
 

@@ -36,13 +36,18 @@ fn buffered(
 fn check_destination(path: &Path) -> io::Result<()> {
     let refused = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return refused("it is the name of a folder: name a file");
+        return refused("the path ends with \"/\": give the path of a file");
     }
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(there) if there.is_symlink() => refused("it is a link: name the file itself"),
-        Ok(there) if !there.is_file() => refused("it is no file that could be replaced"),
+        Ok(there) if there.is_symlink() => {
+            refused("it is a symbolic link: give the path of the file itself")
+        }
+        Ok(there) if !there.is_file() => refused(
+            "it is not a regular file: give the path of a new file or of a regular file to \
+             replace",
+        ),
         Ok(_) => Ok(()),
     }
 }

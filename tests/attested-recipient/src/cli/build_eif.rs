@@ -26,51 +26,51 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// The last second of the year 9999: RFC 3339 cannot write the next.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// BuildMetadata an enclave image (EIF) from a kernel and the enclave's binary, with the measurements to
-/// expect of it. The same inputs give the same bytes; SOURCE_DATE_EPOCH is among them.
+/// Build an enclave image (EIF) from a kernel and the enclave's binary, and write its measurements. The
+/// same inputs give the same bytes; SOURCE_DATE_EPOCH is one of the inputs.
 #[derive(Debug, Args)]
 pub(super) struct BuildEif {
-    /// The kernel: a bzImage, or for aarch64 an Image.
+    /// Kernel: a bzImage, or an Image for aarch64.
     #[arg(long, value_name = "FILE")]
     kernel: PathBuf,
-    /// The kernel's command line.
+    /// Command line of the kernel.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     cmdline: String,
-    /// A module of the kernel for /modules, not compressed; repeated in the order to load them.
+    /// Uncompressed kernel module for /modules; may be repeated, in the order of loading.
     #[arg(long, value_name = "FILE")]
     module: Vec<KernelModule>,
-    /// The first ramdisk as it is, instead of one with the modules.
+    /// Prebuilt first ramdisk, instead of one with the modules.
     #[arg(long, value_name = "FILE", conflicts_with = "module")]
     ramdisk: Option<PathBuf>,
-    /// The enclave's binary, which is /init.
+    /// Binary of the enclave, which becomes /init.
     #[arg(long, value_name = "FILE")]
     enclave: PathBuf,
-    /// An argument of the enclave; may be repeated.
+    /// Argument of the enclave; may be repeated.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = parse_argument)]
     argument: Vec<String>,
-    /// A program that the enclave needs, such as lib64/ld-linux-x86-64.so.2=PATH or a library, which can
-    /// be executed; may be repeated.
+    /// Executable file in the image, such as lib64/ld-linux-x86-64.so.2=PATH or a library; may be
+    /// repeated.
     #[arg(long, value_name = "NAME=PATH")]
     program: Vec<NamedFile>,
-    /// A file for the enclave, such as etc/enclave.toml=enclave.toml; may be repeated.
+    /// Other file in the image, such as etc/enclave.toml=enclave.toml; may be repeated.
     #[arg(long, value_name = "NAME=PATH")]
     file: Vec<NamedFile>,
-    /// Whose instructions the kernel has: x86_64 or aarch64; without it, this machine's.
+    /// Architecture of the kernel, x86_64 or aarch64; the default is this machine's.
     #[arg(long)]
     arch: Option<Architecture>,
-    /// The kernel's version, for the description.
+    /// Kernel version, for the metadata.
     #[arg(long, value_name = "TEXT", default_value = "unknown")]
     kernel_version: String,
-    /// The commit that the enclave was built from, for the description and the measurements' file.
+    /// Commit of the enclave's source, for the metadata and the file of measurements.
     #[arg(long, value_name = "TEXT")]
     commit: String,
-    /// The toolchain that built it, for the same.
+    /// Toolchain that built the enclave, for the metadata and the file of measurements.
     #[arg(long, value_name = "TEXT")]
     toolchain: String,
-    /// Where to write the image.
+    /// File to write the image to.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Where to write the measurements, as JSON: PCR0, PCR1, PCR2, commit, toolchain.
+    /// File to write the measurements to, as JSON: PCR0, PCR1, PCR2, commit, toolchain.
     #[arg(long, value_name = "FILE")]
     pcrs: PathBuf,
 }
@@ -79,11 +79,15 @@ impl BuildEif {
     pub(super) fn run(self) -> Result<(), CommandError> {
         // Also as ./NAME and NAME.
         if absolute(&self.out).ok() == absolute(&self.pcrs).ok() {
-            return Err(CommandError::Usage("--out and --pcrs are the same file".to_owned()));
+            return Err(CommandError::Usage(
+                "--out and --pcrs name the same file: choose two files".to_owned(),
+            ));
         }
         let architecture = self.arch.or_else(Architecture::host).ok_or_else(|| {
             CommandError::Usage(
-                "Nitro does not run on this machine's architecture: say --arch".to_owned(),
+                "Nitro Enclaves do not support this machine's architecture: choose the target \
+                 with --arch x86_64 or --arch aarch64"
+                    .to_owned(),
             )
         })?;
         let metadata = self.metadata(build_time(env::var_os(SOURCE_DATE_EPOCH).as_deref())?);
@@ -168,7 +172,9 @@ impl FromStr for NamedFile {
 /// A line of `/cmd`.
 fn parse_argument(text: &str) -> Result<String, String> {
     if text.contains('\n') {
-        return Err("an argument has no newline: it is a line of /cmd".to_owned());
+        return Err(
+            "an argument must not contain a newline: each argument is one line of /cmd".to_owned()
+        );
     }
     Ok(text.to_owned())
 }
@@ -182,7 +188,8 @@ fn build_time(epoch: Option<&OsStr>) -> Result<UnixMillis, CommandError> {
         .map(UnixMillis::from_secs)
         .ok_or_else(|| {
             CommandError::Usage(format!(
-                "{SOURCE_DATE_EPOCH} is not a number of seconds since 1970, up to the year 9999"
+                "{SOURCE_DATE_EPOCH} is {epoch:?}: expected seconds since 1970, at most the end \
+                 of the year 9999"
             ))
         })
 }

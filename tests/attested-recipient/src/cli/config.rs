@@ -17,26 +17,27 @@ use zeroize::Zeroizing;
 use super::atomic_file::AtomicFile;
 use super::error::CommandError;
 
-/// Write an enclave's configuration as the archive that it takes from its parent, secrets included, or
-/// with --public as one that can be published. It is checked as the enclave will.
+/// Write the archive of an enclave's configuration, which the enclave receives from its parent instance,
+/// secrets included. With --public, write an archive without secrets, for publication. The configuration
+/// is validated as in the enclave.
 #[derive(Debug, Args)]
 pub(super) struct ConfigArchive {
-    /// The folder, with enclave.toml and the files that it names; a file `salt` is added to it.
+    /// Folder with enclave.toml and the files that it names. The command adds a file `salt` to it.
     folder: PathBuf,
-    /// Leave out the salt, the values of all secrets and the content of the files of private keys and
-    /// PINs, so that others can compute PCR16. Remarks are published as they are.
+    /// Omit the salt, the values of all secrets, and the contents of private key and PIN files, so that
+    /// others can compute PCR16. Comments are published unchanged.
     #[arg(long)]
     public: bool,
-    /// Where to write it.
+    /// File to write the archive to.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
-/// Print what an enclave with this configuration shows in PCR16 and, where the salt and all secrets are
-/// there, in PCR17.
+/// Print the value of PCR16 for this configuration, and the value of PCR17 if the salt and all secrets
+/// are present.
 #[derive(Debug, Args)]
 pub(super) struct ConfigPcr {
-    /// The folder, with enclave.toml and the files that it names, or an archive of them.
+    /// Folder with enclave.toml and the files that it names, or an archive of them.
     folder: PathBuf,
 }
 
@@ -47,8 +48,9 @@ impl ConfigArchive {
         if let Some(name) =
             bundle.file_names().find(|name| is_same_file(&self.out, &self.folder.join(name)))
         {
-            let reason =
-                format!("--out would replace the configuration's own {name}: choose another");
+            let reason = format!(
+                "--out would overwrite {name}, a file of the configuration: choose another path"
+            );
             return Err(CommandError::Usage(reason));
         }
         // A mistake is better known before anything is written; and a key that is misspelt hides no
@@ -63,9 +65,8 @@ impl ConfigArchive {
             false => bundle.archive()?,
         };
         if self.public && bundle.secrets_occur_in(&archive)? {
-            let reason = "a secret, such as a PIN, stands in a remark, a value or another file as \
-                          well, be it by chance, and would be published: remove it there, or choose \
-                          another secret";
+            let reason = "a secret, such as a PIN, also occurs in a comment, a value or another \
+                          file, and would be published: remove it there, or choose another secret";
             return Err(CommandError::Content { path: toml, reason: reason.to_owned() });
         }
         match self.public {
@@ -130,8 +131,8 @@ impl ConfigPcr {
             // There is nowhere left to say that standard error is closed.
             drop(writeln!(
                 io::stderr(),
-                "attested-recipient: {name} has no file {SALT_NAME} beside it, or not its secrets, so \
-                 that only its owner knows PCR17"
+                "attested-recipient: PCR17 is unknown: {name} lacks the file {SALT_NAME} or its \
+                 secrets, as a public archive does"
             ));
         }
         let pcrs = json!({

@@ -19,28 +19,28 @@ use super::value_parsers::{Hex, Pcr};
 pub(super) struct DocumentCommand {
     #[command(flatten)]
     simulator: EndpointArgs,
-    /// The public key to carry: a file with a DER SubjectPublicKeyInfo.
+    /// File with the public key of the document, a DER SubjectPublicKeyInfo.
     #[arg(long, value_name = "SPKI_DER")]
     public_key: PathBuf,
-    /// Where to write the document.
+    /// File to write the document to.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The field nonce.
+    /// Value of the field nonce.
     #[arg(long, value_name = "HEX")]
     nonce: Option<Hex>,
-    /// The field user_data.
+    /// Value of the field user_data.
     #[arg(long, value_name = "HEX")]
     user_data: Option<Hex>,
-    /// Which platform measured.
+    /// Platform whose measurements the document contains.
     #[arg(long, value_enum, default_value_t = KindArgument::Enclave)]
     kind: KindArgument,
-    /// Debug mode: PCR0, PCR1 and PCR2 are zero.
+    /// Sign a document of an enclave in debug mode: PCR0, PCR1 and PCR2 are zero.
     #[arg(long)]
     debug: bool,
-    /// How long ago it was signed.
+    /// Age of the document.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     age: u64,
-    /// A measurement, 48 bytes; may be repeated.
+    /// Value of a PCR, 48 bytes; may be repeated.
     #[arg(long, value_name = "N=HEX")]
     pcr: Vec<Pcr>,
 }

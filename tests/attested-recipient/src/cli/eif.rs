@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::error::CommandError;
 use crate::eif::{EifError, measure};
 
-/// Print what an enclave image (EIF) measures, as JSON: PCR0, PCR1, PCR2, and PCR8 where it is
-/// signed. The signature is not verified: Nitro does.
+/// Print the measurements of an enclave image (EIF) as JSON: PCR0, PCR1, PCR2, and PCR8 if the image is
+/// signed. The signature is not verified: Nitro does that at boot.
 #[derive(Debug, Args)]
 pub(super) struct Eif {
-    /// The image.
+    /// The image file.
     file: PathBuf,
 }
 

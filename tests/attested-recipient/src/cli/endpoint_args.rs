@@ -9,10 +9,10 @@ use super::error::CommandError;
 /// Where the service is, and by what it is known.
 #[derive(Debug, Args)]
 pub(super) struct EndpointArgs {
-    /// The service, such as http://127.0.0.1:8000, or https://127.0.0.1:8443 with --ca.
+    /// URL of the service, such as http://127.0.0.1:8000, or https://127.0.0.1:8443 with --ca.
     #[arg(long, value_name = "URL", value_parser = super::value_parsers::endpoint)]
     endpoint: String,
-    /// The certificate authorities to trust, as `attested-recipient trust` writes them.
+    /// CA certificates to trust, as `attested-recipient trust` writes them.
     #[arg(long, value_name = "PEM")]
     ca: Option<PathBuf>,
 }
@@ -27,11 +27,11 @@ impl EndpointArgs {
                 CommandError::Content { path: path.clone(), reason: error.to_string() }
             }),
             (None, true) => Err(CommandError::Usage(format!(
-                "https needs --ca, the certificate authority of the enclave: `attested-recipient trust \
-                 {endpoint} --pcrs-file pcrs.json --out enclave-ca.pem` verifies and writes it"
+                "https requires --ca, the enclave's CA certificate: create the file with \
+                 `attested-recipient trust {endpoint} --pcrs-file pcrs.json --out enclave-ca.pem`"
             ))),
             (Some(_), false) => Err(CommandError::Usage(
-                "--ca is of no use without TLS: write https://HOST:PORT".to_owned(),
+                "--ca requires an https endpoint: write https://HOST:PORT".to_owned(),
             )),
         }
     }

@@ -39,7 +39,7 @@ pub(super) enum CommandError {
     #[error(transparent)]
     Ramdisk(#[from] RamdiskError),
     /// A rejection that the subcommand has already printed.
-    #[error("refused")]
+    #[error("rejected")]
     Rejected,
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -56,9 +56,9 @@ pub(super) enum CommandError {
     Untrusted { url: String, error: Box<TrustError> },
     #[error(transparent)]
     NsmUnavailable(#[from] NsmUnavailable),
-    #[error("the Nitro Secure Module does not attest this: {0}")]
+    #[error("the Nitro Secure Module returned no attestation document: {0}")]
     Nsm(String),
-    #[error("standard output: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
 

@@ -15,10 +15,10 @@ use x509_parser::prelude::FromDer;
 use super::bounded_read::read;
 use super::error::CommandError;
 
-/// Show every field of an attestation document. Nothing is verified: see `verify`.
+/// Print every field of an attestation document, without verifying it (see `verify`).
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The document, as raw bytes.
+    /// File with the document, as raw bytes.
     file: PathBuf,
 }
 
@@ -40,10 +40,10 @@ struct Report<'a> {
 impl Display for Report<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let claims = &self.claims;
-        writeln!(out, "NOT VERIFIED: this is what the document claims")?;
+        writeln!(out, "NOT VERIFIED: these are the document's own claims")?;
         if claims.pcrs().is_debug_mode() {
             writeln!(out, "*** DEBUG MODE: PCR0, PCR1 and PCR2 are zero; the parent instance can")?;
-            writeln!(out, "*** read this enclave's console, and its measurements mean nothing")?;
+            writeln!(out, "*** read this enclave's console, and its measurements prove nothing")?;
         }
         writeln!(out, "module_id    {}", printable(claims.module_id()))?;
         let age = Age { timestamp: claims.timestamp(), now: self.now };
@@ -130,7 +130,7 @@ impl Display for PublicKey<'_> {
                 let identifier = const_hex::encode(Sha256::digest(key));
                 write!(out, "RSA-{}, SHA-256 of the SPKI {identifier}", length * 8)
             }
-            Err(_) => write!(out, "{} (no recipient's key)", Bytes(self.0)),
+            Err(_) => write!(out, "{} (not a supported recipient key)", Bytes(self.0)),
         }
     }
 }

@@ -27,8 +27,8 @@ use clap::{Parser, Subcommand};
 
 use self::error::CommandError;
 
-/// Asks an enclave for random bytes that only this process can read, and looks into attestation
-/// documents, sealed answers and policies.
+/// Requests random bytes that only this process can decrypt, and examines attestation documents, sealed
+/// responses, policies, configurations and enclave images.
 #[derive(Debug, Parser)]
 #[command(name = "attested-recipient", version)]
 pub(crate) struct Cli {

@@ -12,19 +12,19 @@ use zeroize::Zeroizing;
 use super::endpoint_args::EndpointArgs;
 use super::error::CommandError;
 
-/// Ask for random bytes, sealed to a key that is made for this one request, and print them.
+/// Request random bytes that are sealed to a key of this one request, and print them.
 ///
-/// The attestation document comes from /dev/nsm where there is one, else from the simulator behind
-/// the endpoint. The request is signed where AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION
-/// are set. An answer in the clear is refused.
+/// The attestation document comes from /dev/nsm if that exists, otherwise from the simulator at the
+/// endpoint. The request is signed if AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION are set. A
+/// response with a Plaintext is rejected.
 #[derive(Debug, Args)]
 pub(super) struct Random {
     #[command(flatten)]
     service: EndpointArgs,
-    /// How many bytes, 1 to 1024.
+    /// Number of bytes, 1 to 1024.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     bytes: u16,
-    /// How to print them.
+    /// Format of the output.
     #[arg(long, value_enum, default_value_t = Output::Hex)]
     output: Output,
 }
@@ -68,8 +68,8 @@ fn attest_with_nsm(key: &RecipientKey) -> Result<Vec<u8>, CommandError> {
     };
     match NsmDevice::open()?.process(request) {
         Ok(Response::Attestation { document }) => Ok(document),
-        Ok(Response::Error(_)) => Err(CommandError::Nsm("it answered with an error".to_owned())),
-        Ok(_) => Err(CommandError::Nsm("it answered another request".to_owned())),
+        Ok(Response::Error(_)) => Err(CommandError::Nsm("it returned an error".to_owned())),
+        Ok(_) => Err(CommandError::Nsm("its response is of another type".to_owned())),
         Err(error) => Err(CommandError::Nsm(error.to_string())),
     }
 }

@@ -19,14 +19,14 @@ const TLS_NOT_BOUND: u8 = 16;
 
 /// Each exit status, and what is said of it in the command's help.
 const EXIT_STATUSES: [(u8, &str); 10] = [
-    (0, "every URL is an enclave as asked for; the bundle is written"),
-    (FAILED, "unreachable, no TLS, no answer, or nowhere to say what was found"),
-    (USAGE, "used wrongly, or a file cannot be read or written"),
+    (0, "every URL leads to an enclave that meets the requirements; the CA file is written"),
+    (FAILED, "a URL is unreachable, has no TLS or does not respond; or stdout or stderr is closed"),
+    (USAGE, "invalid arguments, or a file cannot be read or written"),
     (UNVERIFIED, "no attestation document that verifies under AWS's root"),
-    (SIMULATOR, "a simulator, and no --simulator"),
+    (SIMULATOR, "a simulator, without --simulator"),
     (DEBUG_MODE, "an enclave in debug mode"),
     (STALE, "a document for another nonce (replayed), or too old"),
-    (MEASUREMENT_MISMATCH, "another measurement than expected"),
+    (MEASUREMENT_MISMATCH, "a measurement other than expected"),
     (NO_AUTHORITY, "the document attests no TLS authority"),
     (TLS_NOT_BOUND, "TLS does not end at the attested authority: a man in the middle"),
 ];
@@ -37,7 +37,9 @@ pub(super) fn exit_status_help() -> String {
     for (status, meaning) in EXIT_STATUSES {
         help.push_str(&format!("\n  {status:>2}  {meaning}"));
     }
-    help.push_str("\n\nWithout status 0 no file is written, and an existing one stays as it is.");
+    help.push_str(
+        "\n\nUnless the status is 0, no file is written and an existing file is unchanged.",
+    );
     help
 }
 
@@ -45,40 +47,42 @@ pub(super) fn exit_status_help() -> String {
 #[derive(Debug, Error)]
 pub(super) enum TrustError {
     /// Nobody listens there, or nothing leads there.
-    #[error("unreachable: {0}")]
+    #[error("cannot connect: {0}; check the address and the port")]
     Unreachable(io::Error),
     /// The TLS library, or the source of randomness.
-    #[error("this machine cannot do it: {0}")]
+    #[error("a local resource failed: {0}")]
     LocalResource(String),
     /// Bytes that are no TLS.
     #[error(
-        "what answers there speaks no TLS: is this the enclave's own port, and is [tls] mode not off?"
+        "the server does not use TLS: check that the port is the enclave's TLS port and that \
+         [tls] mode is not \"off\""
     )]
     NotTls,
     /// No TLS that both ends can speak, or an end in the middle of it.
-    #[error("the TLS handshake fails: {0}")]
+    #[error("the TLS handshake failed: {0}")]
     Handshake(io::Error),
     /// The connection breaks, or bytes that are no HTTP.
-    #[error("no answer: {0}")]
+    #[error("no HTTP response: {0}")]
     Http(String),
     /// An answer that says no.
-    #[error("no attestation document: it answers with HTTP {status}: {text}")]
+    #[error("no attestation document: the server returned HTTP {status}: {text}")]
     Status {
         status: u16,
         /// The beginning of what it says.
         text: String,
     },
     /// More than any document has.
-    #[error("the answer has more than {limit} bytes, which no attestation document has")]
+    #[error("the response is longer than {limit} bytes, the limit for an attestation document")]
     BodyTooLong { limit: usize },
     /// Somebody takes his time.
-    #[error("not done within {} s: nothing is known of it (--timeout)", .0.as_secs())]
+    #[error("timed out after {} s without a result: check the address, or allow more time with \
+             --timeout", .0.as_secs())]
     TimedOut(Duration),
     /// The enclave has others to answer first, or hangs.
     #[error(
-        "not done within {} s: it can be reached and gave no attestation document (HTTP 429, too many \
-         requests: {throttled} times): too many clients ask it for one, or it hangs; try again, or give \
-         it more time (--timeout)",
+        "timed out after {} s: the enclave is reachable but returned no attestation document \
+         (HTTP 429, too many requests: {throttled} times); it is overloaded or hangs; try again, \
+         or allow more time with --timeout",
         .limit.as_secs()
     )]
     Throttled {
@@ -87,62 +91,61 @@ pub(super) enum TrustError {
         throttled: u32,
     },
     /// Bytes that are no document.
-    #[error("the answer is no attestation document: {0}")]
+    #[error("the response is not an attestation document: {0}")]
     Malformed(#[from] MalformedDocument),
     /// What a simulator has to verify its documents.
-    #[error("the simulator's root is no certificate in PEM")]
+    #[error("the simulator's root certificate is not valid PEM")]
     InvalidRoot,
     /// Not AWS's.
     #[error(
-        "the attestation document does not verify: {0}; nothing says that this is an enclave: do not \
-         trust it (AWS's other partitions have roots of their own: --root)"
+        "the attestation document does not verify: {0}; do not trust this server, which may not \
+         be an enclave (AWS partitions with other roots: add the root with --root)"
     )]
     Unverified(UntrustedDocument),
     /// It says so itself.
     #[error(
-        "this is a simulator, which signs what anybody asks for: it proves nothing; only for a test \
-         of your own, admit it with --simulator"
+        "this is a simulator, which signs any document and proves nothing; accept it with \
+         --simulator, in tests only"
     )]
     Simulator,
     /// PCR0, 1 and 2 are zero.
     #[error(
-        "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its parent reads its console, \
-         its measurements mean nothing; start it without --debug-mode"
+        "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its parent instance can \
+         read its console, and its measurements prove nothing; start it without --debug-mode"
     )]
     DebugMode,
     /// Somebody showed what he had.
     #[error(
-        "the attestation document was made for another nonce than the one that was just sent: \
-         somebody replays an old one; ask the enclave itself"
+        "the attestation document was issued for another nonce than the one sent: an old document \
+         was replayed; connect to the enclave directly"
     )]
     Replayed,
     /// Nobody waits as long for an answer; or one of the clocks is wrong.
     #[error(
-        "the attestation document is not of now: {0}; somebody replays it, or the clock here or there \
-         is wrong"
+        "the attestation document is not current: {0}; an old document was replayed, or the clock \
+         of this machine or of the enclave is wrong"
     )]
     Stale(UntrustedDocument),
     /// Not the image, configuration or instance that was asked for.
-    #[error(
-        "another measurement than expected: {0}; it is another enclave, or a wrong expectation"
-    )]
+    #[error("unexpected measurement: {0}; this is another enclave, or the expected value is wrong")]
     MeasurementMismatch(String),
     /// TLS may end anywhere.
     #[error(
-        "the enclave attests no TLS authority ({0}): its TLS is off, or of [tls] mode \"provided\", and \
-         may end outside; set mode = \"attested\", or trust who issued its certificate by other means"
+        "the enclave attests no TLS authority ({0}): its TLS is off, or [tls] mode is \
+         \"provided\" and TLS may end outside the enclave; set mode = \"attested\", or verify the \
+         certificate by other means"
     )]
     NoAuthority(BindingError),
     /// A man in the middle.
     #[error(
-        "man in the middle: this TLS connection does not end in the enclave whose document it shows: \
-         {0}; whoever ends it reads everything: let TCP through to the enclave, untouched"
+        "man in the middle: this TLS connection does not end in the enclave whose document it \
+         presents: {0}; the TLS endpoint can read all data; forward TCP to the enclave unchanged"
     )]
     TlsNotBound(TlsChainError),
     /// A man in the middle with certificates that everybody can have.
     #[error(
-        "man in the middle: who answers does not hold the key of the certificate that he shows (the \
-         handshake's signature does not verify): let TCP through to the enclave, untouched"
+        "man in the middle: the server does not hold the key of the certificate that it presents \
+         (the handshake signature does not verify); forward TCP to the enclave unchanged"
     )]
     HandshakeSignature,
 }
@@ -150,7 +153,7 @@ pub(super) enum TrustError {
 /// Why a document binds no authority.
 #[derive(Clone, Copy, Debug, Error)]
 pub(super) enum BindingError {
-    #[error("its document has no user_data")]
+    #[error("the document has no user_data")]
     Missing,
     #[error(transparent)]
     Invalid(#[from] InvalidBinding),

@@ -16,30 +16,32 @@ use super::bounded_read::read;
 use super::error::{CommandError, anchor_error};
 use super::value_parsers::{Pcr, VerificationTime, max_age};
 
-/// Verify an attestation document under AWS's root: one line a rule, status 0 only if all hold.
+/// Verify an attestation document under AWS's root. Prints one line per rule; the exit status is 0 only
+/// if all rules hold.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The document, as raw bytes.
+    /// File with the document, as raw bytes.
     file: PathBuf,
-    /// When it is judged: now, document (its own time), or a time such as 2026-02-03T10:12:02Z.
+    /// Time of the verification: now, document (the document's timestamp), or a time such as
+    /// 2026-02-03T10:12:02Z.
     #[arg(long, value_name = "now|document|RFC3339", default_value = "now")]
     at: VerificationTime,
-    /// A further trust anchor, such as a simulator's root; may be repeated.
+    /// Additional trust anchor, such as a simulator's root; may be repeated.
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
-    /// A measurement that it must hold, 48 bytes; may be repeated.
+    /// Expected value of a PCR, 48 bytes; may be repeated.
     #[arg(long, value_name = "N=HEX")]
     pcr: Vec<Pcr>,
-    /// How old it may be; chain: as long as its certificates are valid.
+    /// Maximum age of the document, in seconds; chain: any age while its certificates are valid.
     #[arg(long, value_name = "SECONDS|chain", default_value = "300", value_parser = max_age)]
     max_age: MaxAge,
-    /// Accept an enclave in debug mode.
+    /// Accept a document of an enclave in debug mode.
     #[arg(long)]
     allow_debug: bool,
-    /// Judge its public key as well: it must be one that random bytes can be sealed to.
+    /// Also check that random bytes can be sealed to the document's public key.
     #[arg(long)]
     recipient: bool,
-    /// How to print the verdict.
+    /// Format of the report.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -132,7 +134,7 @@ impl Verify {
             let outcome = match actual {
                 Some(value) if *value == pcr.value => Outcome::Passed,
                 Some(value) => Outcome::Rejected(format!("it is {}", const_hex::encode(value))),
-                None => Outcome::Rejected("the document does not hold it".to_owned()),
+                None => Outcome::Rejected("the document does not contain it".to_owned()),
             };
             report.push(&pcr_name(pcr), outcome);
         }
@@ -150,10 +152,10 @@ impl Verify {
     fn passed_outcome(&self, rule: Rule) -> Outcome {
         match rule {
             Rule::DocumentAge if matches!(self.at, VerificationTime::Document) => {
-                Outcome::Waived("judged at the document's own time")
+                Outcome::Waived("verified at the document's own time")
             }
             Rule::DocumentAge if self.max_age == MaxAge::Chain => {
-                Outcome::Waived("as old as its certificates allow")
+                Outcome::Waived("any age while its certificates are valid")
             }
             Rule::DebugMode if self.allow_debug => Outcome::Waived("debug mode is allowed"),
             _ => Outcome::Passed,

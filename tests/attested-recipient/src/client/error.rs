@@ -11,7 +11,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The service cannot be reached.
-    #[error("{url}: {error}")]
+    #[error("the request to {url} failed: {error}")]
     Transport {
         /// Where it should be.
         url: String,
@@ -20,8 +20,9 @@ pub enum ClientError {
     },
     /// Its TLS ends at another authority than those that are trusted.
     #[error(
-        "{url}: its certificate is of no authority that is trusted: the enclave has restarted, or \
-         somebody else answers there; verify it anew with attested-recipient trust"
+        "{url}: the server's certificate is not from a trusted authority: the enclave restarted, \
+         or another server answers at this address; verify it again with `attested-recipient \
+         trust`"
     )]
     UnknownAuthority {
         /// Where it should be.
@@ -37,22 +38,20 @@ pub enum ClientError {
     },
     /// TLS, and no certificate authority to know the service by.
     #[error(
-        "{url}: https needs the certificate authority of the enclave (`Client::with_ca_certificates`), which \
-         `attested-recipient trust` verifies and writes"
+        "{url}: https requires the enclave's CA certificate: pass the file that \
+         `attested-recipient trust` writes to `Client::with_ca_certificates`"
     )]
     NoAuthority {
         /// The endpoint.
         url: String,
     },
     /// What was to be trusted is no certificate authority.
-    #[error(
-        "{0}: expected certificate authorities in PEM, as `attested-recipient trust` writes them"
-    )]
+    #[error("invalid CA certificates ({0}): expected PEM, as `attested-recipient trust` writes it")]
     InvalidAuthority(&'static str),
     /// The endpoint attests nothing.
     #[error(
-        "{url} is no simulator: it signs no attestation documents; inside an enclave they come from \
-         /dev/nsm"
+        "{url} is not a simulator, so it signs no attestation documents: use the URL of a \
+         simulator, or run this inside an enclave, which has /dev/nsm"
     )]
     NotASimulator {
         /// The endpoint.
@@ -60,7 +59,8 @@ pub enum ClientError {
     },
     /// The service answers others first.
     #[error(
-        "{url}: throttled {throttled} times within {} s (HTTP 429): too many clients ask; try again later",
+        "{url}: throttled {throttled} times within {} s (HTTP 429): the service is overloaded; \
+         try again later",
         TIMEOUT.as_secs()
     )]
     Throttled {
@@ -70,7 +70,10 @@ pub enum ClientError {
         throttled: u32,
     },
     /// The answer is not what the service sends.
-    #[error("the answer (HTTP {status}) is not of the form that KMS sends")]
+    #[error(
+        "the response (HTTP {status}) does not have the form of a KMS response: check the \
+         endpoint URL"
+    )]
     Malformed {
         /// Its HTTP status.
         status: u16,
@@ -78,8 +81,8 @@ pub enum ClientError {
     /// The answer came in the clear, although a Recipient was sent. An intermediary removed it: these bytes
     /// are not secret.
     #[error(
-        "the answer carries a Plaintext although a Recipient was sent: it was not sealed, somebody \
-         else may know these bytes; refused"
+        "the response contains a Plaintext although the request had a Recipient: the bytes are \
+         not sealed and may have been read in transit, so the response is rejected"
     )]
     NotSealed,
 }

@@ -53,7 +53,7 @@ impl FromStr for ArchivePath {
             ));
         }
         if text.contains('\0') || text == TRAILER {
-            return Err(format!("{text:?} would end the name or the archive"));
+            return Err(format!("{text:?} contains NUL or is the name of the archive's trailer"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -68,11 +68,11 @@ impl Display for ArchivePath {
 /// Why an archive takes no such entry.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ArchiveError {
-    #[error("the ramdisk's {0} is there already")]
+    #[error("the ramdisk already contains {0}")]
     DuplicateName(ArchivePath),
-    #[error("the ramdisk's {parent} is a file, so there can be no {name} below it")]
+    #[error("{parent} is a file in the ramdisk, so {name} cannot be below it")]
     FileAsDirectory { name: ArchivePath, parent: ArchivePath },
-    #[error("the ramdisk's {0} is over 4 GiB")]
+    #[error("{0} is larger than 4 GiB, the limit for a file in the ramdisk")]
     TooLong(ArchivePath),
 }
 

@@ -109,8 +109,8 @@ fn rejects_absolute_and_unnormalized_paths() {
         ("a//b", "part that is empty"),
         ("./a", "part that is empty, \".\""),
         ("a/../b", "\"..\""),
-        ("a\0b", "would end the name"),
-        ("TRAILER!!!", "or the archive"),
+        ("a\0b", "contains NUL"),
+        ("TRAILER!!!", "archive's trailer"),
         (&format!("{long}x"), "over 255 bytes"),
         (&format!("{longest}/"), "at most 4095 bytes"),
     ] {

@@ -17,42 +17,43 @@ pub(crate) enum EifError {
     Magic,
     #[error("the file ends within {0}")]
     Truncated(FilePart),
-    #[error("EIF version {0} is not known: 3 and 4 are")]
+    #[error("EIF version {0} is not supported: only 3 and 4 are")]
     Version(u16),
-    #[error("the header's flags {0:#06x} are not known: 0 is x86_64, 1 is aarch64")]
+    #[error("the header's flags {0:#06x} are unknown: 0 is x86_64, 1 is aarch64")]
     Flags(u16),
     #[error("the header's field {field} must be zero")]
     NotZero { field: &'static str },
     #[error("the header counts {0} sections: there must be 3 to 32")]
     SectionCount(u16),
-    #[error("the header's tables must be zero past the last section, and entry {0} is not")]
+    #[error("the header's tables must be zero after the last section, but entry {0} is not")]
     UnusedEntry(usize),
     #[error(
-        "section {index} begins at {offset} and must begin at {expected}: sections follow each \
-         other without gap or overlap"
+        "section {index} begins at {offset}, expected {expected}: sections follow each other \
+         without gap or overlap"
     )]
     Offset { index: usize, offset: u64, expected: u64 },
-    #[error("section {index} ends past what 64 bits can address")]
+    #[error("section {index} ends beyond the 64-bit address range")]
     Unaddressable { index: usize },
     #[error("section {index} has {in_table} bytes in the header's table, {in_section} in its own")]
     Size { index: usize, in_table: u64, in_section: u64 },
-    #[error("section {index} has the type {code}, which is not known: 1 to 5 are")]
+    #[error("section {index} has the unknown type {code}: types are 1 to 5")]
     UnknownKind { index: usize, code: u16 },
     #[error("section {index} has the flags {flags:#06x}: they must be zero")]
     SectionFlags { index: usize, flags: u16 },
     #[error("section {index} is a {found}: it must be the {expected}")]
     Order { index: usize, found: SectionKind, expected: SectionKind },
-    #[error("section {index} is another {kind}: there may be one")]
+    #[error("section {index} is a second {kind}: only one is allowed")]
     DuplicateSection { index: usize, kind: SectionKind },
     #[error("section {index} is metadata, which EIF version 3 does not have")]
     MetadataTooEarly { index: usize },
-    #[error("no section is a ramdisk: there must be one at least")]
+    #[error("no section is a ramdisk: at least one is required")]
     NoRamdisk,
     #[error(
-        "section {index}, the {kind}, has {size} bytes: at most {MAX_BUFFERED_LENGTH} are read"
+        "section {index}, the {kind}, has {size} bytes: at most {MAX_BUFFERED_LENGTH} are \
+         supported"
     )]
     TooLong { index: usize, kind: SectionKind, size: u64 },
-    #[error("the file goes on after the last section")]
+    #[error("the file has bytes after the last section")]
     TrailingBytes,
     #[error("the CRC-32 does not match: the header has {in_header:08x}, the file {computed:08x}")]
     Checksum { in_header: u32, computed: u32 },

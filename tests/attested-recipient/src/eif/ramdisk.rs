@@ -25,11 +25,11 @@ pub(crate) enum RamdiskError {
     Archive(#[from] ArchiveError),
     #[error("the ramdisk: {0}")]
     Name(String),
-    #[error("{0} modules are given: two digits number at most {MAX_MODULES}")]
+    #[error("{0} modules were given: at most {MAX_MODULES} are supported")]
     Modules(usize),
     #[error(
-        "the ramdisk has {0} bytes: the kernel finds what follows it at multiples of {ALIGNMENT} \
-         alone, so append zeros"
+        "the ramdisk has {0} bytes, which is not a multiple of {ALIGNMENT}: append zeros, so that \
+         the kernel finds the next archive"
     )]
     Alignment(usize),
 }
@@ -48,7 +48,9 @@ impl FromStr for KernelModule {
         let path = PathBuf::from(text);
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.filter(|name| name.ends_with(".ko"));
-        let name = name.ok_or("a module's name ends in .ko: decompress it first")?.to_owned();
+        let name = name
+            .ok_or("a module's file name must end in .ko: decompress the module first")?
+            .to_owned();
         Ok(Self { path, name })
     }
 }

@@ -192,14 +192,14 @@ fn invalid_inputs_exit_with_2_and_leave_no_files() {
     let before = folder.names();
     for (more, expected) in [
         (&["--module", "nsm.ko", "--ramdisk", "initrd"][..], "cannot be used with"),
-        (&["--module", "nsm.ko.xz"], "decompress it first"),
+        (&["--module", "nsm.ko.xz"], "decompress the module first"),
         (&["--module", "gone.ko"], "gone.ko: "),
         (&["--ramdisk", "odd"], "append zeros"),
-        (&["--module", "nsm.ko", "--argument", "a\nb"], "no newline"),
+        (&["--module", "nsm.ko", "--argument", "a\nb"], "must not contain a newline"),
         (&["--module", "nsm.ko", "--file", "enclave.toml"], "NAME=PATH"),
         (&["--module", "nsm.ko", "--file", "/a=enclave.toml"], "absolute"),
         (&["--module", "nsm.ko", "--file", "a/../b=enclave.toml"], "\"..\""),
-        (&["--module", "nsm.ko", "--file", "init=enclave.toml"], "init is there already"),
+        (&["--module", "nsm.ko", "--file", "init=enclave.toml"], "already contains init"),
         (&["--module", "nsm.ko", "--file", "cmd/x=enclave.toml"], "cmd is a file"),
         (&["--module", "nsm.ko", "--arch", "riscv64"], "x86_64 or aarch64"),
     ] {

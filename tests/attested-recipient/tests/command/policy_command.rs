@@ -94,7 +94,7 @@ fn policy_check_prints_deciding_statement_and_reasons() {
     assert_eq!(code, 1);
     assert!(stdout.starts_with("denied by statement 2 of wallet.json\n"), "{stdout}");
     assert!(stdout.ends_with("\nstatement 2 of wallet.json (Deny) applies\n"), "{stdout}");
-    assert!(stderr.contains("which the service refuses by default, whatever policies say"));
+    assert!(stderr.contains("the service rejects it by default, regardless of policies"));
 
     let (code, stdout, _) = check(&["nitrotpm.bin"]);
     assert_eq!(code, 1);
@@ -209,7 +209,7 @@ fn rejects_files_over_one_mebibyte() {
         (vec!["--policy", "/dev/zero"], "/dev/zero"),
         ([&document[..], &["/dev/zero"]].concat(), "/dev/zero"),
     ] {
-        let expected = format!("attested-recipient: {path}: it is longer than 1048576 bytes\n");
+        let expected = format!("attested-recipient: {path}: it is longer than 1 MiB\n");
         assert_eq!(folder.check(&arguments), (2, String::new(), expected), "{arguments:?}");
     }
 }
@@ -229,7 +229,7 @@ fn wrong_policies_and_contexts_exit_with_2() {
         (vec!["--policy", "p.json", "--context", "aws:SourceIp"], "expected KEY=VALUE"),
         (
             vec!["--policy", "p.json", "--context", "aws:UserAgent=x"],
-            "unknown condition key \"aws:UserAgent\"; known are kms:RecipientAttestation:ImageSha384, ",
+            "unknown condition key \"aws:UserAgent\"; supported keys are kms:RecipientAttestation:ImageSha384, ",
         ),
         (vec!["--policy", "p.json", "--context", "aws:SourceIp=x"], "expected an IP address"),
         (
@@ -260,22 +260,22 @@ fn wrong_documents_and_actions_exit_with_2() {
     for (arguments, expected) in [
         (
             [&["--policy", "p.json", "--context", &pcr1], &document[..]].concat(),
-            "the --document says what was measured",
+            "--document already contains the measurements",
         ),
         (
             [&["--policy", "p.json", "--action", "kms:DescribeCustomKeyStores"], &document[..]]
                 .concat(),
-            "kms:DescribeCustomKeyStores takes no Recipient",
+            "kms:DescribeCustomKeyStores has no Recipient",
         ),
         (vec!["--policy", "p.json", "--action", "kms:Decrypt"], "kms:DescribeCustomKeyStores"),
-        (vec!["--policy", "p.json", "--root", "root.pem"], "--root goes with a --document"),
+        (vec!["--policy", "p.json", "--root", "root.pem"], "--root requires --document"),
         (
             vec!["--policy", "p.json", "--document", "enclave.bin"],
-            "enclave.bin: no policy is asked about a document that does not verify: ",
+            "enclave.bin: the document does not verify, so no policy is evaluated: ",
         ),
         (
             vec!["--policy", "p.json", "--document", "garbage.bin", "--root", "root.pem"],
-            "garbage.bin: no policy is asked about a document that does not verify: ",
+            "garbage.bin: the document does not verify, so no policy is evaluated: ",
         ),
         (
             vec!["--policy", "p.json", "--document", "enclave.bin", "--root", "garbage.bin"],

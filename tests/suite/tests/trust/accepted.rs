@@ -25,7 +25,7 @@ fn writes_the_ca_of_a_verified_enclave() {
     assert_eq!(outcome.bundle, Some(bundle));
     // An explicit root does not make it an AWS enclave.
     assert!(outcome.stderr.contains("THIS IS A SIMULATOR"), "{}", outcome.stderr);
-    assert!(!outcome.stderr.contains("is not for"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("is not valid for"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn accepts_each_tls_version_and_host_form() {
             let url = format!("https://{host}:{}", terminator.address.port());
             let outcome = trust_with_root(&url, &enclave, &[]);
             assert_eq!(outcome.status, 0, "{url}: {}", outcome.stderr);
-            assert!(!outcome.stderr.contains("is not for"), "{url}: {}", outcome.stderr);
+            assert!(!outcome.stderr.contains("is not valid for"), "{url}: {}", outcome.stderr);
         }
     }
 }
@@ -54,7 +54,8 @@ fn accepts_simulator_with_a_warning() {
         assert_eq!(outcome.status, 0, "{}", outcome.stderr);
         assert_eq!(outcome.bundle, Some(lines(&enclave.url(), &enclave).1));
         assert!(outcome.stderr.contains("NOTHING IS PROVED"), "{}", outcome.stderr);
-        let is_warned_of = outcome.stderr.contains("any enclave of anybody passes as well");
+        let is_warned_of =
+            outcome.stderr.contains("no measurement is compared: any enclave passes");
         assert_eq!(is_warned_of, more.is_empty(), "{}", outcome.stderr);
     }
 }
@@ -106,7 +107,7 @@ fn warns_of_host_missing_from_the_certificate() {
     let outcome = trust_with_root(&enclave.url(), &enclave, &[]);
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     let expected =
-        "not for 127.0.0.1: clients will refuse it there; add \"127.0.0.1\" to names in [tls]";
+        "not valid for 127.0.0.1, so clients will reject it: add \"127.0.0.1\" to names in [tls]";
     assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
 }
 

@@ -67,7 +67,7 @@ fn one_rejected_url_leaves_the_bundle_unchanged() {
     });
     for (one, other) in [(&good, &bad), (&bad, &good)] {
         let outcome = trust_two(None, one, other, &[]);
-        outcome.assert_fails(14, &format!("attested-recipient: {}: another", bad.url()));
+        outcome.assert_fails(14, &format!("attested-recipient: {}: unexpected", bad.url()));
         let outcome = trust_two(Some("old"), one, other, &[]);
         assert_eq!((outcome.status, &*outcome.stdout), (14, ""), "{outcome:?}");
         assert_eq!(outcome.bundle.as_deref(), Some("old"));
@@ -101,10 +101,10 @@ fn does_not_replace_links_sockets_or_folders() {
     let _listener = UnixListener::bind(&socket).unwrap();
     let named_as_folder = folder.path().join("new/");
     for (out, message) in [
-        (&*link, "it is a link: name the file itself"),
-        (&socket, "no file that could be replaced"),
-        (folder.path(), "no file that could be replaced"),
-        (&named_as_folder, "the name of a folder"),
+        (&*link, "it is a symbolic link"),
+        (&socket, "it is not a regular file"),
+        (folder.path(), "it is not a regular file"),
+        (&named_as_folder, "the path ends with"),
     ] {
         let refused = command(&enclave, out).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{refused:?}");

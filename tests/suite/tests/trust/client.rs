@@ -68,7 +68,7 @@ fn client_rejects_other_ca_other_name_and_plain_http() {
     let client =
         Client::new(&service.url("localhost")).with_ca_certificates(other.as_bytes()).unwrap();
     let error = transport_error(&client);
-    assert!(error.contains("restarted, or somebody else answers there"), "{error}");
+    assert!(error.contains("the enclave restarted, or another server answers"), "{error}");
     let error = transport_error(&service.client("127.0.0.1"));
     assert!(error.contains("not valid for name"), "{error}");
     let plain = Client::new("http://127.0.0.1:1").with_ca_certificates(other.as_bytes()).unwrap();
@@ -84,8 +84,8 @@ fn client_requires_a_ca_for_https() {
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (pem, expected) in [
         ("", "no CERTIFICATE section"),
-        (garbage, "no certificate"),
-        ("-----BEGIN CERTIFICATE-----\n", "broken PEM"),
+        (garbage, "not an X.509 certificate"),
+        ("-----BEGIN CERTIFICATE-----\n", "malformed PEM"),
     ] {
         let error = Client::new("https://h").with_ca_certificates(pem.as_bytes()).unwrap_err();
         assert!(

@@ -74,7 +74,7 @@ fn rejects_mitm_without_the_private_key() {
     assert_trust_fails(
         &enclave,
         &certified,
-        "does not hold the key of the certificate that he shows",
+        "does not hold the key of the certificate that it presents",
     );
 }
 

@@ -36,7 +36,8 @@ fn trust_directly(address: SocketAddr, timeout: &str) -> Outcome {
 #[test]
 fn rejects_server_without_tls() {
     let simulator = Simulator::start().unwrap();
-    trust_directly(simulator.address(), LONG_TIMEOUT).assert_fails(1, "speaks no TLS");
+    trust_directly(simulator.address(), LONG_TIMEOUT)
+        .assert_fails(1, "the server does not use TLS");
 }
 
 #[test]
@@ -44,13 +45,13 @@ fn reports_unreachable_address() {
     // A port that was free a moment ago, without a listener.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let outcome = trust_directly(address, LONG_TIMEOUT);
-    outcome.assert_fails(1, &format!("https://{address}: unreachable: "));
+    outcome.assert_fails(1, &format!("https://{address}: cannot connect: "));
 }
 
 #[test]
 fn reports_connection_closed_before_or_during_tls() {
-    trust_directly(listener(drop), LONG_TIMEOUT).assert_fails(1, "the TLS handshake fails: ");
-    trust_behind_tls(listener(drop), LONG_TIMEOUT).assert_fails(1, "no answer: ");
+    trust_directly(listener(drop), LONG_TIMEOUT).assert_fails(1, "the TLS handshake failed: ");
+    trust_behind_tls(listener(drop), LONG_TIMEOUT).assert_fails(1, "no HTTP response: ");
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn times_out_on_silent_server() {
     };
     for trust in [trust_directly, trust_behind_tls] {
         let start = Instant::now();
-        trust(silent(), "1").assert_fails(1, "not done within 1 s");
+        trust(silent(), "1").assert_fails(1, "timed out after 1 s");
         assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     }
 }
@@ -72,9 +73,9 @@ fn times_out_on_silent_server() {
 fn rejects_other_https_service() {
     let outcome = trust_behind_tls(serve(|_| None), LONG_TIMEOUT);
     // The text is printed with its control characters escaped.
-    outcome.assert_fails(1, r"answers with HTTP 404: there is nothing\n\u{1b}[2J");
+    outcome.assert_fails(1, r"returned HTTP 404: there is nothing\n\u{1b}[2J");
     let outcome = trust_behind_tls(serve(|_| Some(b"welcome".to_vec())), LONG_TIMEOUT);
-    outcome.assert_fails(10, "the answer is no attestation document: ");
+    outcome.assert_fails(10, "the response is not an attestation document: ");
     let outcome = trust_behind_tls(serve(|_| Some(vec![0; 16 * 1024 + 1])), LONG_TIMEOUT);
-    outcome.assert_fails(1, "more than 16384 bytes");
+    outcome.assert_fails(1, "longer than 16384 bytes");
 }

@@ -36,7 +36,11 @@ fn rejects_other_measurement() {
 
 #[test]
 fn rejects_nitro_tpm_instance() {
-    assert_trust_fails(|document| document.kind = Kind::NitroTpm, 14, "a NitroTPM, and no enclave");
+    assert_trust_fails(
+        |document| document.kind = Kind::NitroTpm,
+        14,
+        "a NitroTPM, not from an enclave",
+    );
 }
 
 #[test]
@@ -49,13 +53,13 @@ fn rejects_document_for_other_nonce() {
                 Some(FIRST.get_or_init(|| [&nonce[..31], &[!nonce[31]]].concat()).clone());
         },
         13,
-        "somebody replays an old one",
+        "an old document was replayed",
     );
-    assert_trust_fails(|document| document.nonce = None, 13, "somebody replays an old one");
+    assert_trust_fails(|document| document.nonce = None, 13, "an old document was replayed");
     assert_trust_fails(
         |document| document.nonce.as_mut().unwrap().push(0),
         13,
-        "somebody replays an old one",
+        "an old document was replayed",
     );
 }
 
@@ -64,11 +68,11 @@ fn rejects_stale_document() {
     assert_trust_fails(
         |document| document.age_seconds = 600,
         13,
-        "is not of now: the document is too old",
+        "is not current: the document is too old",
     );
     assert_trust_fails(|document| document.age_seconds = 600, 13, "; this machine's clock says 20");
     // The certificates have expired.
-    assert_trust_fails(|document| document.age_seconds = 86_400, 13, "is not of now: ");
+    assert_trust_fails(|document| document.age_seconds = 86_400, 13, "is not current: ");
     assert_trust_fails(
         |document| document.age_seconds = 86_400,
         13,
@@ -92,7 +96,7 @@ fn rejects_debug_mode() {
 fn rejects_simulator_without_simulator_option() {
     let enclave = Enclave::start();
     let outcome = trust(&[&enclave.url(), "--pcr", &pcr0()]);
-    outcome.assert_fails(11, "this is a simulator, which signs what anybody asks for");
+    outcome.assert_fails(11, "this is a simulator, which signs any document");
 }
 
 #[test]
@@ -144,7 +148,7 @@ fn rejects_expired_genuine_document() {
 
 #[test]
 fn rejects_missing_or_malformed_ca_binding() {
-    assert_trust_fails(|document| document.user_data = None, 15, "(its document has no user_data)");
+    assert_trust_fails(|document| document.user_data = None, 15, "(the document has no user_data)");
     assert_trust_fails(
         |document| document.user_data = Some(b"attested-random tls-ca/2 sha256:00".to_vec()),
         15,
@@ -164,5 +168,5 @@ fn rejects_service_behind_external_tls() {
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
     let terminator = TlsTerminator::start(certified, simulator.address());
     let outcome = trust(&[&terminator.url(), "--simulator"]);
-    outcome.assert_fails(15, "(its document has no user_data)");
+    outcome.assert_fails(15, "(the document has no user_data)");
 }

@@ -38,7 +38,10 @@ fn retries_without_retry_after() {
 fn fails_at_the_timeout_with_the_reason() {
     for fields in ["", "Retry-After: 1\r\n", "Retry-After: 3600\r\n"] {
         let (outcome, took) = run_trust(&Enclave::with_throttling(usize::MAX, fields), "2");
-        outcome.assert_fails(1, "not done within 2 s: it can be reached and gave no attestation");
+        outcome.assert_fails(
+            1,
+            "timed out after 2 s: the enclave is reachable but returned no attestation",
+        );
         outcome.assert_fails(1, "too many clients ask it for one");
         assert!(took < Duration::from_secs(8), "{took:?}");
     }
@@ -57,7 +60,10 @@ fn timeout_error_reports_that_tls_succeeded() {
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
     let terminator = TlsTerminator::start(certified, silent);
     let outcome = trust(&[&terminator.url(), "--pcr", &pcr0(), "--timeout", "4"]);
-    outcome.assert_fails(1, "not done within 4 s: it can be reached and gave no attestation");
+    outcome.assert_fails(
+        1,
+        "timed out after 4 s: the enclave is reachable but returned no attestation",
+    );
     outcome.assert_fails(1, "(HTTP 429, too many requests: 0 times)");
 }
 

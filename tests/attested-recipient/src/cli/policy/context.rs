@@ -38,7 +38,7 @@ impl FromStr for ContextEntry {
             .split_once('=')
             .ok_or("expected KEY=VALUE, for example aws:CurrentTime=2026-02-03T10:12:02Z")?;
         let key = ConditionKey::parse(name).ok_or_else(|| {
-            format!("unknown condition key {name:?}; known are {}", ConditionKey::KNOWN)
+            format!("unknown condition key {name:?}; supported keys are {}", ConditionKey::KNOWN)
         })?;
         Ok(Self { key, value: parse_value(key, value)? })
     }
@@ -133,8 +133,8 @@ impl PolicyRequest {
         let none = || Registers { family, values: [None; MAX_PCRS] };
         let registers = self.registers.get_or_insert_with(none);
         if registers.family != family {
-            let reason =
-                "one document measures an enclave or a NitroTPM: --context has PCRs of both";
+            let reason = "--context has PCRs of both an enclave and a NitroTPM: a document \
+                          contains one kind only";
             return Err(CommandError::Usage(reason.to_owned()));
         }
         // ImageSha384 is PCR0 under another name.

@@ -17,7 +17,7 @@ use self::context::{ContextEntry, PolicyRequest, parse_action};
 use super::bounded_read::read;
 use super::error::{CommandError, anchor_error};
 
-/// Look into policies.
+/// Examine policies.
 #[derive(Debug, Args)]
 pub(super) struct PolicyCommand {
     #[command(subcommand)]
@@ -29,24 +29,25 @@ enum PolicySubcommand {
     Check(Check),
 }
 
-/// Say what policies decide about a request, and why. Status 0 only if they allow it.
+/// Print the decision of policies for a request, and the reasons. The exit status is 0 only if they
+/// allow it.
 #[derive(Debug, Args)]
 struct Check {
-    /// A policy in AWS's JSON; may be repeated.
+    /// Policy in AWS's JSON format; may be repeated.
     #[arg(long, value_name = "FILE", required = true)]
     policy: Vec<PathBuf>,
-    /// The attestation document in the request's Recipient, as raw bytes; it must verify at its own
-    /// time. Without one, the request has no Recipient.
+    /// Attestation document of the request's Recipient, as raw bytes. It must verify at its own
+    /// timestamp. Without one, the request has no Recipient.
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
-    /// A further trust anchor for the document, such as a simulator's root; may be repeated.
+    /// Additional trust anchor for the document, such as a simulator's root; may be repeated.
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
-    /// What the request carries under a condition key, such as aws:CurrentTime=2026-02-03T10:12:02Z, or
-    /// kms:RecipientAttestation:PCR0=HEX in place of a document; may be repeated.
+    /// Value of a condition key of the request, such as aws:CurrentTime=2026-02-03T10:12:02Z, or
+    /// kms:RecipientAttestation:PCR0=HEX instead of a document; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     context: Vec<ContextEntry>,
-    /// What the request asks for.
+    /// Action of the request.
     #[arg(long, default_value = "kms:GenerateRandom", value_parser = parse_action)]
     action: Operation,
 }
@@ -66,14 +67,14 @@ impl Check {
         let document = match &self.document {
             Some(path) => Some(verify_document(path, &self.root)?),
             None if self.root.is_empty() => None,
-            None => return Err(CommandError::Usage("--root goes with a --document".to_owned())),
+            None => return Err(CommandError::Usage("--root requires --document".to_owned())),
         };
         let pcrs = document.as_ref().map(|document| document.claims().pcrs());
         let measurements = measurements(pcrs.as_ref(), &request)?;
         if measurements.is_some() && self.action != Operation::GenerateRandom {
             let action = action_name(self.action);
             return Err(CommandError::Usage(format!(
-                "{action} takes no Recipient, thus no document"
+                "{action} has no Recipient: remove --document, and the PCRs from --context"
             )));
         }
         let context = request.context(self.action, measurements);
@@ -92,8 +93,8 @@ impl Check {
         }
         if pcrs.is_some_and(|pcrs| pcrs.is_debug_mode()) {
             warn(
-                "the document is of an enclave in debug mode, which the service refuses by \
-                 default, whatever policies say",
+                "the document comes from an enclave in debug mode: the service rejects it by \
+                 default, regardless of policies",
             );
         }
         let is_allowed = matches!(report.decision, Decision::Allowed(_));
@@ -115,7 +116,7 @@ fn verify_document(
         anchors.add_pem(&read(root)?).map_err(|error| anchor_error(root, &error))?;
     }
     let unusable = |error: &dyn Display| {
-        let reason = format!("no policy is asked about a document that does not verify: {error}");
+        let reason = format!("the document does not verify, so no policy is evaluated: {error}");
         CommandError::Content { path: path.to_owned(), reason }
     };
     let document = UnverifiedDocument::parse(read(path)?).map_err(|error| unusable(&error))?;
@@ -128,7 +129,8 @@ fn measurements<'a>(
 ) -> Result<Option<&'a dyn Measurements>, CommandError> {
     match (document, request.registers()) {
         (Some(_), Some(_)) => Err(CommandError::Usage(
-            "the --document says what was measured; leave kms:RecipientAttestation out of --context"
+            "--document already contains the measurements: remove the kms:RecipientAttestation \
+             keys from --context"
                 .to_owned(),
         )),
         (Some(pcrs), None) => Ok(Some(pcrs)),

@@ -56,7 +56,7 @@ impl ExpectedMeasurements {
     /// Returns warnings of what the comparison leaves out.
     pub(super) fn warnings(&self) -> Vec<String> {
         if self.is_empty() {
-            let text = "no measurement is compared: any enclave of anybody passes as well";
+            let text = "no measurement is compared: any enclave passes";
             return vec![text.to_owned()];
         }
         let mut warnings = Vec::new();
@@ -64,8 +64,8 @@ impl ExpectedMeasurements {
         let sets: Vec<_> = sets.map(|set| format!(" (--any-of {})", set.path.display())).collect();
         if !self.common.identify_image() && (self.any_of.is_empty() || !sets.is_empty()) {
             warnings.push(format!(
-                "neither PCR0 (the image) nor PCR8 (its signer) is compared{}: an enclave of somebody \
-                 else can have all the others",
+                "neither PCR0 (the image) nor PCR8 (its signer) is compared{}: an enclave of \
+                 another owner can have the same other PCRs",
                 sets.concat()
             ));
         }
@@ -78,8 +78,8 @@ impl ExpectedMeasurements {
             let missing: Vec<_> = missing.map(|index| format!("PCR{index}")).collect();
             if !missing.is_empty() {
                 warnings.push(format!(
-                    "--any-of {}: does not say what {} must be, as another --any-of does: an enclave \
-                     that holds this set passes with any",
+                    "--any-of {}: has no {}, unlike another --any-of file: an enclave that \
+                     matches this file passes with any value",
                     path.display(),
                     missing.join(", ")
                 ));
@@ -95,7 +95,8 @@ impl ExpectedMeasurements {
     /// Every difference, by set.
     pub(super) fn compare(&self, measured: Pcrs<'_>) -> Result<Option<&Path>, String> {
         if measured.family() != PcrFamily::NitroEnclave {
-            return Err("it is an instance with a NitroTPM, and no enclave".to_owned());
+            return Err("the document comes from an instance with a NitroTPM, not from an enclave"
+                .to_owned());
         }
         let mut differences = self.common.differences(measured);
         let mut sets = Vec::new();
@@ -108,7 +109,7 @@ impl ExpectedMeasurements {
             }
         }
         if matched.is_none() && !sets.is_empty() {
-            differences.push(format!("it holds no set of --any-of entirely: {}", sets.join("; ")));
+            differences.push(format!("it matches no --any-of file: {}", sets.join("; ")));
         }
         match differences.is_empty() {
             true => Ok(matched),
@@ -130,8 +131,8 @@ impl MeasurementSet {
             Some((index, _)) => Err(CommandError::Content {
                 path: path.to_owned(),
                 reason: format!(
-                    "PCR{index} is expected to be two things: --pcr or --pcrs-file, which count beside \
-                     every --any-of, say another"
+                    "PCR{index} has conflicting expected values: --pcr or --pcrs-file, which \
+                     apply in addition to --any-of, contain another value"
                 ),
             }),
         }
@@ -150,14 +151,15 @@ impl Registers {
         let Pcr { index, value } = pcr;
         if value.iter().all(|byte| *byte == 0) {
             return Err(format!(
-                "PCR{index} is zero: nothing was measured there, as in debug mode or in an image that \
-                 is not signed; write what is measured, or leave it out"
+                "PCR{index} is zero, as in debug mode or in an unsigned image: give the measured \
+                 value, or omit the register"
             ));
         }
         match self.0.entry(*index) {
-            Entry::Occupied(entry) if entry.get() != value => {
-                Err(format!("PCR{index} is expected to be two things: it was given before"))
-            }
+            Entry::Occupied(entry) if entry.get() != value => Err(format!(
+                "PCR{index} has conflicting expected values: it was given before with another \
+                 value"
+            )),
             Entry::Occupied(_) => Ok(()),
             Entry::Vacant(entry) => {
                 entry.insert(*value);

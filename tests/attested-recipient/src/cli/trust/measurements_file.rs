@@ -34,7 +34,7 @@ pub(super) fn parse_registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
         }
     }
     if registers.is_empty() {
-        return Err("holds no PCR: expected a member such as \"PCR0\"".to_owned());
+        return Err("it contains no PCR: expected a member such as \"PCR0\"".to_owned());
     }
     Ok(registers)
 }
@@ -47,24 +47,29 @@ fn parse_register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
             Member::Object(Members(members))
                 if members.iter().any(|(name, _)| looks_like_register(name)) =>
             {
-                Err(format!("{name} holds registers, which only {MEASUREMENTS} may"))
+                Err(format!(
+                    "{name} contains PCRs, which are allowed at the top level and in \
+                     {MEASUREMENTS} only"
+                ))
             }
             _ => Ok(None),
         };
     }
     let index = name.strip_prefix("PCR").unwrap_or_default();
     if index.is_empty() || !index.bytes().all(|digit| digit.is_ascii_digit()) {
-        return Err(format!("{name} is no register: write PCR0 to PCR31"));
+        return Err(format!("{name} is not the name of a PCR: write PCR0 to PCR31"));
     }
     match member {
         // Of secrets that were left out.
         Member::Null(()) if index == SECRETS => Ok(None),
-        Member::Null(()) => Err(format!("{name} is null")),
+        Member::Null(()) => Err(format!("{name} is null: write 96 hexadecimal digits")),
         Member::Text(value) => match format!("{index}={value}").parse() {
             Ok(pcr) => Ok(Some(pcr)),
             Err(error) => Err(format!("{name}: {error}")),
         },
-        Member::Object(_) | Member::Other(_) => Err(format!("{name} is no text")),
+        Member::Object(_) | Member::Other(_) => {
+            Err(format!("{name} is not a string: write 96 hexadecimal digits"))
+        }
     }
 }
 

@@ -28,38 +28,40 @@ use super::error::{CommandError, anchor_error};
 use super::trust_error::{TrustError, exit_status_help};
 use super::value_parsers::Pcr;
 
-/// Verify that TLS ends inside an enclave, and write its certificate authority for clients to trust.
+/// Verify that TLS ends inside an enclave, and write its CA certificate for clients to trust.
 ///
-/// Each URL's enclave is asked, on one TLS connection, for an attestation document with a fresh nonce.
-/// It must verify under AWS's root, hold the expected measurements, and attest the authority that
-/// issued the certificate of that very connection. Give the file to clients as AWS_CA_BUNDLE, or as what
-/// else replaces their roots; an enclave that restarts has another authority.
+/// For each URL, the command requests an attestation document with a fresh nonce over one TLS
+/// connection. The document must verify under AWS's root, contain the expected measurements, and attest
+/// the authority that issued the certificate of that connection. Pass the file to clients as
+/// AWS_CA_BUNDLE, or by the setting that replaces their roots. An enclave that restarts has another
+/// authority.
 ///
-/// Prints one line a URL: the URL, the enclave's module_id, the SHA-256 of the authority's
-/// SubjectPublicKeyInfo, and with --any-of the file whose measurements the enclave holds.
+/// Prints one line per URL: the URL, the enclave's module_id, the SHA-256 of the authority's
+/// SubjectPublicKeyInfo, and with --any-of the file whose measurements match.
 #[derive(Debug, Args)]
 #[command(after_help = exit_status_help())]
 pub(super) struct Trust {
-    /// An enclave, https://HOST[:PORT]; several are written into one bundle.
+    /// URL of an enclave, https://HOST[:PORT]; the certificates of several are written into one file.
     #[arg(value_name = "URL", required = true)]
     urls: Vec<Target>,
-    /// A measurement that every enclave must hold, 48 bytes; may be repeated.
+    /// Expected value of a PCR of every enclave, 48 bytes; may be repeated.
     #[arg(long, value_name = "N=HEX")]
     pcr: Vec<Pcr>,
-    /// A file of measurements, as `make eif`, `nitro-cli` and `config-pcr` write them; may be repeated.
+    /// File with expected measurements, as `make eif`, `nitro-cli` and `config-pcr` write it; may be
+    /// repeated.
     #[arg(long, value_name = "JSON")]
     pcrs_file: Vec<PathBuf>,
-    /// A file of measurements, as for --pcrs-file; may be repeated. An enclave must hold one such file
-    /// entirely, and every --pcr and --pcrs-file besides.
+    /// File with expected measurements, as for --pcrs-file; may be repeated. An enclave must match one
+    /// such file completely, in addition to every --pcr and --pcrs-file.
     #[arg(long, value_name = "JSON")]
     any_of: Vec<PathBuf>,
-    /// A further trust anchor beside AWS's root; may be repeated.
+    /// Additional trust anchor besides AWS's root; may be repeated.
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
-    /// Admit simulators, which prove nothing: for tests alone.
+    /// Accept simulators, which prove nothing: for tests only.
     #[arg(long)]
     simulator: bool,
-    /// How long one URL may take.
+    /// Time limit for one URL.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -67,7 +69,7 @@ pub(super) struct Trust {
         value_parser = clap::value_parser!(u64).range(1..=3600)
     )]
     timeout: u64,
-    /// Where to write the certificates, PEM.
+    /// File to write the CA certificates to, in PEM.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -98,8 +100,8 @@ impl Trust {
     fn requirements(&self) -> Result<Requirements, CommandError> {
         let expected = ExpectedMeasurements::read(&self.pcr, &self.pcrs_file, &self.any_of)?;
         if expected.is_empty() && !self.simulator {
-            let reason = "without a measurement, any enclave of anybody would pass: write --pcrs-file \
-                          with what `make eif` wrote, or --pcr 0=HEX";
+            let reason = "no measurement is expected, so any enclave would pass: add --pcrs-file \
+                          with the file that `make eif` writes, or --pcr 0=HEX";
             return Err(CommandError::Usage(reason.to_owned()));
         }
         expected.warnings().into_iter().try_for_each(warn)?;
@@ -151,15 +153,16 @@ fn print_warnings(target: &Target, enclave: &VerifiedEnclave) -> Result<(), Comm
     let url = target.url();
     if enclave.is_simulator {
         warn(format_args!(
-            "{url}: THIS IS A SIMULATOR. IT SIGNS WHATEVER IT IS ASKED TO: NOTHING IS PROVED, and \
-             whoever runs it reads everything. Never give its certificate to a client in production."
+            "{url}: THIS IS A SIMULATOR. IT SIGNS ANY DOCUMENT: NOTHING IS PROVED, and its \
+             operator can read all data. Never give its certificate to a client in production."
         ))?;
     }
     if !enclave.is_valid_for_host {
         let host = target.host().to_str();
         warn(format_args!(
-            "{url}: the enclave's certificate is not for {host}: clients will refuse it there; add \
-             \"{host}\" to names in [tls] of its configuration, or use a name that is"
+            "{url}: the enclave's certificate is not valid for {host}, so clients will reject it: \
+             add \"{host}\" to names in [tls] of its configuration, or use a name that the \
+             certificate has"
         ))?;
     }
     Ok(())

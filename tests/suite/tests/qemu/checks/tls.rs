@@ -83,7 +83,10 @@ pub(super) fn trust(guests: &Guests) {
         // A QEMU document is unsigned, so its COSE header differs.
         assert_eq!(output.status.code(), Some(10), "{output:?}");
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(stderr.contains("the answer is no attestation document: the COSE"), "{stderr}");
+        assert!(
+            stderr.contains("the response is not an attestation document: the COSE"),
+            "{stderr}"
+        );
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     });
 }
