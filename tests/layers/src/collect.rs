@@ -184,7 +184,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         }
     }
 
-    /// Skips the path of `pub(in path)`, which is no arrow.
+    /// Skips the path of `pub(in path)`, which is no dependency.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {

@@ -6,12 +6,12 @@ use crate::graph::{Graph, Node, Occurrence};
 use crate::model::{Crate, Module, ModuleId, PathUse};
 use crate::resolve::{Target, resolve};
 
-/// The graphs of a crate.
+/// The dependency graphs of a crate.
 #[derive(Debug, Default)]
 pub(crate) struct Graphs {
-    /// The arrows between top-level modules, and those from them to the crate root.
+    /// The edges between top-level modules, and from them to the crate root.
     pub(crate) top_level: Graph,
-    /// The arrows between the children of each module.
+    /// The edges between the children of each module.
     pub(crate) inner: BTreeMap<ModuleId, Graph>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn graphs(krate: &Crate) -> Graphs {
     graphs
 }
 
-/// Returns the module that a path leads to, and whether the target is one of its own items.
+/// Returns the module that a path resolves to, and whether the target is an item of that module.
 fn target(
     krate: &Crate,
     from: ModuleId,
@@ -50,13 +50,13 @@ fn is_bare_name(path_use: &PathUse) -> bool {
     path_use.path.len() == 1
 }
 
-/// Returns true if a private import of `module` binds the name, and so has made its arrow already.
+/// Returns true if a private import of `module` binds the name. That import has already added the edge.
 fn is_imported(module: &Module, path_use: &PathUse) -> bool {
     let imports = path_use.path.first().and_then(|name| module.imports.get(name));
     imports.is_some_and(|imports| imports.iter().any(|import| !import.reexport))
 }
 
-/// Adds an arrow to the graph of the module where the paths of `from` and `to` part.
+/// Adds an edge to the graph of the module in which `from` and `to` have different children.
 fn add(
     graphs: &mut Graphs,
     krate: &Crate,
@@ -65,13 +65,13 @@ fn add(
     path_use: &PathUse,
 ) {
     let (from_ancestry, to_ancestry) = (krate.ancestry(from), krate.ancestry(to));
-    // The name of an enclosing module is a step of other paths, not a use of its items.
+    // The name of an enclosing module is a segment of other paths, not a use of its items.
     if !is_item && from_ancestry.contains(&to) {
         return;
     }
     let pairs = from_ancestry.iter().zip(&to_ancestry);
     let shared = pairs.take_while(|(a, b)| a == b).count();
-    // Modules of `main.rs` and of the library share no module, and meet at the top level.
+    // Modules of `main.rs` and of the library share no ancestor, so they belong to the top level.
     let depth = shared.max(1);
     let node = |ancestry: &[ModuleId]| match ancestry.get(depth) {
         Some(&child) => Node::Child(krate[child].name.clone()),
@@ -84,8 +84,8 @@ fn add(
             graphs.inner.entry(parent).or_default().add(from_node, to_node, occurrence);
         }
     } else if from_node != Node::Own && (shared > 0 || to_node != Node::Own) {
-        // The crate root is above all layers and may use every module. So is `main.rs`, whose
-        // modules may use what the root of the library defines.
+        // The crate root is above all layers and may use every module. So is `main.rs`, and its modules
+        // may use items that the library root defines.
         graphs.top_level.add(from_node, to_node, occurrence);
     }
 }

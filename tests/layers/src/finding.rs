@@ -1,4 +1,4 @@
-//! The findings, and the text that shows them.
+//! The findings and their text.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -49,23 +49,24 @@ pub enum Finding {
     Cycle(Cycle),
 }
 
-/// A set of modules, each of which uses each other one directly or through others of the set.
+/// A strongly connected set of modules: each uses every other one, directly or through members of the
+/// set.
 #[derive(Debug)]
 pub struct Cycle {
-    /// The module whose children form the circle, absent for top-level modules.
+    /// The module whose children form the cycle, or `None` for top-level modules.
     pub module: Option<String>,
     /// The modules. `self` is the own file of `module`.
     pub members: Vec<String>,
-    /// The arrows between the members.
+    /// The edges between the members.
     pub edges: Vec<CycleEdge>,
 }
 
-/// An arrow of a circle.
+/// An edge of a cycle.
 #[derive(Debug)]
 pub struct CycleEdge {
     /// The module that contains the uses.
     pub from: String,
-    /// The module that the uses lead to.
+    /// The module that the paths resolve to.
     pub to: String,
     /// The file and line of one use.
     pub at: String,

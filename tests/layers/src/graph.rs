@@ -1,11 +1,11 @@
-//! A graph of arrows between modules, and its circles.
+//! A dependency graph of modules, and its cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::Location;
 
-/// The arrows between the children of one module, and between them and its own file.
+/// The dependency edges between the children of one module, and between them and the module's own file.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     edges: BTreeMap<(Node, Node), Vec<Occurrence>>,
@@ -20,7 +20,7 @@ pub(crate) enum Node {
     Child(String),
 }
 
-/// A path that makes an arrow.
+/// A path that causes an edge.
 #[derive(Debug, Clone)]
 pub(crate) struct Occurrence {
     /// The line that contains the path.
@@ -40,19 +40,19 @@ impl Occurrence {
 }
 
 impl Graph {
-    /// Adds a use of `to` by `from`. A use of the node by itself is no arrow.
+    /// Adds a use of `to` by `from`. A use of a node by itself adds no edge.
     pub(crate) fn add(&mut self, from: Node, to: Node, occurrence: Occurrence) {
         if from != to {
             self.edges.entry((from, to)).or_default().push(occurrence);
         }
     }
 
-    /// Iterates over the arrows, each with its examples.
+    /// Iterates over the edges, each with its occurrences.
     pub(crate) fn edges(&self) -> impl Iterator<Item = (&Node, &Node, &[Occurrence])> {
         self.edges.iter().map(|((from, to), occurrences)| (from, to, occurrences.as_slice()))
     }
 
-    /// Returns the strongly connected components that have more than one node.
+    /// Returns the strongly connected components with more than one node.
     pub(crate) fn cycles(&self) -> Vec<BTreeSet<&Node>> {
         let nodes = self.edges.keys().map(|(from, _)| from).collect::<BTreeSet<_>>();
         let reachable =
@@ -66,7 +66,7 @@ impl Graph {
         cycles.into_iter().collect()
     }
 
-    /// Returns the nodes at the end of a non-empty sequence of arrows from `start`.
+    /// Returns the nodes that a non-empty path of edges from `start` reaches.
     fn reachable<'a>(&'a self, start: &Node) -> BTreeSet<&'a Node> {
         let mut found = BTreeSet::new();
         let mut pending = vec![start];

@@ -73,12 +73,12 @@ struct Reader<'a> {
     krate: Crate,
 }
 
-/// The file of an item, and the folders where the files of its child modules are.
+/// The file that contains an item, and the folders with the files of its child modules.
 struct FileContext<'a> {
     file: &'a Path,
     /// The folder with the files of child modules.
     children: &'a Path,
-    /// The folder to which `#[path]` is relative.
+    /// The folder that `#[path]` is relative to.
     path_attributes: &'a Path,
 }
 

@@ -1,4 +1,4 @@
-//! The result of a check, and the lines that sum it up.
+//! The result of a check, and its summary lines.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,20 +21,20 @@ pub struct CrateReport {
     pub folder: String,
     /// The number of top-level modules.
     pub modules: usize,
-    /// The number of layers in the table, absent without an entry.
+    /// The number of layers in the table, or `None` if the table has no entry for the crate.
     pub layers: Option<usize>,
-    /// The arrows between top-level modules.
+    /// The edges between top-level modules.
     pub edges: Vec<EdgeCount>,
     /// The violations of the rules.
     pub findings: Vec<Finding>,
 }
 
-/// An arrow between two top-level modules.
+/// An edge between two top-level modules.
 #[derive(Debug)]
 pub struct EdgeCount {
     /// The module that contains the paths.
     pub from: String,
-    /// The module that the paths lead to.
+    /// The module that the paths resolve to.
     pub to: String,
     /// The number of paths.
     pub uses: usize,
@@ -72,7 +72,7 @@ impl CrateReport {
         self.findings.is_empty()
     }
 
-    /// Returns the number of pairs of modules with an arrow that points upwards.
+    /// Returns the number of pairs of modules with an edge to a higher layer.
     #[must_use]
     pub fn upward_dependencies(&self) -> usize {
         let pairs = self.findings.iter().filter_map(|finding| match finding {
@@ -83,7 +83,7 @@ impl CrateReport {
         pairs.collect::<BTreeSet<_>>().len()
     }
 
-    /// Returns the number of circles, at the top level and inside modules.
+    /// Returns the number of cycles, at the top level and inside modules.
     #[must_use]
     pub fn cycles(&self) -> usize {
         let is_cycle = |finding: &&Finding| matches!(finding, Finding::Cycle(_));

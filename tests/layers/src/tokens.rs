@@ -19,7 +19,7 @@ pub(crate) struct TokenPath {
 pub(crate) enum NextTokens {
     /// `::`, and then no name: generic arguments, a macro variable or `*`.
     Colons,
-    /// `!`, and then the tokens given to a macro.
+    /// `!`, and then the tokens passed to a macro.
     Invocation,
     /// Other tokens, or none.
     Other,
@@ -122,8 +122,8 @@ fn are_colons(a: &TokenTree, b: &TokenTree) -> bool {
     as_punctuation(a) == Some(':') && as_punctuation(b) == Some(':')
 }
 
-/// Returns false for a field or method, a lifetime, a macro variable other than `$crate`, and the
-/// rest of a path with generic arguments, such as `new` in `Vec::<u8>::new`.
+/// Returns whether `ident` starts a path. It does not after `.`, `'`, `$` (unless it is `crate`) or
+/// `::`. The last case is the rest of a path with generic arguments, such as `new` in `Vec::<u8>::new`.
 fn starts_path(before: [Option<char>; 2], ident: &Ident) -> bool {
     match before {
         [Some('.'), Some('.')] => true,

@@ -1,4 +1,4 @@
-//! The rules that neither top-level modules nor the children of a module form a circle.
+//! The rules that neither top-level modules nor the children of a module form a cycle.
 
 use layers::Entry;
 

@@ -1,4 +1,4 @@
-//! The rule that arrows between top-level modules point downwards.
+//! The rule that edges between top-level modules go to the same layer or a lower one.
 
 use layers::Entry;
 
