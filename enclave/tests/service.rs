@@ -272,7 +272,7 @@ async fn nsm_fault_returns_500_and_ends_readiness() {
     for line in [
         "attested_random_ready 0",
         "attested_random_entropy_failures_total{cause=\"error_code\"} 1",
-        "attested_random_entropy_failures_total{cause=\"deadline\"} 0",
+        "attested_random_entropy_failures_total{cause=\"timed_out\"} 0",
         "attested_random_drbg_reseeds_total 1",
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");

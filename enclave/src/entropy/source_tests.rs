@@ -227,7 +227,7 @@ fn every_fault_has_a_registered_cause() {
     let shown: Vec<_> = EntropyFault::causes().collect();
     assert_eq!(shown, [&NsmFault::CAUSES[..], &NsmFault::CALLER_CAUSES, &own].concat());
     assert_eq!(shown.iter().collect::<BTreeSet<_>>().len(), shown.len());
-    assert_eq!(EntropyFault::Nsm(NsmFault::Full).cause(), "full");
+    assert_eq!(EntropyFault::Nsm(NsmFault::Full).cause(), "queue_full");
 }
 
 #[test]

@@ -104,8 +104,8 @@ impl NsmFault {
             Self::Unhealthy(HealthFault::AdaptiveProportion) => "adaptive_proportion",
             Self::Unhealthy(HealthFault::RepeatedOutput) => "repeated_block",
             Self::Stuck { .. } => "stuck",
-            Self::Deadline { .. } => "deadline",
-            Self::Full => "full",
+            Self::Deadline { .. } => "timed_out",
+            Self::Full => "queue_full",
             Self::ThreadEnded => "thread_ended",
         }
     }
@@ -129,7 +129,7 @@ impl NsmFault {
     pub(crate) const CLOCK_CAUSES: [&str; 1] = ["slow_time"];
 
     /// Causes that concern only the caller. The NSM itself may work.
-    pub(crate) const CALLER_CAUSES: [&str; 2] = ["deadline", "full"];
+    pub(crate) const CALLER_CAUSES: [&str; 2] = ["timed_out", "queue_full"];
 }
 
 const fn code_name(code: &ErrorCode) -> &'static str {

@@ -238,7 +238,7 @@ fn blocked_nsm() -> Row {
             assert_eq!(service.readiness(), Readiness::not(reason));
             // Both requests waited for the same call.
             assert_eq!(service.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
-            assert_eq!(service.metric("entropy_failures_total{cause=\"deadline\"}"), 2);
+            assert_eq!(service.metric("entropy_failures_total{cause=\"timed_out\"}"), 2);
             held.release();
             // The service detects the recovery without a request for random bytes.
             let ready = (0..100_000).any(|_| service.readiness() == Readiness::Ready);
