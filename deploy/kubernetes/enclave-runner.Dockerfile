@@ -1,4 +1,4 @@
-# nitro-cli, the image file of `make eif` with nitro-cli's kernel, and what runs one in the other:
+# nitro-cli, the enclave image of `make eif` with nitro-cli's kernel, and the script that starts it:
 #   docker build -f deploy/kubernetes/enclave-runner.Dockerfile --build-arg EIF=target/eif/enclave.eif \
 #     -t attested-random/enclave-runner .
 FROM public.ecr.aws/amazonlinux/amazonlinux:2023

@@ -1,4 +1,4 @@
-# The relay of `make build-production`, one static binary on nothing else:
+# The relay of `make build-production`: one static binary without a base image:
 #   docker build -f deploy/kubernetes/parent-proxy.Dockerfile \
 #     --build-arg BINARY=target/production/x86_64-unknown-linux-gnu/release/parent-proxy \
 #     -t attested-random/parent-proxy .

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# Sourced: what of SoftHSM 2 is on this machine, and a token of it.
+# Sourced. Finds SoftHSM 2 on this machine and creates a token.
 
-# The id of its key store.
+# The id of the key store on that token.
 softhsm_key_store_id=cks-1234567890abcdef0
 
-# Prints where SoftHSM's PKCS#11 module is; fails if the module or its command is not there.
+# Prints the path of SoftHSM's PKCS#11 module. Fails if the module or the command softhsm2-util is missing.
 softhsm_module() {
     command -v softhsm2-util >/dev/null || return 1
     local file
-    # Debian and its kin; Fedora and its kin; Arch; built from source.
+    # Paths of Debian, Fedora, Arch and their derivatives, and of a build from source.
     for file in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so \
         /usr/lib64/pkcs11/libsofthsm2.so /usr/lib64/softhsm/libsofthsm2.so \
         /usr/lib/libsofthsm2.so /usr/local/lib/softhsm/libsofthsm2.so; do
@@ -20,15 +20,15 @@ softhsm_module() {
     return 1
 }
 
-# Makes a token in the folder $1, with a PIN of its own, and prints the [[key_store]] on it.
-# SoftHSM finds it by SOFTHSM2_CONF, which is the caller's to export.
+# Creates a token with a random PIN in the folder $1 and prints its [[key_store]] table.
+# SoftHSM finds the token by SOFTHSM2_CONF, which the caller must export.
 softhsm_key_store() {
     local module
     module=$(softhsm_module)
     mkdir "$1/tokens"
     printf 'directories.tokendir = %s\n' "$1/tokens" >"$1/softhsm2.conf"
     od -An -N8 -tx8 /dev/urandom | tr -d ' \n' >"$1/pin"
-    # Whoever lists processes sees it for a moment: it opens nothing that lasts.
+    # The PIN is briefly visible in the process list. It protects only this temporary token.
     SOFTHSM2_CONF=$1/softhsm2.conf softhsm2-util --init-token --free --label vault \
         --so-pin "$(<"$1/pin")" --pin "$(<"$1/pin")" >/dev/null
     cat <<TOML
