@@ -1,10 +1,10 @@
-"""The expressions of the alerts, the dashboard and the scaling.
+"""Checks the expressions of the alerts, the dashboard and the autoscaler.
 
 queries.py DEPLOY rules     prints them as recording rules, for `promtool check rules`
-queries.py DEPLOY names     demands that what they select by name and label is in metrics.txt
-queries.py DEPLOY tests     demands that each alert has a test that it fires, and one that it does not, and
-                            says how urgent it is, what is wrong, and what to do
-queries.py DEPLOY metrics   prints the families that they use
+queries.py DEPLOY names     checks that the names and labels that they select are in metrics.txt
+queries.py DEPLOY tests     checks that each alert has a test in which it fires and one in which it stays quiet, a
+                            severity, a summary and a runbook
+queries.py DEPLOY metrics   prints the metric families that they use
 """
 
 import json
@@ -16,12 +16,12 @@ import yaml
 
 DEPLOY = pathlib.Path(sys.argv[1])
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_count", "_sum"]}
-# What Prometheus adds, and what the relay adds to an enclave's.
+# Labels that Prometheus adds, and the label that the relay adds to an enclave's metrics.
 ADDED_LABELS = {"job", "instance", "namespace", "pod", "le", "upstream"}
 FAMILY = r"attested_random_\w+"
 RELAY_PREFIX = "attested_random_proxy_"
 OPERATING = pathlib.Path(__file__).resolve().parents[2] / "docs/operating.md"
-# Of Grafana's, those that are used. What it does not know it shows as a number, or not at all.
+# The panel types and units of Grafana in use. Grafana ignores unknown ones.
 PANELS = {"row", "state-timeline", "timeseries"}
 UNITS = {"Bps", "cps", "none", "percentunit", "reqps", "s"}
 
@@ -32,12 +32,12 @@ def rules():
 
 
 def alerts():
-    """Alerts as (name, expression)."""
+    """Returns the alerts as (name, expression)."""
     return [(rule["alert"], rule["expr"]) for rule in rules()]
 
 
 def panels():
-    """Panels' expressions as (where, expression), their variables replaced."""
+    """Returns the panels' expressions as (where, expression) with their variables replaced."""
     dashboard = json.loads((DEPLOY / "grafana/dashboard.json").read_text())
     found = [(panel["title"], target["expr"]) for panel in dashboard["panels"]
              for target in panel.get("targets", [])]
@@ -50,12 +50,12 @@ def panels():
     plain = [(where, expr.replace("$__rate_interval", "5m").replace("$instance", ".*"))
              for where, expr in found]
     for where, expr in plain:
-        assert "$" not in expr, f"dashboard: {where}: a variable that nobody sets: {expr}"
+        assert "$" not in expr, f"dashboard: {where}: an undefined variable: {expr}"
     return [(f"dashboard: {where}", expr) for where, expr in plain]
 
 
 def scaling():
-    """prometheus-adapter's queries as (where, expression), its placeholders replaced."""
+    """Yields the queries of prometheus-adapter as (where, expression) with their placeholders replaced."""
     rules = yaml.safe_load((DEPLOY / "kubernetes/prometheus-adapter.yaml").read_text())["rules"]
     for rule in rules["custom"]:
         where = f"prometheus-adapter.yaml: {rule['name']['as']}"
@@ -71,7 +71,7 @@ def expressions():
 
 
 def series_in_metrics_txt():
-    """Series as {name: {label: values, or None for any}}."""
+    """Returns the series as {name: {label: values, or None for any}}."""
     series = {}
     for line in (DEPLOY / "check/metrics.txt").read_text().splitlines():
         if line.startswith("#"):
@@ -84,10 +84,10 @@ def series_in_metrics_txt():
 
 
 def unlisted_series(where, expr, series):
-    """What of an expression no scrape would show."""
+    """Yields the names and labels of an expression that no scrape returns."""
     for name, selector in re.findall(rf"\b({FAMILY})(?:\{{([^}}]*)\}})?", expr):
         if name not in series:
-            yield f"{where}: no metric is named {name}"
+            yield f"{where}: there is no metric {name}"
             continue
         for label, operator, text in re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', selector):
             values = series[name].get(label)
@@ -99,28 +99,28 @@ def unlisted_series(where, expr, series):
     for labels in re.findall(r"\bby \(([^)]*)\)", expr):
         for label in re.split(r",\s*", labels):
             if label not in used | ADDED_LABELS:
-                yield f"{where}: nothing in it has the label {label}"
+                yield f"{where}: no metric in it has the label {label}"
 
 
 def dashboard_errors(series):
-    """Legends of the dashboard that name a label which their expression has not, and ids that are there twice."""
+    """Yields errors of the dashboard: duplicate ids, overlapping panels, unknown types and units, unknown labels in legends."""
     listed = json.loads((DEPLOY / "grafana/dashboard.json").read_text())["panels"]
     ids = [panel["id"] for panel in listed]
     if len(set(ids)) < len(ids):
-        yield "dashboard: an id is there twice"
+        yield "dashboard: an id occurs twice"
     cells = set()
     for panel in listed:
         at = panel["gridPos"]
         covered = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
         if cells & covered or at["x"] + at["w"] > 24:
-            yield f"dashboard: {panel['title']}: lies over another panel, or beyond the edge"
+            yield f"dashboard: {panel['title']}: overlaps another panel or the edge"
         cells |= covered
         if panel["type"] not in PANELS:
-            yield f"dashboard: {panel['title']}: Grafana has no panel {panel['type']}"
+            yield f"dashboard: {panel['title']}: unknown panel type {panel['type']}"
         if panel["type"] != "row" and panel["datasource"]["uid"] != "${datasource}":
-            yield f"dashboard: {panel['title']}: asks another Prometheus than the one that is chosen"
+            yield f"dashboard: {panel['title']}: uses another datasource than the selected one"
         if panel["type"] != "row" and panel["fieldConfig"]["defaults"].get("unit") not in UNITS:
-            yield f"dashboard: {panel['title']}: no unit, or one that Grafana has not"
+            yield f"dashboard: {panel['title']}: the unit is missing or unknown"
     for panel in listed:
         for target in panel.get("targets", []):
             kept = {label for labels in re.findall(r"\bby \(([^)]*)\)", target["expr"])
@@ -128,11 +128,11 @@ def dashboard_errors(series):
             if "sum" not in target["expr"]:
                 kept |= ADDED_LABELS | set(series.get(re.search(FAMILY, target["expr"])[0], ()))
             for label in set(re.findall(r"{{(\w+)}}", target["legendFormat"])) - kept:
-                yield f"dashboard: {panel['title']}: a legend has {{{{{label}}}}}, its expression has not"
+                yield f"dashboard: {panel['title']}: a legend uses {{{{{label}}}}}, which its expression lacks"
 
 
 def alert_errors(series):
-    """Alerts that do not say how urgent they are, what is wrong, or what to do, or by a label that they lack."""
+    """Yields alerts without a severity, a summary or a runbook, or with a label that their expression lacks."""
     pages = []
     for rule in rules():
         severity, notes = rule["labels"].get("severity"), rule["annotations"]
@@ -146,21 +146,21 @@ def alert_errors(series):
         by = re.findall(r"\bby \(([^)]*)\)", expr)
         for labels in by:
             kept |= set(re.split(r",\s*", labels))
-        # A selector by itself, on either side of an `or`, keeps what the series has.
+        # A selector without an aggregation, on either side of an `or`, keeps the labels of its series.
         for side in re.split(r"\bor\b", expr):
             if not re.search(r"\b(sum|count|histogram_quantile|absent)\b", side):
                 family = re.search(FAMILY, side)[0]
                 kept |= set(series.get(family, ())) | ADDED_LABELS - ({"upstream"} if family.startswith(RELAY_PREFIX) else set())
         for label in set(re.findall(r"\$labels\.(\w+)", " ".join(notes.values()))) - kept:
-            yield f"alert {rule['alert']}: says $labels.{label}, which its expression has not"
+            yield f"alert {rule['alert']}: uses $labels.{label}, which its expression lacks"
     documented = re.findall(r"^\| (AttestedRandom[\w, ]*) \|", OPERATING.read_text(), re.MULTILINE)
     documented = {name for names in documented for name in names.split(", ")}
     for name in sorted(documented ^ set(pages)):
-        yield f"alert {name}: docs/operating.md lists the alerts that wake somebody, and it is on one side alone"
+        yield f"alert {name}: docs/operating.md must list exactly the alerts with severity page"
 
 
 def untested_alerts():
-    """Alerts that lack one of their tests."""
+    """Yields alerts that lack a test."""
     tests = yaml.safe_load((DEPLOY / "prometheus/alerts_test.yaml").read_text())["tests"]
     cases = [(case["expr"], bool(case["exp_samples"]), test["name"]) for test in tests
              for case in test["promql_expr_test"]]

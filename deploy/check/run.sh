@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Validates what deploy/ has for more than one machine, without any: `run.sh [KIND...]`, KIND being
-# kubernetes, systemd, prometheus, grafana, scripts or metrics; all of them without.
+# Validates the deployment files offline: `run.sh [KIND...]` with the kinds kubernetes, systemd, prometheus, grafana,
+# scripts and metrics. The default is all of them.
 #
-# BIN is the folder of enclave-simulator and parent-proxy, for `metrics`, which is left out without it. DEPLOY
-# names another folder than deploy/, as mistakes.sh does.
+# BIN is the folder of enclave-simulator and parent-proxy. Without BIN the kind `metrics` is skipped. DEPLOY names a
+# folder in place of deploy/, which mistakes.sh uses.
 set -euo pipefail
 deploy=$(realpath "${DEPLOY:-$(dirname "${BASH_SOURCE[0]}")/..}")
 check=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
@@ -11,7 +11,7 @@ source "$check/tools.sh"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# The oldest and the newest Kubernetes that the manifests are for: sidecars are final in 1.33.
+# The oldest and the newest supported version of Kubernetes. Sidecars are stable since 1.33.
 kubernetes_versions=(1.33 1.37)
 
 check_kubernetes() {
@@ -21,7 +21,7 @@ check_kubernetes() {
         "${validate[@]}" -k "$version" --quiet "$scratch/built.yaml"
     done
     "$python" "$check/kubernetes.py" "$deploy" <"$scratch/built.yaml"
-    # Debian's Prometheus knows no Kubernetes. All else of the file it judges.
+    # Debian's Prometheus lacks the Kubernetes service discovery, so remove it and check the rest of the file.
     "$python" - "$deploy/kubernetes/scrape.yaml" >"$scratch/scrape.yaml" <<'END'
 import sys, yaml
 file = yaml.safe_load(open(sys.argv[1]))
@@ -32,7 +32,7 @@ END
     "$promtool" check config "$scratch/scrape.yaml" >/dev/null
 }
 
-# In a root of its own, in which the programs are that no build machine has where the units look.
+# In a separate root with placeholders for the programs that a build machine lacks.
 check_systemd() {
     local root=$scratch/root program output units=()
     mkdir -p "$root/usr/lib" "$root/etc/systemd/system" "$root/usr/local/bin" "$root/bin" "$root/opt/attested-random"
@@ -44,10 +44,10 @@ check_systemd() {
     cp "$deploy"/systemd/*.{service,socket,timer} "$root/etc/systemd/system/"
     units=(parent-proxy.socket parent-proxy.service attested-random-enclave@16.service
         attested-random-unready@16.service attested-random-unready@16.timer)
-    # Of what it does not know it warns, and is content.
-    output=$(systemd-analyze verify --man=no --root="$root" "${units[@]}" 2>&1) || output+=" (it fails)"
+    # systemd-analyze only warns about unknown keys, so any output is an error.
+    output=$(systemd-analyze verify --man=no --root="$root" "${units[@]}" 2>&1) || output+=" (systemd-analyze failed)"
     [[ -z $output ]] || { echo "$output" >&2; return 1; }
-    # How much a unit may do, in tenths, as systemd judges it: 10 is a unit without any of its settings.
+    # The highest accepted exposure level of each unit, in tenths. A unit without hardening has level 10.
     for program in parent-proxy=20 attested-random-enclave@16=35 attested-random-unready@16=35; do
         systemd-analyze security --no-pager --offline=yes --root="$root" --threshold="${program#*=}" \
             "${program%=*}.service" >"$scratch/security" || { tail -n 1 "$scratch/security" >&2; return 1; }
@@ -78,8 +78,8 @@ check_scripts() {
     check_restart_unready
 }
 
-# With a nitro-cli that runs nothing: told to stop it terminates the enclave, and it ends with status 1 when
-# the enclave does.
+# With a fake nitro-cli: after SIGTERM the script terminates the enclave. When the enclave ends, the script ends with
+# status 1.
 check_run_enclave() {
     local end status holder output
     mkdir "$scratch/bin"
@@ -96,7 +96,7 @@ END
     chmod +x "$scratch/bin/nitro-cli"
     for end in signalled exited; do
         rm -f "$scratch/calls" "$scratch/output" && mkfifo "$scratch/output"
-        # Both ways, so that neither end waits for the other, nor the script writes to nobody.
+        # Opened for reading and writing, so that opening does not block and the script always has a reader.
         exec {output}<>"$scratch/output"
         SCRATCH=$scratch PATH=$scratch/bin:$PATH ENCLAVE_CID=16 timeout --foreground 30 "$deploy/nitro-cli/run-enclave.sh" \
             1>&"$output" 2>/dev/null &
@@ -113,12 +113,12 @@ END
     done
 }
 
-# With a relay that says what it is to say: a restart comes after five minutes of 0, and of nothing else.
+# With a fake relay: only five minutes of the value 0 cause a restart.
 check_restart_unready() {
     local sample minutes restarts
     export RUNTIME_DIRECTORY=$scratch/unready
     mkdir -p "$scratch/bin" "$RUNTIME_DIRECTORY"
-    # shellcheck disable=SC2016 # this is the text of a script
+    # shellcheck disable=SC2016 # the string is a script
     printf '#!/bin/bash\n[[ $SAMPLE ]] && printf "attested_random_proxy_upstream_healthy{upstream=\\"vsock:%%s:5000\\"} %%s\\n" $SAMPLE\n' \
         >"$scratch/bin/curl"
     printf '#!/bin/bash\necho "$*" >>"%s/restarts"\n' "$scratch" >"$scratch/bin/systemctl"
@@ -129,7 +129,7 @@ check_restart_unready() {
         touch -d "-$minutes minutes" "$RUNTIME_DIRECTORY/16"
         SAMPLE=$sample PATH=$scratch/bin:$PATH "$deploy/systemd/restart-unready.sh" 16 >/dev/null
         [[ $(grep -cx -- '--no-block try-restart attested-random-enclave@16.service' "$scratch/restarts") == "$restarts" ]] ||
-            { echo "restart-unready.sh: after $minutes minutes of $sample: not $restarts restarts" >&2; return 1; }
+            { echo "restart-unready.sh: after $minutes minutes of $sample: expected $restarts restarts" >&2; return 1; }
     done
 }
 

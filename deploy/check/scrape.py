@@ -1,4 +1,4 @@
-"""Compares metrics.txt with what a relay and the enclave behind it show, and has the relay read its files.
+"""Compares metrics.txt with the metrics of a relay and its enclave, and lets the relay parse its configuration files.
 
 scrape.py DEPLOY BIN: BIN is the folder of enclave-simulator and parent-proxy.
 """
@@ -13,17 +13,17 @@ import urllib.error
 import urllib.request
 
 DEPLOY, BIN = map(pathlib.Path, sys.argv[1:])
-# What an enclave's have beside their own, and a histogram's samples.
+# The label that the relay adds to an enclave's metrics, and the label of histogram buckets.
 ADDED_LABELS = {"upstream", "le"}
 TIMEOUT_SECONDS = 30
 
 
 def start(program, *arguments, listeners=1):
-    """A program that has said, once each, where it listens, and what it said."""
+    """Starts a program and waits until it has printed its listeners. Returns the process and their addresses."""
     process = subprocess.Popen([BIN / program, *arguments], stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, text=True)
     lines = [process.stdout.readline().strip() for _ in range(listeners)]
-    assert all(" listening on " in line for line in lines), f"{program} does not start: {lines}"
+    assert all(" listening on " in line for line in lines), f"{program} did not start: {lines}"
     return process, [line.rpartition(" ")[2] for line in lines]
 
 
@@ -41,7 +41,7 @@ def is_ready(admin):
 
 
 def scrape_relay():
-    """The relay's /metrics, when one request has been answered through it."""
+    """Returns the /metrics of a relay after one request through it."""
     running = []
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -54,7 +54,7 @@ def scrape_relay():
             running.append(relay)
             deadline = time.monotonic() + TIMEOUT_SECONDS
             while not is_ready(metrics):
-                assert time.monotonic() < deadline, "the relay is never ready"
+                assert time.monotonic() < deadline, f"the relay is not ready after {TIMEOUT_SECONDS} s"
                 time.sleep(0.05)
             fetch(f"http://{clients}/", data=b'{"NumberOfBytes": 32}', headers={
                 "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "TrentService.GenerateRandom"})
@@ -66,7 +66,7 @@ def scrape_relay():
 
 
 def parse_exposition(exposition):
-    """Families as {name: (type, {label: values seen})}, {} for a family without a sample or a label."""
+    """Returns the families as {name: (type, {label: values seen})}."""
     families = {name: (kind, {}) for name, kind in
                 re.findall(r"^# TYPE (attested_random\w*) (\w+)$", exposition, re.MULTILINE)}
     for name, labels in re.findall(r"^(attested_random\w*)(?:\{(.*)\})? ", exposition, re.MULTILINE):
@@ -79,7 +79,7 @@ def parse_exposition(exposition):
 
 
 def parse_metrics_txt():
-    """The same, of metrics.txt; None for values that are not listed."""
+    """Returns the families of metrics.txt in the same form, with None for values that are not listed."""
     families = {}
     for line in (DEPLOY / "check/metrics.txt").read_text().splitlines():
         if not line.startswith("#"):
@@ -92,9 +92,9 @@ def parse_metrics_txt():
 def differences(seen, listed):
     for name in sorted(seen.keys() | listed.keys()):
         if name not in seen:
-            yield f"{name} is in metrics.txt, and shown by nobody"
+            yield f"{name} is in metrics.txt, but no program exports it"
         elif name not in listed:
-            yield f"{name} is shown, and not in metrics.txt"
+            yield f"{name} is exported, but not in metrics.txt"
         elif seen[name][0] != listed[name][0]:
             yield f"{name} is a {seen[name][0]}, not a {listed[name][0]}"
         else:
@@ -104,11 +104,11 @@ def differences(seen, listed):
                 elif (expected := listed[name][1].get(label)) and not values <= expected:
                     yield f"{name} has {label}=\"{' '.join(values - expected)}\""
             for label in listed[name][1].keys() - seen[name][1].keys():
-                yield f"{name} is not seen with the label {label}"
+                yield f"{name} is not exported with the label {label}"
 
 
 errors = list(differences(parse_exposition(scrape_relay()), parse_metrics_txt()))
-# As the manifests and the unit start it.
+# The configuration files of the manifests and the unit.
 for file in ("kubernetes/parent-proxy.toml", "systemd/parent-proxy.toml"):
     result = subprocess.run([BIN / "parent-proxy", "--config", DEPLOY / file, "--print-config"],
                             capture_output=True, text=True, timeout=TIMEOUT_SECONDS)

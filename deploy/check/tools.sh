@@ -1,10 +1,9 @@
 # shellcheck shell=bash disable=SC2034 # the script that sources this file uses the variables
-# Sourced, with `check` set to this folder: finds what `make check-deploy` runs, under target/check or on the
-# system, and brings what is missing. Sets `kubectl`, `promtool`, `python` and `validate`. No package is
-# installed and no service started: Debian's are unpacked into target/check, PyPI's go into a virtual
-# environment there.
+# Sourced, with `check` set to this folder. Finds the tools of `make check-deploy` in target/check or on the system, and
+# downloads missing ones. Sets `kubectl`, `promtool`, `python` and `validate`. No package is installed and no service is
+# started: Debian packages are unpacked into target/check, and PyPI packages go into a virtual environment there.
 #
-# KUBECTL and PROMTOOL name others.
+# KUBECTL and PROMTOOL override the two commands.
 
 tools=$(realpath -m "${CARGO_TARGET_DIR:-$check/../../target}/check")
 
@@ -13,13 +12,13 @@ missing() {
     exit 1
 }
 
-# The command $2 of Debian's package $1.
+# Prints the path of the command $2 from Debian's package $1, which it unpacks if needed.
 unpacked() {
     local found=$tools/$1/usr/bin/$2 package
     if [[ ! -x $found ]]; then
         command -v apt-get >/dev/null && command -v dpkg >/dev/null || return
         rm -rf "${tools:?}/$1" && mkdir -p "$tools/$1/download"
-        # The lists of a fresh system are empty, those of an old one name what is gone.
+        # Package lists can be empty or outdated, so retry after an update.
         (cd "$tools/$1/download" && { apt-get download --quiet=2 "$1" ||
             { apt-get update --quiet=2 && apt-get download --quiet=2 "$1"; }; }) >/dev/null 2>&1 || return
         for package in "$tools/$1/download"/*.deb; do
@@ -30,7 +29,7 @@ unpacked() {
     echo "$found"
 }
 
-# Whichever kubectl there is, for the kustomization keeps to what 1.20 knows, which Debian has.
+# Any version of kubectl: the kustomization uses only features of 1.20, which Debian has.
 kubectl=${KUBECTL:-$(command -v kubectl || unpacked kubernetes-client kubectl)} ||
     missing "kubectl: a recent one from pkgs.k8s.io (apt) or dl.k8s.io, or Debian's 1.20 (kubernetes-client)"
 promtool=${PROMTOOL:-$(command -v promtool || unpacked prometheus promtool)} ||
@@ -38,7 +37,7 @@ promtool=${PROMTOOL:-$(command -v promtool || unpacked prometheus promtool)} ||
 command -v systemd-analyze >/dev/null ||
     missing "systemd-analyze of systemd 250 or later: apt-get install systemd"
 
-# Does nothing when the environment is up to date; without a stamp until all is done.
+# Skipped if the environment is up to date. The stamp is written last.
 python=$tools/venv/bin/python
 stamp_content() {
     echo "$tools"

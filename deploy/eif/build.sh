@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Makes target/eif/enclave.eif (under $CARGO_TARGET_DIR where that is set) of the production binary, and
-# target/eif/pcrs.json of its measurements. Settings, from the environment:
+# Builds target/eif/enclave.eif (under $CARGO_TARGET_DIR if that is set) from the production binary, and
+# target/eif/pcrs.json with its measurements. Settings, from the environment:
 #   ENCLAVE    the production binary
 #   TOOL       the command attested-recipient
-#   KERNEL     another kernel than the pinned one, such as nitro-cli's
-#   MODULES    the modules that such a kernel needs, in their order; none by default
-#   RAMDISK    the first ramdisk as it is, a cpio archive, in the place of one with the modules
+#   KERNEL     a kernel in place of the pinned one, such as nitro-cli's
+#   MODULES    the modules of that kernel, in load order; none by default
+#   RAMDISK    the complete first ramdisk, a cpio archive, in place of one with the modules
 #   CMDLINE    another kernel command line
-#   CONFIG     the folder of a configuration to be part of the image; without one, it is the parent's
-#   FILES      more files for the image, as NAME=PATH: PATH is to be /NAME there
-#   PKCS11     "yes": the binary has key stores, and needs a dynamic loader. That and all libraries that it
-#              and FILES need come from this machine; what is made is then in target/eif/pkcs11
-#   OR_CURRENT the kernel's suite's current one may take the place of one that Debian has dropped
+#   CONFIG     the folder of a configuration for the image; by default the parent serves the configuration
+#   FILES      more files for the image, as NAME=PATH: PATH becomes /NAME
+#   PKCS11     "yes": the binary loads PKCS#11 modules and needs a dynamic loader. The loader and all libraries
+#              that it and FILES need come from this machine. The output folder is target/eif/pkcs11
+#   OR_CURRENT if set, the suite's current kernel replaces a pinned one that Debian has removed
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -24,12 +24,12 @@ fail() {
 case ${PKCS11:-} in
     "") ;;
     yes) out+=/pkcs11 ;;
-    *) fail "PKCS11 is \"yes\", or nothing" ;;
+    *) fail "PKCS11 is \"$PKCS11\": set it to \"yes\" or leave it unset" ;;
 esac
 mkdir -p "$out"
 
-# What nitro-cli's own image gives its kernel, but for what only that one has; and no module without
-# its distributor's signature.
+# The command line of nitro-cli's own image without the options of its kernel. Modules need their distributor's
+# signature.
 cmdline=${CMDLINE:-reboot=k panic=30 console=ttyS0 quiet random.trust_cpu=on module.sig_enforce=1}
 
 options=(--cmdline "$cmdline" --enclave "$ENCLAVE" --argument=--listen --argument=vsock:4294967295:5000
@@ -43,7 +43,7 @@ if [[ -n ${KERNEL:-} ]]; then
     done
 else
     [[ -z ${RAMDISK:-}${MODULES:-} ]] ||
-        fail "RAMDISK and MODULES go with KERNEL: the pinned kernel has its own"
+        fail "RAMDISK and MODULES need KERNEL: the pinned kernel has its own modules"
     kernel=$("$here/kernel.sh" ${OR_CURRENT:+--or-current} | tail -n 1)
     options+=(--kernel "$kernel/vmlinuz" --kernel-version "$(cat "$kernel/version")")
     for module in "$kernel"/*.ko; do
@@ -62,12 +62,12 @@ fi
 
 provided=() libraries=()
 for file in ${FILES:-}; do
-    [[ $file == *=* ]] || fail "FILES has \"$file\", which is no NAME=PATH"
+    [[ $file == *=* ]] || fail "FILES contains \"$file\": write each file as NAME=PATH"
     options+=(--file "$file")
     provided+=("$(basename "${file%%=*}")")
-    # A library, by the first bytes of ELF; what cannot be read is the tool's to refuse.
+    # A library, recognized by the ELF magic number. The tool reports a file that cannot be read.
     if [[ $(head -c 4 "${file#*=}" 2>/dev/null | tr -d '\0') == $'\x7fELF' ]]; then
-        # Without a folder a loader would look for it where libraries are.
+        # As an absolute path: a loader searches a bare name only in its library folders.
         libraries+=("$(realpath -- "${file#*=}")")
     fi
 done
@@ -77,13 +77,13 @@ if [[ -n ${PKCS11:-} ]]; then
     programs=$(PROVIDED="${provided[*]}" "$here/libraries.sh" "$ENCLAVE" "${libraries[@]}")
     while read -r program; do
         options+=(--program "$program")
-        # Which C library this is shows in the measurements, and so it is named beside them.
+        # The C library is part of the measurements, so pcrs.json names its version.
         [[ $program != */ld-linux* ]] ||
             toolchain+=", $("${program#*=}" --version | sed -n '1s/.*(\(.*\)).*/\1/p')"
     done <<<"$programs"
 fi
 
-# Two builds of a commit are the same file. Without a history, time starts at zero.
+# Two builds of a commit give the same file. Without a Git history the time is zero.
 commit=unknown
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Packages out of Debian's archive, with lists, cache and sources of our own: the machine's apt stays as
-# it is, nothing needs root, and the machine may be of another release. Sourced, not run.
+# Sourced. Fetches packages from Debian's archive with separate lists, cache and sources. The apt of the machine is not
+# changed, root is not needed, and the machine can run another release.
 #
-# The archive is the one that the machine's apt uses, unless the environment names another:
+# The archive is the one that the machine's apt uses, unless the environment names another one:
 #   DEBIAN_MIRROR           Debian's archive, such as http://mirror.example/debian
-#   DEBIAN_SECURITY_MIRROR  the archive of security updates; by default DEBIAN_MIRROR with "-security" added
+#   DEBIAN_SECURITY_MIRROR  the archive of security updates; by default DEBIAN_MIRROR with "-security" appended
 
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -13,9 +13,10 @@ fail() {
     exit 1
 }
 
-# require WHO COMMAND=PACKAGE...: one line names all that is missing. A path stands for a file.
+# require USER COMMAND=PACKAGE...: fails with one line that names all missing commands and their packages. A path in
+# place of COMMAND must be a readable file.
 require() {
-    local who=$1 pair name missing=() packages=()
+    local user=$1 pair name missing=() packages=()
     shift
     for pair; do
         name=${pair%%=*}
@@ -24,16 +25,16 @@ require() {
         packages+=("${pair#*=}")
     done
     [[ ${#missing[@]} == 0 ]] ||
-        fail "$who needs: ${missing[*]} (apt-get install ${packages[*]})"
+        fail "$user needs: ${missing[*]} (apt-get install ${packages[*]})"
 }
 
-# logged LOG COMMAND...: the output goes into a file, whose end is shown when the command fails.
+# logged LOG COMMAND...: writes the output of the command to LOG. If the command fails, prints the end of LOG and fails.
 logged() {
     local log=$1
     shift
     if ! "$@" >"$log" 2>&1 </dev/null; then
         tail -n 20 "$log" >&2
-        fail "failed: $* (all of it: $log)"
+        fail "failed: $* (complete output: $log)"
     fi
 }
 
@@ -45,7 +46,7 @@ debian_find_mirrors() {
     if [[ -z $debian_mirror ]]; then
         debian_read_configured_mirrors
         if [[ -z $debian_mirror ]]; then
-            # A fresh system has no package lists, and only they say which archive is Debian's.
+            # A fresh system has no package lists, and only they identify the archive of Debian.
             lists=$(mktemp -d)
             mkdir -p "$lists"/{lists,cache}/partial
             apt-get -o Dir::State::lists="$lists/lists" -o Dir::Cache="$lists/cache" \
@@ -53,7 +54,7 @@ debian_find_mirrors() {
             debian_read_configured_mirrors -o Dir::State::lists="$lists/lists" -o Dir::Cache="$lists/cache"
             rm -rf "$lists"
         fi
-        [[ -n $debian_mirror ]] || fail "apt on this machine names no archive of Debian that can be reached: set\
+        [[ -n $debian_mirror ]] || fail "apt on this machine has no reachable archive of Debian: set\
  DEBIAN_MIRROR=http://HOST/debian"
     fi
     debian_mirror=${debian_mirror%/}
@@ -61,11 +62,11 @@ debian_find_mirrors() {
     : "${debian_security_mirror:=$debian_mirror-security}"
 }
 
-# debian_read_configured_mirrors OPTION...: sets the two variables from the package lists of the machine's apt,
-# where they are empty. The options are apt-get's.
+# debian_read_configured_mirrors OPTION...: sets the two variables, where empty, from the package lists of the machine's
+# apt. The options are passed to apt-get.
 debian_read_configured_mirrors() {
     local targets
-    # shellcheck disable=SC2016 # apt's own variables
+    # shellcheck disable=SC2016 # these are variables of apt
     targets=$(apt-get "$@" indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages')
     debian_with_label() {
         awk -v label="Debian $1" '
@@ -75,8 +76,8 @@ debian_read_configured_mirrors() {
     : "${debian_security_mirror:=$(debian_with_label Debian-Security)}"
 }
 
-# debian_open FOLDER ENTRY...: entries are as "deb bookworm main" or "deb-src trixie-security main". The
-# current lists are fetched into the folder, where `debian` then finds them.
+# debian_open FOLDER ENTRY...: fetches the current package lists into FOLDER, where `debian` uses them. An entry is, for
+# example, "deb bookworm main" or "deb-src trixie-security main".
 debian_open() {
     debian_folder=$(realpath -m "$1")
     shift
@@ -87,11 +88,11 @@ debian_open() {
     debian_configuration >"$debian_folder/apt.conf"
     if ! debian apt-get update >"$debian_folder/update.log" 2>&1 </dev/null; then
         fail "cannot fetch package lists from $debian_mirror: $(grep -m 1 '^E:' "$debian_folder/update.log")\
- (set DEBIAN_MIRROR to another archive; all of it: $debian_folder/update.log)"
+ (set DEBIAN_MIRROR to another archive; complete output: $debian_folder/update.log)"
     fi
 }
 
-# debian COMMAND...: one of apt's commands, for the folder that was opened.
+# debian COMMAND...: runs a command of apt with the folder of debian_open.
 debian() {
     APT_CONFIG=$debian_folder/apt.conf "$@"
 }
@@ -107,8 +108,7 @@ debian_sources() {
 }
 
 debian_configuration() {
-    # How the machine reaches an archive (proxies, certificates) holds here as well, and nothing else:
-    # no pins, no hooks.
+    # Only the network settings of the machine (proxies, certificates) apply, without its pins and hooks.
     apt-config dump --format '%F "%v";%n' Acquire
     cat <<END
 Dir::Etc::main "/dev/null";
@@ -124,22 +124,22 @@ APT::Architecture "amd64";
 APT::Architectures { "amd64"; };
 APT::Update::Error-Mode "any";
 END
-    # Root's apt would fetch as _apt, which need not be able to write here.
+    # As root, apt fetches as the user _apt, which may be unable to write here.
     if [[ $EUID == 0 ]]; then echo 'APT::Sandbox::User "root";'; fi
 }
 
-# debian_field FIELD PACKAGE[=VERSION]: the field's value; nothing when there is no such package.
+# debian_field FIELD PACKAGE[=VERSION]: prints the value of the field, or nothing if there is no such package.
 debian_field() {
     debian apt-cache show --no-all-versions "$2" 2>/dev/null | sed -n "s/^$1: //p" || true
 }
 
-# debian_kernel SUITE: the lines of kernel.lock that name the suite's current kernel for clouds.
+# debian_kernel SUITE: prints the lines of kernel.lock for the suite's current cloud kernel.
 debian_kernel() {
     local depends package version sha256
     depends=$(debian_field Depends linux-image-cloud-amd64)
     read -r package _ version <<<"$depends"
     version=${version%)*}
     sha256=$(debian_field SHA256 "$package=$version")
-    [[ -n $sha256 ]] || fail "linux-image-cloud-amd64 in Debian's $1 names no one kernel: \"$depends\""
+    [[ -n $sha256 ]] || fail "linux-image-cloud-amd64 in Debian's $1 does not depend on exactly one kernel: \"$depends\""
     printf '%s=%s\n' suite "$1" package "$package" version "$version" sha256 "$sha256"
 }

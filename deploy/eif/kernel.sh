@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Makes the folder of the kernel that kernel.lock pins, target/eif/kernel/VERSION (under
-# $CARGO_TARGET_DIR where that is set), and prints its path as the last line on stdout. In it:
+# Creates the folder of the kernel that kernel.lock pins, target/eif/kernel/VERSION (under $CARGO_TARGET_DIR if that is
+# set), and prints its path as the last line on stdout. The folder contains:
 #   vmlinuz            the kernel
-#   00-NAME.ko ...     the modules that an enclave needs, in the order in which to load them
-#   version            the kernel's release, as `uname -r` prints it
-# What is there already is used as it is, without the network.
+#   00-NAME.ko ...     the modules that an enclave needs, in load order
+#   version            the release of the kernel, as `uname -r` prints it
+# An existing folder is used without the network.
 #
-# With --or-current, the suite's current kernel takes the place of a pinned one that Debian has dropped.
+# With --or-current, the suite's current kernel replaces a pinned one that Debian has removed.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/debian.sh"
 
-# NSM and vsock are virtio devices of the enclave's machine, which are found through virtio_mmio.
+# NSM and vsock are virtio devices of the enclave's machine. virtio_mmio detects them.
 modules=(virtio_mmio vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport nsm)
 
 or_current=
@@ -41,7 +41,7 @@ main() {
     mkdir -p "$kernels"
     exec {lock}>"$eif/lock"
     flock "$lock"
-    is_up_to_date && finish # by a run that this one waited for
+    is_up_to_date && finish # a concurrent run created it
 
     debian_open "$eif/apt" "deb $suite main"
     if [[ -z $(debian_field SHA256 "$package=$version") ]]; then
@@ -55,7 +55,7 @@ main() {
     finish
 }
 
-# What decides the content of the folder: the package and these scripts.
+# The content of the folder depends on the package and on these scripts.
 stamp_content() {
     echo "$package $version $sha256"
     cat "$here"/{kernel,debian}.sh
@@ -67,12 +67,12 @@ is_up_to_date() {
 
 finish() {
     [[ $package == "$pinned" ]] ||
-        echo "the pinned kernel $pinned is gone from Debian's $suite: $package $version takes its place" >&2
+        echo "Debian's $suite has removed the pinned kernel $pinned: using $package $version" >&2
     echo "$kernels/$version"
     exit
 }
 
-# All or nothing: a folder has its name only once it is complete.
+# Atomic: the folder gets its name when it is complete.
 make_folder() {
     trap 'rm -rf "$kernels/.new"' EXIT
     rm -rf "$kernels/.new"
@@ -87,7 +87,7 @@ fill_folder() (
     echo "fetching $package $version (35 MB)" >&2
     logged "$eif/download.log" debian apt-get download "$package=$version"
     sha256sum --check --status <<<"$sha256  $(echo ./*.deb)" ||
-        fail "$package $version is not the one that kernel.lock pins: its SHA-256 is $(sha256sum ./*.deb | cut -d' ' -f1)"
+        fail "the SHA-256 of $package $version is not the one in kernel.lock: $(sha256sum ./*.deb | cut -d' ' -f1)"
     dpkg-deb -x ./*.deb root
     mkdir kernel
     release=${package#linux-image-}
@@ -97,7 +97,7 @@ fill_folder() (
     stamp_content >kernel/stamp
 )
 
-# add_modules FROM TO: those that are not part of the kernel itself, and no dependency forgotten.
+# add_modules FROM TO: copies the modules that are not built into the kernel. Fails if a dependency is not loaded first.
 add_modules() {
     local from=$1 to=$2 name file found need loaded=" " number=0
     for name in "${modules[@]}"; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Moves kernel.lock to the current kernel of its suite. The next kernel.sh then fetches that.
+# Moves kernel.lock to the current kernel of its suite. The next run of kernel.sh fetches it.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/debian.sh"
@@ -23,5 +23,5 @@ source "$here/kernel.lock"
 if [[ "$package $version" == "$pinned" ]]; then
     echo "kernel.lock already names $suite's current kernel: $pinned"
 else
-    echo "kernel.lock: $package $version instead of $pinned; the enclave's measurements change with it"
+    echo "kernel.lock: $package $version replaces $pinned; this changes the enclave's measurements"
 fi

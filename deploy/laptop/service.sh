@@ -1,19 +1,18 @@
 # shellcheck shell=bash disable=SC2034 # the script that sources this file uses `endpoint`
-# Sourced: starts a simulated enclave and the relay in front of it, and stops both.
-# Sets `endpoint` (the URL clients use) and `folder` (a scratch folder, removed at the end). The
-# enclave's audit records go to `audit`, a file, or to stdout.
+# Sourced. Starts a simulated enclave and the relay in front of it, and stops both at the end.
+# Sets `endpoint` (the URL for clients) and `folder` (a temporary folder, removed at the end). The audit records of the
+# enclave go to the file `audit` if that is set, otherwise to stdout.
 
 BIN=$(cd "$BIN" && pwd)
 folder=$(mktemp -d)
 pids=()
 
-# The relay holds two descriptors a connection.
+# The relay needs two descriptors per connection.
 ulimit -n "$(ulimit -Hn)"
-# Each process in a group of its own: Ctrl-C reaches this script alone, which then ends them, once.
+# Each process has its own process group, so Ctrl-C reaches only this script, which then stops them once.
 set -m
 
-# Starts a program and waits until it says that it listens; sets `address` to where. What it
-# writes to stdout after that is passed on.
+# Starts a program and waits until it prints its listener, whose address becomes `address`. Copies its further stdout.
 start() {
     local program=$1 line output
     shift
@@ -31,7 +30,7 @@ start() {
     address=${line#* listening on }
 }
 
-# In reverse order, so that the relay drains into an enclave that still answers.
+# In reverse order, so that the relay drains into an enclave that still responds.
 stop() {
     trap '' INT TERM HUP
     local index
@@ -42,11 +41,11 @@ stop() {
     rm -rf "$folder"
 }
 trap stop EXIT
-# Being told to stop is no failure.
+# A signal to stop is not a failure.
 trap 'exit 0' INT TERM HUP
 
-# The relay listens on $1. If the second argument is yes, TLS ends in the enclave, for this machine's names;
-# if the third is softhsm, there is a custom key store, on a token that is made for it.
+# start_service ADDRESS [yes] [softhsm]: the relay listens on ADDRESS. With "yes" TLS ends in the enclave, for the
+# names of this machine. With "softhsm" there is a custom key store on a new token.
 start_service() {
     local scheme=http file=$folder/enclave.toml config=()
     if [[ ${2:-} == yes ]]; then
@@ -61,7 +60,7 @@ start_service() {
         config=(--config "$file")
     fi
     start enclave-simulator --listen "unix:$folder/enclave.sock" "${config[@]}"
-    # It is the only one, and with TLS it would not say in plain whether it is ready.
+    # No health checks: there is only one enclave, and with TLS its client listener has no unencrypted /readyz.
     start parent-proxy --listen "$1" --upstream "unix:$folder/enclave.sock" --health-interval 0
     endpoint=$scheme://$address
 }

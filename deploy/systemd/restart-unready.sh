@@ -1,11 +1,11 @@
 #!/bin/bash
-# Restarts the enclave of a CID that the relay has not found ready for five minutes: what a health test or a
-# call that hangs has stopped comes back with a restart alone. Run each half minute, by a timer. Needs curl.
+# Restarts the enclave with the given CID if the relay has not found it ready for five minutes. Only a restart repairs
+# an enclave after a failed health test or an NSM call that hangs. A timer runs this script every 30 s. Needs curl.
 set -euo pipefail
-cid=${1:?the CID}
-since=${RUNTIME_DIRECTORY:?where it remembers}/$cid
+cid=${1:?pass the CID of the enclave}
+since=${RUNTIME_DIRECTORY:?set it to a folder for the time stamps}/$cid
 
-# A relay that does not answer says nothing about the enclave, nor does one that does not know it.
+# No conclusion about the enclave if the relay does not respond or has no such upstream.
 metrics=$(curl --silent --fail --max-time 5 "${METRICS:-http://127.0.0.1:9100/metrics}") || exit 0
 healthy=$(sed -n "s/^attested_random_proxy_upstream_healthy{upstream=\"vsock:$cid:[0-9]*\"} //p" <<<"$metrics")
 
@@ -15,8 +15,8 @@ elif [[ ! -e $since ]]; then
     touch "$since"
 elif [[ $(find "$since" -mmin +5) ]]; then
     echo "the enclave of CID $cid was not ready for five minutes"
-    # Five more until the next.
+    # The next restart follows after five more minutes at the earliest.
     touch "$since"
-    # What somebody stopped stays stopped.
+    # try-restart: a unit that an operator stopped stays stopped.
     systemctl --no-block try-restart "attested-random-enclave@$cid.service"
 fi
