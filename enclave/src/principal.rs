@@ -129,14 +129,12 @@ impl Principal {
     }
 
     /// Returns the value of the condition key `aws:PrincipalArn`: the ARN, or for an assumed role the ARN of
-    /// the role.
+    /// the role. That ARN lacks the path of the role, which the ARN of a session does not contain.
     ///
     /// > For IAM roles, the request context returns the ARN of the role, not the ARN of the user that
     /// > assumed the role.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn>
-    ///
-    /// The result lacks the path of a role, because the ARN of a session does not contain it.
     pub fn condition_arn(&self) -> &str {
         &self.condition_arn
     }
