@@ -190,8 +190,8 @@ fn history_holds_at_least_3000_permits_and_is_bounded() {
         history.record(*connection);
         assert!(history.last.len() <= usize::try_from(4 * HISTORY_LENGTH + 2).unwrap());
     }
-    let remembered = usize::try_from(HISTORY_LENGTH).unwrap();
-    for connection in connections.iter().rev().take(remembered) {
+    let history_length = usize::try_from(HISTORY_LENGTH).unwrap();
+    for connection in connections.iter().rev().take(history_length) {
         assert_ne!(history.last_permits(*connection), (0, 0));
     }
     assert_eq!(history.last_permits(connections[0]), (0, 0));

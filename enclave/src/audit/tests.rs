@@ -156,8 +156,9 @@ fn unauthenticated_records_use_a_quarter_of_the_queue() {
     drop(let_through);
     drop(audit);
     let records = output.records();
-    let granted = records.iter().filter(|record| record["userAgent"] == "authenticated").count();
-    assert_eq!((granted, records.len() - granted), (QUEUE_LENGTH, written));
+    let authenticated =
+        records.iter().filter(|record| record["userAgent"] == "authenticated").count();
+    assert_eq!((authenticated, records.len() - authenticated), (QUEUE_LENGTH, written));
     assert_eq!(omitted_total(&records), omitted.queue + 1);
 }
 
@@ -195,9 +196,9 @@ fn limits_apply_without_signature_and_document() {
     // With `[auth] mode = "none"`.
     let anonymous = Caller::unauthenticated();
     assert!(failed_with_caller(Some(&anonymous)).is_unauthenticated());
-    let mut granted = failed_with_caller(Some(&anonymous));
-    granted.set_success();
-    assert!(!granted.is_unauthenticated());
+    let mut successful = failed_with_caller(Some(&anonymous));
+    successful.set_success();
+    assert!(!successful.is_unauthenticated());
     let mut attested = failed_with_caller(Some(&anonymous));
     let (family, pcrs) = (attestation::PcrFamily::NitroEnclave, Vec::new());
     attested.set_recipient(Recipient { module_id: "i".to_owned(), family, pcrs });

@@ -52,14 +52,14 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     if arguments.common.print_config {
         return config.print(&server, Profile::Development);
     }
-    let conditions = config.simulated_nsm()?;
+    let faults = config.simulated_nsm()?;
     let peer_policy = PeerPolicy { parent_cid: None, proxy_protocol: server.proxy_protocol };
     let settings = config.settings(Profile::Development)?.with_peer_policy(peer_policy);
     tracing::warn!("simulator: signs any attestation document for every client that can connect");
-    if conditions != FaultInjection::default() {
-        tracing::warn!(?conditions, "[simulator.nsm] configures a slow or faulty NSM");
+    if faults != FaultInjection::default() {
+        tracing::warn!(?faults, "[simulator.nsm] configures a slow or faulty NSM");
     }
-    let nsm = SimulatedNsm::with_faults(conditions, Arc::clone(&pki));
+    let nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
     let platform = Simulated::new(pki, SystemClock, nsm.readiness());
     let audit = Audit::to_endpoint_or_stdout(server.log_endpoint.as_ref())?;
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;

@@ -12,12 +12,12 @@ use crate::policy::{Authorized, ResponseForm};
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum ResponseError {
     /// The drawn bytes are not those that the response needs.
-    #[error("drew {drawn} for a response that needs {wanted}")]
+    #[error("drew {drawn} for a response that needs {needed}")]
     DrawMismatch {
         /// The drawn bytes.
         drawn: DrawRequest,
         /// The bytes that the response needs.
-        wanted: DrawRequest,
+        needed: DrawRequest,
     },
     /// Sealing failed.
     #[error(transparent)]
@@ -33,9 +33,9 @@ pub(super) fn build_body(
     authorized: Authorized,
     drawn: Draw,
 ) -> Result<Zeroizing<Vec<u8>>, ResponseError> {
-    let (what, wanted) = (drawn.request(), authorized.draw_request());
-    if what != wanted {
-        return Err(ResponseError::DrawMismatch { drawn: what, wanted });
+    let (drawn_request, needed) = (drawn.request(), authorized.draw_request());
+    if drawn_request != needed {
+        return Err(ResponseError::DrawMismatch { drawn: drawn_request, needed });
     }
     let Draw { random, encryption } = drawn;
     let response = match (authorized.into_response_form(), encryption) {
@@ -49,7 +49,7 @@ pub(super) fn build_body(
         (ResponseForm::Plaintext, None) => GenerateRandomResponse::plaintext(random.expose()),
         // Excluded by the comparison above.
         (ResponseForm::CiphertextForRecipient(_), None) | (ResponseForm::Plaintext, Some(_)) => {
-            return Err(ResponseError::DrawMismatch { drawn: what, wanted });
+            return Err(ResponseError::DrawMismatch { drawn: drawn_request, needed });
         }
     };
     Ok(Zeroizing::new(response))
@@ -94,10 +94,10 @@ mod tests {
             build_body(authorized(), Draw { random, encryption: sealed.then(draw) })
         };
         assert_eq!(*build_body(3, false).unwrap(), br#"{"Plaintext":"AAAA"}"#);
-        let wanted = DrawRequest { number_of_bytes: 3, sealed: false };
+        let needed = DrawRequest { number_of_bytes: 3, sealed: false };
         for (number_of_bytes, sealed) in [(0, false), (2, false), (4, false), (3, true)] {
             let drawn = DrawRequest { number_of_bytes, sealed };
-            let error = ResponseError::DrawMismatch { drawn, wanted };
+            let error = ResponseError::DrawMismatch { drawn, needed };
             assert_eq!(build_body(number_of_bytes, sealed), Err(error));
         }
     }

@@ -70,8 +70,8 @@ fn requests_cannot_inject_log_lines() {
     assert_eq!(simulator.terminate(), Some(0));
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
-    let refused = log.lines().find(|line| line.contains("FORGED")).unwrap();
-    assert!(refused.contains("request rejected"), "{log}");
+    let line = log.lines().find(|line| line.contains("FORGED")).unwrap();
+    assert!(line.contains("request rejected"), "{log}");
     assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log}");
 }
 
@@ -117,12 +117,12 @@ fn rejects_and_records_unauthenticated_callers() {
     stderr.read_to_string(&mut log).unwrap();
     let code = r#""errorCode":"MissingAuthenticationTokenException""#;
     assert_eq!(audit.lines().filter(|line| line.contains(code)).count(), 3, "{audit}");
-    for said in [
+    for message in [
         "[auth] mode is \"sigv4\" region=\"eu-west-1\" credentials=1",
         "[recipient] allow_debug",
         "[[credential]] number 1: policies is empty",
     ] {
-        assert!(log.contains(said), "{log}");
+        assert!(log.contains(message), "{log}");
     }
     assert!(!audit.contains("canary") && !log.contains("canary"), "{audit}{log}");
 }
@@ -193,7 +193,7 @@ fn logs_the_number_of_lost_audit_records() {
 /// 64 KiB and a queue. Records of rejected requests would have a limit of their own.
 fn send_thousands_of_requests(simulator: &Simulator) {
     let body = r#"{"NumberOfBytes":1}"#;
-    let answered = format!(
+    let requests = format!(
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.1\r\n\
          X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -202,7 +202,7 @@ fn send_thousands_of_requests(simulator: &Simulator) {
     for _ in 0..40 {
         let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        stream.write_all(answered.as_bytes()).unwrap();
+        stream.write_all(requests.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut responses = String::new();
         stream.read_to_string(&mut responses).unwrap();
@@ -293,8 +293,8 @@ fn hanging_nsm_delays_a_caller_until_the_deadline() {
     let response = send();
     assert!(response.contains(r#""__type":"DependencyTimeoutException""#), "{response}");
     // After the watchdog has noticed, no request waits.
-    let refused = (0..600).any(|_| send().contains(r#""__type":"KMSInternalException""#));
-    assert!(refused);
+    let has_failed = (0..600).any(|_| send().contains(r#""__type":"KMSInternalException""#));
+    assert!(has_failed);
     assert!(send().contains(r#""__type":"KMSInternalException""#));
     // The hanging thread does not delay the exit.
     assert_eq!(simulator.terminate(), Some(0));

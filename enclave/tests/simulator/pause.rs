@@ -68,17 +68,17 @@ fn responds_to_requests_that_waited_during_a_pause() {
     let config = folder.path().join("enclave.toml");
     fs::write(&config, CONFIG).unwrap();
     let simulator = Simulator::start("127.0.0.1:0", &["--config", config.to_str().unwrap()]);
-    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (stop, responses) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 while !stop.load(Ordering::SeqCst) {
                     assert_success(&simulator.generate_random(BODY));
-                    answered.fetch_add(1, Ordering::SeqCst);
+                    responses.fetch_add(1, Ordering::SeqCst);
                 }
             });
         }
-        while answered.load(Ordering::SeqCst) < 4 * CLIENTS {
+        while responses.load(Ordering::SeqCst) < 4 * CLIENTS {
             thread::yield_now();
         }
         let mut slow = send_half_a_request(&simulator);

@@ -91,8 +91,8 @@ fn rejects_proxy_headers_from_remote_addresses() {
     relay.write_all(&header()).unwrap();
     assert_eq!(get(&mut relay, "/readyz"), "ready\n");
     let metrics = get(&mut connect(&own.to_string(), admin_port), "/metrics");
-    let refused = "attested_random_connections_rejected_total{reason=\"peer\"} 1";
-    assert!(metrics.lines().any(|line| line == refused), "{metrics}");
+    let rejected = "attested_random_connections_rejected_total{reason=\"peer\"} 1";
+    assert!(metrics.lines().any(|line| line == rejected), "{metrics}");
 }
 
 #[test]
