@@ -41,8 +41,8 @@ impl Policy {
         let RecipientPolicy { require, plaintext, max_age, debug, measurements } = &self.recipient;
         if *debug == DebugMode::Allow {
             tracing::warn!(
-                "[recipient] allow_debug is true: accepts enclaves in debug mode, whose memory their \
-                 parent instances can read"
+                "[recipient] allow_debug is true: accepts enclaves in debug mode, which their parent \
+                 instances can inspect"
             );
         }
         let (plaintext, measurements) = (plaintext.as_str(), measurements.len());
