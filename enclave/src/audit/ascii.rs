@@ -25,7 +25,7 @@ impl Formatter for Ascii {
         fragment: &str,
     ) -> io::Result<()> {
         let is_plain = |byte| matches!(byte, b' '..=b'~');
-        // Nearly every text is printable ASCII. The fold is vectorized, unlike a search that stops early.
+        // Nearly every text is printable ASCII. The compiler can vectorize the fold, unlike a search that stops early.
         if fragment.bytes().fold(true, |all, byte| all & is_plain(byte)) {
             return writer.write_all(fragment.as_bytes());
         }
