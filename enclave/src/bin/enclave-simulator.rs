@@ -57,7 +57,10 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let settings = config.settings(Profile::Development)?.with_peer_policy(peer_policy);
     tracing::warn!("simulator: signs any attestation document for every client that can connect");
     if faults != FaultInjection::default() {
-        tracing::warn!(?faults, "[simulator.nsm] configures a slow or faulty NSM");
+        let latency_ms = faults.latency.as_secs_f64() * 1e3;
+        // As in the configuration.
+        let fault = faults.fault.map(|(fault, _)| format!("{fault:?}").to_lowercase());
+        tracing::warn!(latency_ms, fault, "[simulator.nsm] configures a slow or faulty NSM");
     }
     let nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
     let platform = Simulated::new(pki, SystemClock, nsm.readiness());

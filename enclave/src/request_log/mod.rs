@@ -115,8 +115,8 @@ impl RequestLog<'_> {
     }
 
     /// Logs the reason for `error`, at level error if the cause is a fault of the service. `reason` is called only
-    /// if the limits on lines about unauthenticated callers allow the line. The reason is escaped, so that no
-    /// request can inject a log line.
+    /// if the limits on lines about unauthenticated callers allow the line. Both log formats quote and escape
+    /// strings, so no request can inject a log line.
     pub(crate) fn write_reason(&mut self, error: ErrorType, reason: impl FnOnce() -> Reason) {
         let omitted = match self.record.is_unauthenticated() {
             true => self.logger.line_limits.allow(error),
@@ -126,15 +126,16 @@ impl RequestLog<'_> {
             self.is_reason_omitted = true;
             return;
         };
-        let Reason { text: reason, is_internal, access_key_id } = reason();
+        let Reason { text, is_internal, access_key_id } = reason();
+        let reason = text.as_str();
         let omitted = (omitted > 0).then_some(omitted);
         let request_id = self.record.request_id();
         let client_addr = self.record.client_addr().map(field::display);
         if is_internal {
-            tracing::error!(%request_id, client_addr, omitted, ?reason, "request failed");
+            tracing::error!(%request_id, client_addr, omitted, reason, "request failed");
         } else {
-            let access_key_id = access_key_id.as_ref().map(field::debug);
-            tracing::info!(%request_id, client_addr, access_key_id, omitted, ?reason, "request rejected");
+            let access_key_id = access_key_id.as_deref();
+            tracing::info!(%request_id, client_addr, access_key_id, omitted, reason, "request rejected");
         }
     }
 

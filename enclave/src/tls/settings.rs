@@ -27,7 +27,7 @@ impl TlsSettings {
             Self::Off => tracing::info!("[tls] mode is \"off\""),
             Self::Attested { names } => {
                 let names: Vec<_> = names.iter().map(ServerName::to_str).collect();
-                tracing::info!(?names, "[tls] mode is \"attested\"");
+                tracing::info!(names = names.join(" "), "[tls] mode is \"attested\"");
             }
             Self::Provided(_) => tracing::info!("[tls] mode is \"provided\""),
         }

@@ -1,7 +1,7 @@
 //! Logging of both binaries, as text or JSON.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub enum Format {
     /// Text, such as `2026-01-31T12:00:00.000000Z  INFO draining connections=3`.
     #[default]
     Text,
-    /// A JSON object with `timestamp`, `level`, `message` and one member per field.
+    /// A JSON object in printable ASCII with `timestamp`, `level`, `message` and one member per field.
     Json,
 }
 
@@ -132,15 +132,45 @@ fn log_layer<W: Write + 'static>(
     writer: &Arc<impl Fn() -> W + Send + Sync + 'static>,
 ) -> Box<dyn Layer<Registry> + Send + Sync> {
     let writer = Arc::clone(writer);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(move || writer())
-        .with_target(false)
-        .log_internal_errors(false);
+    let lines = tracing_subscriber::fmt::layer().with_target(false).log_internal_errors(false);
     match format {
-        Format::Text => Box::new(level.and_then(lines)),
+        Format::Text => Box::new(level.and_then(lines.with_writer(move || writer()))),
         Format::Json => {
-            Box::new(level.and_then(lines.json().flatten_event(true).with_current_span(false)))
+            let lines = lines.json().flatten_event(true).with_current_span(false);
+            Box::new(level.and_then(lines.with_writer(move || AsciiJsonWriter(writer()))))
         }
+    }
+}
+
+/// A writer that escapes DEL and all non-ASCII characters of a JSON line. Clients can send control characters
+/// and bidirectional overrides that terminals interpret; the JSON formatter escapes only those below space.
+struct AsciiJsonWriter<W>(W);
+
+impl<W: Write> Write for AsciiJsonWriter<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let Self(writer) = self;
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+        if line.iter().all(is_plain) {
+            return writer.write(line);
+        }
+        let mut escaped = String::with_capacity(2 * line.len());
+        let mut units = [0; 2];
+        // Outside of strings, JSON has only plain characters.
+        for character in String::from_utf8_lossy(line).chars() {
+            if matches!(character, ' '..='~' | '\n') {
+                escaped.push(character);
+                continue;
+            }
+            for unit in character.encode_utf16(&mut units) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+        writer.write_all(escaped.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -190,6 +220,11 @@ mod tests {
         assert!(one.starts_with("{\"timestamp\":\""), "{one}");
         assert!(one.ends_with(",\"level\":\"DEBUG\",\"message\":\"one\",\"count\":1}\n"), "{one}");
         assert!(two.ends_with("\"message\":\"two \\\"\",\"count\":2}\n"), "{two}");
+
+        tracing::warn!(name = "\u{9b}\u{202e}\u{7f}\u{1f512}", "three");
+        let [three] = &lines()[..] else { panic!("not one line") };
+        let escaped = "\"name\":\"\\u009b\\u202e\\u007f\\ud83d\\udd12\"}\n";
+        assert!(three.ends_with(escaped), "{three}");
 
         handle.reload(Format::Text, "error".parse().unwrap());
         log();
