@@ -1,9 +1,9 @@
-//! A count that outlives the module it is of.
+//! A counter of calls that can be read while its module is in use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often a simulated module was asked for random bytes, to be read while the module is in use.
+/// A counter of a simulated module's `GetRandom` calls, shared by its clones.
 #[derive(Clone, Debug, Default)]
 pub struct CallCounter(Arc<AtomicU64>);
 
@@ -12,7 +12,7 @@ impl CallCounter {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Calls of `GetRandom` so far, answered well or not.
+    /// Returns the number of `GetRandom` calls, including failed ones.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }

@@ -1,25 +1,25 @@
-//! Certificates to order, right ones and, for tests, wrong ones.
+//! Issues certificates: valid ones, and invalid ones for tests.
 
 use super::der::{self, oid};
 use super::key::Key;
 use attestation::crypto::{self, CryptoError};
 use attestation::time::UnixMillis;
 
-/// An extension.
+/// A certificate extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// Its identifier, as the content of an OBJECT IDENTIFIER.
+    /// The identifier, as the content of an OBJECT IDENTIFIER.
     pub oid: Vec<u8>,
-    /// Whether who does not know it must refuse the certificate.
+    /// Whether a verifier that does not support the extension must reject the certificate.
     pub critical: bool,
-    /// Its value, DER.
+    /// The value, DER.
     pub value: Vec<u8>,
 }
 
-/// keyUsage bits (RFC 5280 section 4.2.1.3) that occur in genuine chains.
+/// The keyUsage values (RFC 5280 section 4.2.1.3) of genuine chains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUsage {
-    /// digitalSignature, keyCertSign, cRLSign: the root, the regional and the zonal CA.
+    /// digitalSignature, keyCertSign and cRLSign: the root, the regional CA and the zonal CA.
     Ca,
     /// keyCertSign alone: the instance CA.
     CertificatesOnly,
@@ -28,13 +28,13 @@ pub enum KeyUsage {
 }
 
 impl Extension {
-    /// basicConstraints of a CA, critical.
+    /// Returns the critical basicConstraints of a CA.
     pub fn ca(path_length: Option<u8>) -> Self {
         let path_length = path_length.map(|length| der::integer(&[length])).unwrap_or_default();
         Self::basic_constraints(&der::sequence(&[&der::tlv(0x01, &[0xff]), &path_length]))
     }
 
-    /// basicConstraints of a leaf, critical.
+    /// Returns the critical basicConstraints of a leaf.
     pub fn not_ca() -> Self {
         Self::basic_constraints(&der::sequence(&[]))
     }
@@ -43,7 +43,7 @@ impl Extension {
         Self { oid: oid::BASIC_CONSTRAINTS.to_vec(), critical: true, value: value.to_vec() }
     }
 
-    /// keyUsage, critical for CAs and not for leaves, as AWS has it.
+    /// Returns keyUsage. It is critical for CAs but not for leaves, as in AWS's certificates.
     pub fn key_usage(usage: KeyUsage) -> Self {
         let (critical, value) = match usage {
             KeyUsage::Ca => (true, der::bit_string(1, &[0x86])),
@@ -53,7 +53,7 @@ impl Extension {
         Self { oid: oid::KEY_USAGE.to_vec(), critical, value }
     }
 
-    /// As it is written in a certificate.
+    /// Returns the extension in DER.
     pub fn to_der(&self) -> Vec<u8> {
         let critical = if self.critical { der::tlv(0x01, &[0xff]) } else { Vec::new() };
         let value = der::tlv(0x04, &self.value);
@@ -61,45 +61,44 @@ impl Extension {
     }
 }
 
-/// What a certificate is to say.
+/// The content of a certificate to issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateSpec {
     /// The issuer's Name, DER.
     pub issuer: Vec<u8>,
     /// The subject's Name, DER.
     pub subject: Vec<u8>,
-    /// The first second of its validity.
+    /// The first second of the validity.
     pub not_before: UnixMillis,
-    /// The last second of its validity.
+    /// The last second of the validity.
     pub not_after: UnixMillis,
-    /// In this order.
+    /// The extensions, in the order in which they are written.
     pub extensions: Vec<Extension>,
-    /// What the certificate says otherwise than AWS's do. The signature is P-384 with SHA-384
-    /// whatever it says.
+    /// The parts that differ from AWS's certificates. The signature is always ECDSA over P-384 with SHA-384.
     pub overrides: Overrides,
 }
 
-/// Parts of a certificate to be written as given, DER, instead of as AWS has them.
+/// Parts of a certificate, in DER, that replace the usual parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// The version, in its tag `[0]`, instead of v3.
+    /// The version with its tag `[0]`, instead of v3.
     pub version: Option<Vec<u8>>,
     /// The serial number, instead of a random one.
     pub serial: Option<Vec<u8>>,
-    /// The AlgorithmIdentifier to be signed, instead of ecdsa-with-SHA384.
+    /// The signed AlgorithmIdentifier, instead of ecdsa-with-SHA384.
     pub inner_algorithm: Option<Vec<u8>>,
-    /// The AlgorithmIdentifier beside the signature, instead of ecdsa-with-SHA384.
+    /// The AlgorithmIdentifier next to the signature, instead of ecdsa-with-SHA384.
     pub outer_algorithm: Option<Vec<u8>>,
     /// The Validity, instead of the spec's times.
     pub validity: Option<Vec<u8>>,
     /// The SubjectPublicKeyInfo, instead of the subject's P-384 key.
     pub public_key: Option<Vec<u8>>,
-    /// All that follows the key, instead of the extensions in their tag `[3]`.
+    /// All parts after the key, instead of the extensions with their tag `[3]`.
     pub extensions: Option<Vec<u8>>,
 }
 
 impl CertificateSpec {
-    /// The certificate for `subject_key` (an uncompressed P-384 point), signed by `issuer_key`.
+    /// Issues the certificate for `subject_key`, an uncompressed P-384 point, signed with `issuer_key`.
     ///
     /// # Errors
     /// If the provider fails.

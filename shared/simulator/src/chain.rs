@@ -1,5 +1,6 @@
-//! The simulator's certificates: five levels shaped like AWS's (names, lifetimes, path lengths, key
-//! usages), under a root that says what it is.
+//! The simulator's chains of five certificates.
+//!
+//! Lifetimes, path lengths and key usages equal those of AWS's chains. The names have the same form.
 
 use super::certificate::{CertificateSpec, Extension, KeyUsage, Overrides};
 use super::distinguished_names::{instance_name, leaf_name, regional_name, zonal_name};
@@ -13,23 +14,26 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// A leaf becomes valid three seconds before the first document it signs.
+/// Time from a leaf's notBefore to the first document that it signs, in seconds.
 const LEAF_BACKDATE: u64 = 3;
-/// A document must still be of use after it was signed: no leaf signs in its last minutes.
+/// Time before a leaf's notAfter in which it signs no documents, in seconds. A document stays valid at
+/// least this long.
 const LEAF_MARGIN: u64 = 10 * MINUTE;
 
 /// One level of the chain below the root.
 struct Level {
+    /// The lifetime, in seconds.
     lifetime: u64,
-    /// Reissued when less than this is left: the lifetime of the level below, and the leaf's
-    /// margin, so that no certificate outlives its issuer.
+    /// The remaining lifetime below which the certificate is reissued, in seconds.
+    ///
+    /// It is the lifetime of the next level plus the leaf's margin, so no certificate outlives its issuer.
     margin: u64,
     path_length: Option<u8>,
     key_usage: KeyUsage,
     name: fn() -> Vec<u8>,
 }
 
-/// Regional, zonal and instance CA, and the leaf.
+/// The levels: regional CA, zonal CA, instance CA and leaf.
 const LEVELS: [Level; 4] = [
     Level {
         lifetime: 20 * DAY,
@@ -61,7 +65,7 @@ const LEVELS: [Level; 4] = [
     },
 ];
 
-/// What signs a document: the leaf's key, with the chain that leads to it.
+/// A chain of certificates with the leaf's key, which signs documents.
 #[derive(Debug)]
 pub struct Chain {
     levels: Vec<IssuedCertificate>,
@@ -69,7 +73,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A new chain for documents signed at `at`.
+    /// Issues a chain for documents signed at `at`.
     ///
     /// # Errors
     /// If the provider fails.
@@ -80,7 +84,7 @@ impl Chain {
         Ok(chain)
     }
 
-    /// Reissues every level that will not outlast what it signs at `at`, and all below it.
+    /// Reissues each level whose remaining lifetime at `at` is below its margin, and all levels below it.
     ///
     /// # Errors
     /// If the provider fails.
@@ -98,18 +102,18 @@ impl Chain {
         Ok(())
     }
 
-    /// From the root to the leaf's issuer, DER: the field `cabundle`.
+    /// Returns the certificates from the root to the leaf's issuer in DER: the field `cabundle`.
     pub fn cabundle(&self) -> Vec<&[u8]> {
         let cas = self.levels.split_last().map(|(_, cas)| cas).unwrap_or_default();
         [&self.root[..]].into_iter().chain(cas.iter().map(|ca| &ca.der[..])).collect()
     }
 
-    /// The leaf, DER: the field `certificate`.
+    /// Returns the leaf in DER: the field `certificate`.
     pub fn certificate(&self) -> &[u8] {
         self.leaf().map(|leaf| &leaf.der[..]).unwrap_or_default()
     }
 
-    /// The key that signs documents.
+    /// Returns the leaf's key, which signs documents.
     pub(super) fn key(&self) -> Option<&Key> {
         self.leaf().map(|leaf| &leaf.key)
     }

@@ -1,9 +1,11 @@
-//! Writes DER (X.690). Written by hand rather than by a certificate library so that the forge can
-//! also write what no library would: the corpus of hostile certificates.
+//! A writer for DER (X.690).
+//!
+//! Certificate libraries write only valid certificates. This writer can also write the invalid ones that
+//! tests need.
 
 use attestation::time::UnixMillis;
 
-/// OBJECT IDENTIFIERs, as their content.
+/// Object identifiers, as the content of an OBJECT IDENTIFIER.
 #[expect(missing_docs, reason = "each is named as its RFC names it")]
 pub mod oid {
     pub const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -22,10 +24,10 @@ pub mod oid {
     pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 }
 
-/// 2050-01-01T00:00:00Z: from here on X.509 writes GeneralizedTime (RFC 5280 section 4.1.2.5).
+/// 2050-01-01T00:00:00Z, from which X.509 uses GeneralizedTime (RFC 5280 section 4.1.2.5).
 const YEAR_2050: UnixMillis = UnixMillis::from_secs(2_524_608_000);
 
-/// One element, its length in the shortest form.
+/// Returns one element, with its length in the shortest form.
 pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len();
     let bytes = length.to_be_bytes();
@@ -42,22 +44,22 @@ pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A SEQUENCE of elements.
+/// Returns a SEQUENCE of elements.
 pub fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     tlv(0x30, &parts.concat())
 }
 
-/// An OBJECT IDENTIFIER from its content.
+/// Returns an OBJECT IDENTIFIER with this content.
 pub fn object_identifier(content: &[u8]) -> Vec<u8> {
     tlv(0x06, content)
 }
 
-/// An AlgorithmIdentifier without parameters.
+/// Returns an AlgorithmIdentifier without parameters.
 pub fn algorithm(identifier: &[u8]) -> Vec<u8> {
     sequence(&[&object_identifier(identifier)])
 }
 
-/// A positive INTEGER from big-endian bytes.
+/// Returns a positive INTEGER from big-endian bytes.
 pub fn integer(number: &[u8]) -> Vec<u8> {
     let significant: Vec<u8> = number.iter().copied().skip_while(|byte| *byte == 0).collect();
     let needs_zero = significant.first().is_none_or(|byte| byte & 0x80 != 0);
@@ -65,22 +67,22 @@ pub fn integer(number: &[u8]) -> Vec<u8> {
     tlv(0x02, &[prefix, &significant].concat())
 }
 
-/// A BIT STRING whose last byte has so many unused bits.
+/// Returns a BIT STRING. `unused_bits` is the number of unused bits of its last byte.
 pub fn bit_string(unused_bits: u8, content: &[u8]) -> Vec<u8> {
     tlv(0x03, &[&[unused_bits], content].concat())
 }
 
-/// A Name with one attribute a relative name, in the order given.
+/// Returns a Name with one attribute per RelativeDistinguishedName, in the order of `attributes`.
 pub fn name(attributes: &[(&[u8], &str)]) -> Vec<u8> {
     let relative_names = attributes.iter().map(|(kind, value)| {
-        // countryName must be a PrintableString; the others may.
+        // countryName must be a PrintableString, and the other attributes may be one.
         let value = tlv(0x13, value.as_bytes());
         tlv(0x31, &sequence(&[&object_identifier(kind), &value]))
     });
     tlv(0x30, &relative_names.collect::<Vec<_>>().concat())
 }
 
-/// UTCTime or GeneralizedTime, in whole seconds.
+/// Returns a UTCTime or a GeneralizedTime, in whole seconds.
 pub fn time(moment: UnixMillis) -> Vec<u8> {
     let text = UnixMillis::from_secs(moment.as_secs()).to_string();
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).chain([b'Z']).collect();

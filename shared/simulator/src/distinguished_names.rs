@@ -1,8 +1,8 @@
-//! The names of the five levels, DER, after those of AWS.
+//! The subjects of the five levels of a chain, in DER, with the form of AWS's.
 
 use crate::der::{self, oid};
 
-/// The root's common name. `make verify-production` looks for it in the binaries.
+/// The root's common name. `make verify-production` checks that production binaries do not contain it.
 pub const ROOT_COMMON_NAME: &str = "NITRO SIMULATOR ROOT - DO NOT TRUST";
 
 /// Returns the name of the root.
@@ -25,7 +25,7 @@ pub(super) fn regional_name() -> Vec<u8> {
     ])
 }
 
-/// Returns the name of the zonal CA. AWS writes its parts in another order than in the other names.
+/// Returns the name of the zonal CA. In AWS's chains its attributes have another order than in the other names.
 pub(super) fn zonal_name() -> Vec<u8> {
     der::name(&[
         (oid::COMMON_NAME, "0000000000000000.zonal.simulated.aws.nitro-enclaves"),

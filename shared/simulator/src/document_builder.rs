@@ -1,5 +1,7 @@
-//! Documents that are wrong in one place: a chain and a document in which one thing is changed
-//! before everything is signed, so that the rule it breaks, and no earlier one, refuses it.
+//! Builds documents with one defect, for tests.
+//!
+//! A test changes one part of a valid chain or document before everything is signed. So verification fails
+//! by the rule of that part, and not by an earlier rule.
 
 use std::sync::Arc;
 
@@ -11,24 +13,24 @@ use attestation::PcrFamily;
 use attestation::crypto::CryptoError;
 use attestation::time::UnixMillis;
 
-/// Seconds before and after its document's time for which every certificate is valid.
+/// Validity of each certificate before and after the document's timestamp, in seconds.
 const LIFETIME: u64 = 1000;
 
-/// A chain and a document to be changed, then signed. A clone has the same keys and the same root.
+/// A chain and a document that can be changed before signing. Clones have the same keys and the same root.
 #[derive(Clone, Debug)]
 pub struct DocumentBuilder {
     keys: Arc<Vec<Key>>,
-    /// The root as it was issued with the keys, and what it says.
+    /// The root as it was issued, and its specification.
     root: (Vec<u8>, CertificateSpec),
-    /// What the certificates say: the root first, the leaf last.
+    /// The specifications of the certificates, from the root to the leaf.
     pub specs: Vec<CertificateSpec>,
-    /// What the document says.
+    /// The specification of the document.
     pub document: DocumentSpec,
 }
 
 impl DocumentBuilder {
-    /// A good chain of `cas` certificates (at least one: the root) above a leaf, and a good document
-    /// signed at `now`.
+    /// Creates a valid chain of `cas` CAs (at least the root) and a leaf, and a valid document with the
+    /// timestamp `now`.
     ///
     /// # Errors
     /// If the provider fails.
@@ -52,18 +54,18 @@ impl DocumentBuilder {
         Ok(Self { keys: Arc::new(keys), root, specs, document })
     }
 
-    /// A good chain of another length under the same root, and the same document.
+    /// Returns a builder with a valid chain of `cas` CAs under the same root, and the same document.
     pub fn with_cas(&self, cas: usize) -> Self {
         let specs = (0..=cas).map(|level| good(level, cas, self.document.timestamp)).collect();
         Self { specs, ..self.clone() }
     }
 
-    /// The root, DER, as long as nothing in its spec is changed.
+    /// Returns the root in DER, as long as its specification is unchanged.
     pub fn root(&self) -> &[u8] {
         &self.root.0
     }
 
-    /// Issues the root as it is specified now, and keeps it from now on.
+    /// Reissues the root from its current specification, for this builder and its later clones.
     ///
     /// # Errors
     /// If the provider fails.
@@ -73,16 +75,15 @@ impl DocumentBuilder {
         Ok(())
     }
 
-    /// The key of one level; beyond the last level they begin anew.
+    /// Returns the key of a level. Beyond the last level, the keys repeat.
     ///
     /// # Errors
-    /// Never: there is at least one key.
+    /// Never, because there is at least one key.
     pub fn key(&self, level: usize) -> Result<&Key, CryptoError> {
         self.keys.iter().cycle().nth(level).ok_or(CryptoError)
     }
 
-    /// The certificates as specified, each signed by the one before it: the root first, the leaf
-    /// last.
+    /// Issues the certificates from the root to the leaf, each signed by the one before it.
     ///
     /// # Errors
     /// If the provider fails.
@@ -94,7 +95,7 @@ impl DocumentBuilder {
         self.specs.iter().enumerate().map(issue).collect()
     }
 
-    /// The document over its own chain, signed by the leaf's key.
+    /// Signs the document with its own chain and the leaf's key.
     ///
     /// # Errors
     /// If the provider fails.
@@ -104,16 +105,16 @@ impl DocumentBuilder {
         self.sign_over(&chain)
     }
 
-    /// The document over any certificates, the leaf last, signed by the leaf's key.
+    /// Signs the document with the certificates `chain` (the leaf is the last) and the leaf's key.
     ///
     /// # Errors
-    /// If there is none, or the provider fails.
+    /// If `chain` is empty, or the provider fails.
     pub fn sign_over(&self, chain: &[&[u8]]) -> Result<Vec<u8>, SigningError> {
         let (leaf, cabundle) = chain.split_last().ok_or(SigningError)?;
         self.sign_payload(&self.document.payload(leaf, cabundle))
     }
 
-    /// A document with any payload, signed by the leaf's key.
+    /// Signs a document with any payload and the leaf's key.
     ///
     /// # Errors
     /// If the provider fails.
@@ -122,7 +123,8 @@ impl DocumentBuilder {
     }
 }
 
-/// A certificate that is told from the others by its name alone.
+/// Returns the specification of a valid certificate at `level`. The levels differ in their names, path
+/// lengths and roles.
 fn good(level: usize, cas: usize, now: UnixMillis) -> CertificateSpec {
     let name = |level: usize| der::name(&[(oid::COMMON_NAME, &format!("level {level}"))]);
     let below = cas.saturating_sub(level + 1);

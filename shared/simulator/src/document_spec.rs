@@ -1,4 +1,4 @@
-//! The document forge: attestation documents to order, signed correctly.
+//! Creates attestation documents with any content, signed correctly.
 
 use std::collections::BTreeMap;
 
@@ -15,26 +15,26 @@ use attestation::crypto::CryptoError;
 use attestation::time::UnixMillis;
 use attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
 
-/// What a document is to say.
+/// The content of a document to sign.
 #[derive(Clone, Debug)]
 pub struct DocumentSpec {
-    /// Which module signs; at least one byte.
+    /// The identifier of the module, at least one byte.
     pub module_id: String,
-    /// When.
+    /// The time of the signature.
     pub timestamp: UnixMillis,
-    /// On which platform.
+    /// The platform of the measurements.
     pub family: PcrFamily,
-    /// What, by index below 32.
+    /// The PCRs by index, which must be below 32.
     pub pcrs: BTreeMap<u8, PcrValue>,
-    /// At most 1,024 bytes.
+    /// The field `public_key`, at most 1,024 bytes.
     pub public_key: Option<Vec<u8>>,
-    /// At most 1,024 bytes.
+    /// The field `user_data`, at most 1,024 bytes.
     pub user_data: Option<Vec<u8>>,
-    /// At most 1,024 bytes.
+    /// The field `nonce`, at most 1,024 bytes.
     pub nonce: Option<Vec<u8>>,
 }
 
-/// Why a document could not be forged.
+/// The error if a document cannot be signed.
 #[derive(Debug, Error)]
 #[error("the document could not be signed")]
 pub struct SigningError;
@@ -45,7 +45,8 @@ impl From<CryptoError> for SigningError {
     }
 }
 
-/// The measurements of a simulated platform: fixed, and not zero where a genuine one's are not.
+/// Returns the fixed measurements of a simulated platform. The PCRs that are zero on a genuine platform are
+/// zero.
 pub fn default_pcrs(family: PcrFamily) -> BTreeMap<u8, PcrValue> {
     let (count, measured): (u8, &[u8]) = match family {
         PcrFamily::NitroEnclave => (16, &[0, 1, 2, 3, 4, 8]),
@@ -62,8 +63,8 @@ pub fn default_pcrs(family: PcrFamily) -> BTreeMap<u8, PcrValue> {
 }
 
 impl DocumentSpec {
-    /// The document: an untagged COSE_Sign1 whose payload is an indefinite-length map, as AWS has
-    /// written it since 2025.
+    /// Signs the document: an untagged COSE_Sign1 whose payload is a map of indefinite length, as in AWS's
+    /// documents since 2025.
     ///
     /// # Errors
     /// If the provider fails.
@@ -72,7 +73,7 @@ impl DocumentSpec {
         sign_payload(&payload, chain.key().ok_or(SigningError)?)
     }
 
-    /// The payload alone, with any leaf certificate and any cabundle.
+    /// Returns the payload with any leaf certificate and any cabundle.
     pub fn payload(&self, certificate: &[u8], cabundle: &[&[u8]]) -> Vec<u8> {
         let mut payload = vec![INDEFINITE_MAP];
         text(&mut payload, "module_id");
@@ -110,8 +111,10 @@ impl DocumentSpec {
     }
 }
 
-/// The library would have a key sign a digest, which not every provider can. So the Sig_structure
-/// passes through as its own digest, and the provider hashes it.
+/// A hash function that returns the Sig_structure itself.
+///
+/// The COSE library lets a key sign a digest, which not every provider supports. With this hash function, the
+/// provider receives the Sig_structure and hashes it.
 struct Undigested;
 
 impl Hash for Undigested {
@@ -120,7 +123,7 @@ impl Hash for Undigested {
     }
 }
 
-/// Signs any payload with ES384, as an untagged COSE_Sign1.
+/// Signs any payload with ES384. Returns an untagged COSE_Sign1.
 ///
 /// # Errors
 /// If the provider fails.
@@ -130,7 +133,7 @@ pub fn sign_payload(payload: &[u8], key: &Key) -> Result<Vec<u8>, SigningError> 
         .map_err(|_| SigningError)
 }
 
-// Major types of CBOR (RFC 8949 section 3.1), and bytes with one meaning.
+// Major types (RFC 8949 section 3.1) and initial bytes of CBOR.
 const UNSIGNED: u8 = 0;
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
@@ -144,7 +147,7 @@ fn length(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// A data item's head, its argument in the shortest form.
+/// Appends the head of a data item, with its argument in the shortest form.
 fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
     let major = major << 5;
     let [a, b, c, d, e, f, g, h] = argument.to_be_bytes();
@@ -176,7 +179,7 @@ mod tests {
 
     const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
-    /// ["Signature1", protected, external_aad, payload], RFC 9052 section 4.4, by hand.
+    /// Returns the Sig_structure ["Signature1", protected, external_aad, payload] of RFC 9052 section 4.4.
     fn sig_structure(payload: &[u8]) -> Vec<u8> {
         let mut out = vec![0x84];
         text(&mut out, "Signature1");

@@ -1,4 +1,4 @@
-//! How well a simulated module works: its latency, and what goes wrong from when on.
+//! Fault injection for a simulated NSM: latency, and faults of `GetRandom`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,24 +8,24 @@ use zeroize::{Zeroize, Zeroizing};
 
 use nsm_device::{ErrorCode, RANDOM_BLOCK_LENGTH};
 
-/// What a module's answers to `GetRandom` are like once it is broken.
+/// A fault of the responses to `GetRandom`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No byte.
+    /// No bytes.
     Empty,
     /// One byte too few.
     Short,
     /// One byte too many.
     Long,
-    /// The last good block again.
+    /// The last correct block, repeated.
     Repeat,
-    /// Zeros.
+    /// Zero bytes.
     Zeros,
-    /// Ones, in every bit.
+    /// Bytes of 0xff.
     Ones,
-    /// 0, 1, 2 and so on.
+    /// The bytes 0, 1, 2 and so on.
     Counter,
-    /// One byte, over and over.
+    /// The same byte, repeated.
     Stuck,
     /// An error code.
     Error,
@@ -35,34 +35,33 @@ pub enum Fault {
     Hang,
 }
 
-/// From when on a fault is there.
+/// The time from which a fault occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultTrigger {
-    /// From the beginning.
+    /// From the first call.
     Boot,
-    /// After so many calls of `GetRandom` that still work, counted from when the service was first
-    /// ready.
+    /// After a number of correct calls of `GetRandom`, counted from the time when the service is first ready.
     AfterReady {
-        /// How many.
+        /// The number of correct calls.
         calls: u64,
     },
 }
 
-/// The conditions under which a module works. The default is at once and for ever.
+/// The latency and the fault of a module. The default is no latency and no fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultInjection {
-    /// How long every call takes.
+    /// The duration of every call.
     pub latency: Duration,
-    /// What breaks, and when.
+    /// The fault and its trigger.
     pub fault: Option<(Fault, FaultTrigger)>,
 }
 
-/// By which a module learns that its service is ready.
+/// A flag that the service sets once it is ready, and that its module reads.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// It is.
+    /// Sets the flag.
     pub fn set_ready(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -72,12 +71,12 @@ impl Readiness {
     }
 }
 
-/// FaultInjection, and how far things have come.
+/// The state of a module's fault injection.
 #[derive(Debug, Default)]
 pub(super) struct FaultState {
     injection: FaultInjection,
     readiness: Readiness,
-    /// Calls since the service was ready.
+    /// The number of calls since the service is ready.
     calls: u64,
     last_good_block: Zeroizing<Vec<u8>>,
 }
@@ -95,7 +94,7 @@ impl FaultState {
         self.readiness.clone()
     }
 
-    /// The fault from which this call of `GetRandom` suffers.
+    /// Returns the fault of the next call of `GetRandom`.
     pub(super) fn next_fault(&mut self) -> Option<Fault> {
         let (fault, trigger) = self.injection.fault?;
         match trigger {
@@ -109,7 +108,7 @@ impl FaultState {
         }
     }
 
-    /// What becomes of a good block.
+    /// Applies `fault` to a correct block.
     pub(super) fn apply(
         &mut self,
         fault: Option<Fault>,
@@ -136,7 +135,7 @@ impl FaultState {
         Ok(())
     }
 
-    /// The last good block again; if there is none, this one from now on.
+    /// Replaces `block` by the last correct block. If there is none, stores `block` for later calls.
     fn repeat_block(&mut self, block: &mut Vec<u8>) {
         if self.last_good_block.is_empty() {
             self.store_block(block);
@@ -145,7 +144,7 @@ impl FaultState {
         }
     }
 
-    /// Only for a fault that needs it: otherwise nobody keeps a block.
+    /// Stores a correct block if the fault is `Repeat`. Otherwise no block is stored.
     fn store_block(&mut self, block: &[u8]) {
         if matches!(self.injection.fault, Some((Fault::Repeat, _))) {
             self.last_good_block = Zeroizing::new(block.to_vec());

@@ -1,10 +1,10 @@
-//! A certificate together with the key that it certifies.
+//! A certificate with the key that it certifies.
 
 use super::certificate::CertificateSpec;
 use super::key::Key;
 use attestation::time::UnixMillis;
 
-/// A certificate with the key it certifies.
+/// A certificate with the key that it certifies.
 #[derive(Debug)]
 pub(super) struct IssuedCertificate {
     pub(super) key: Key,

@@ -1,4 +1,4 @@
-//! The simulator's signing keys: P-384, wiped by the provider.
+//! The simulator's signing keys (P-384). The provider wipes them.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use attestation::crypto::{self, CryptoError};
 pub struct Key(crypto::SigningKey);
 
 impl Key {
-    /// A new key, and its PKCS#8 form.
+    /// Generates a key. Returns it with its PKCS#8 form.
     ///
     /// # Errors
     /// If the provider fails.
@@ -24,7 +24,7 @@ impl Key {
         Ok((Self::from_pkcs8(&pkcs8)?, pkcs8))
     }
 
-    /// From PKCS#8, DER.
+    /// Parses a key from PKCS#8 in DER.
     ///
     /// # Errors
     /// If it is not a P-384 key.
@@ -32,12 +32,12 @@ impl Key {
         crypto::SigningKey::from_pkcs8(pkcs8).map(Self)
     }
 
-    /// The public key as an uncompressed point.
+    /// Returns the public key as an uncompressed point.
     pub fn public_key(&self) -> &[u8] {
         self.0.public_key()
     }
 
-    /// ES384 over `message`: r and s, 48 bytes each.
+    /// Signs `message` with ES384. Returns r and s, 48 bytes each.
     ///
     /// # Errors
     /// If the provider fails.
@@ -45,7 +45,8 @@ impl Key {
         self.0.sign(message)
     }
 
-    /// The same as X.509 writes it: a SEQUENCE of two INTEGERs (RFC 3279 section 2.2.3).
+    /// Signs `message` with ES384. Returns the signature as in X.509: a SEQUENCE of two INTEGERs (RFC 3279
+    /// section 2.2.3).
     ///
     /// # Errors
     /// If the provider fails.

@@ -1,6 +1,8 @@
-//! A forged Nitro world for ordinary hardware: real COSE over real P-384 chains shaped like AWS's,
-//! under a root of its own. Whoever asks gets any document signed, so it must never be trusted: its
-//! anchors are of another type ([`Simulated`](attestation::Simulated)) than production's.
+//! A simulator of the Nitro PKI and of the Nitro Secure Module, for ordinary hardware.
+//!
+//! Its documents have real COSE signatures and P-384 chains with the form of AWS's, under its own root. It
+//! signs any document for any caller, so production must never trust it. Its trust anchors have another
+//! type ([`Simulated`](attestation::Simulated)) than production's.
 
 #[cfg(production)]
 compile_error!("the crate `simulator` must not be part of a production build");

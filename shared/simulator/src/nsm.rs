@@ -1,4 +1,4 @@
-//! A simulated Nitro Secure Module: the whole command set, over the CBOR that the driver carries.
+//! A simulated Nitro Secure Module with the complete command set, over the CBOR of the driver.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use attestation::crypto;
 use attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
 use nsm_device::{Digest, ErrorCode, Nsm, NsmError, RANDOM_BLOCK_LENGTH, Request, Response};
 
-/// The driver's buffers, in bytes.
+/// Maximum length of a request, in bytes.
 const MAX_REQUEST_LENGTH: usize = 4096;
+/// Maximum length of a response, in bytes.
 const MAX_RESPONSE_LENGTH: usize = 12_288;
-/// What fits each field of an attestation request, in bytes.
+/// Maximum length of each field of an attestation request, in bytes.
 const MAX_FIELD_LENGTH: usize = 1024;
-/// Registers that are locked when an enclave boots.
+/// Number of registers that are locked when an enclave boots.
 const LOCKED_AT_BOOT: usize = 16;
 
-/// How long the driver waits for the hypervisor before it gives up (`NSM_DEFAULT_TIMEOUT_MSECS` of Linux's
-/// nsm.c).
+/// Time for which the driver waits for the hypervisor (`NSM_DEFAULT_TIMEOUT_MSECS` of Linux's nsm.c).
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A CBOR break where an item should begin.
+/// The CBOR break code, which is not a data item.
 const BREAK: u8 = 0xff;
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ struct Register {
     locked: bool,
 }
 
-/// The module of one simulated enclave.
+/// The NSM of one simulated enclave.
 #[derive(Debug)]
 pub struct SimulatedNsm {
     pki: Arc<SimulatedPki>,
@@ -48,12 +48,12 @@ pub struct SimulatedNsm {
 }
 
 impl SimulatedNsm {
-    /// A freshly booted enclave in `world`, whose module works well.
+    /// Creates the NSM of a freshly booted enclave, without faults. `pki` signs its documents.
     pub fn new(pki: Arc<SimulatedPki>) -> Self {
         Self::with_faults(FaultInjection::default(), pki)
     }
 
-    /// A freshly booted enclave in `world`, whose module is slow or breaks.
+    /// Creates the NSM of a freshly booted enclave, with latency or faults. `pki` signs its documents.
     pub fn with_faults(faults: FaultInjection, pki: Arc<SimulatedPki>) -> Self {
         let mut registers = [Register { value: [0; PCR_LENGTH], locked: false }; MAX_PCRS];
         for register in registers.iter_mut().take(LOCKED_AT_BOOT) {
@@ -72,21 +72,22 @@ impl SimulatedNsm {
         }
     }
 
-    /// Its count of draws.
+    /// Returns the counter of `GetRandom` calls.
     pub fn random_calls(&self) -> CallCounter {
         self.random_calls.clone()
     }
 
-    /// What it is told by once the service that it is for is ready.
+    /// Returns the flag that the service sets once it is ready.
     pub fn readiness(&self) -> Readiness {
         self.fault_state.readiness()
     }
 
-    /// What the driver's ioctl does: CBOR in, CBOR out. The caller wipes the answer, which may hold
-    /// random bytes.
+    /// Processes a CBOR request and returns the CBOR response, like the driver's ioctl.
+    ///
+    /// The response may contain random bytes, so the caller wipes it.
     ///
     /// # Errors
-    /// If the module hangs: the driver gives up after two minutes.
+    /// If the injected fault is a hang: the driver fails after two minutes.
     pub fn ioctl(&mut self, request: &[u8]) -> Result<Vec<u8>, NsmError> {
         let mut response = match serde_cbor::from_slice(request) {
             Ok(Request::GetRandom) if request.len() <= MAX_REQUEST_LENGTH => {
@@ -116,12 +117,12 @@ impl SimulatedNsm {
         Ok(encoded)
     }
 
-    /// The driver blocks its caller, and so does this.
+    /// Sleeps for the injected latency. The driver blocks its caller too.
     fn sleep_latency(&self) {
         thread::sleep(self.fault_state.latency());
     }
 
-    /// What is answered to `GetRandom`, without the CBOR.
+    /// Returns the response to `GetRandom`, without CBOR encoding.
     fn get_random(&mut self) -> Result<Response, NsmError> {
         self.sleep_latency();
         self.random_calls.increment();
@@ -198,7 +199,7 @@ impl SimulatedNsm {
         }
     }
 
-    /// The document holds the locked registers, as a genuine one does.
+    /// Returns a document. It contains the locked registers, like a genuine document.
     fn attest(
         &self,
         user_data: Option<ByteBuf>,
@@ -228,8 +229,8 @@ impl SimulatedNsm {
 
 impl Nsm for SimulatedNsm {
     fn process(&mut self, request: Request) -> Result<Response, NsmError> {
-        // There is one for each request to the service, which is not to be measured by what the
-        // simulation adds to it.
+        // The service sends one GetRandom per request. Without the CBOR of the simulation, benchmarks
+        // measure the service itself.
         if matches!(request, Request::GetRandom) {
             return self.get_random();
         }

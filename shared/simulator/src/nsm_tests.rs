@@ -95,7 +95,7 @@ fn attests_locked_registers_and_request_fields() {
     assert!(is_error(&call(&mut nsm, too_long), "InputTooLarge"));
 }
 
-/// The answers of a module to `GetRandom`; `None` for an error.
+/// Returns the responses of a module to `GetRandom`, with `None` for an error.
 fn blocks(conditions: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
     let pki = Arc::new(SimulatedPki::new(Arc::new(|| NOW)).unwrap());
     let mut nsm = SimulatedNsm::with_faults(conditions, pki);
@@ -105,7 +105,7 @@ fn blocks(conditions: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
         Ok(Response::Error(_)) | Err(NsmError::Malformed) => None,
         _ => panic!("another answer"),
     };
-    // What is drawn until then does not count, and works.
+    // Calls before the service is ready are correct and do not count.
     assert!((0..3).all(|number| block(number).is_some_and(|block| block.len() == 256)));
     readiness.set_ready();
     (0..count).map(block).collect()

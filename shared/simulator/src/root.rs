@@ -1,4 +1,4 @@
-//! The simulator's root, whose name says what it is.
+//! The simulator's root certificate and key.
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -12,11 +12,12 @@ use super::key::Key;
 use attestation::crypto::CryptoError;
 use attestation::time::UnixMillis;
 
-/// The root's validity, that of AWS's own: 2019-10-28T13:28:05Z and 30 years on.
+/// The start of the root's validity: 2019-10-28T13:28:05Z, as in AWS's root.
 const ROOT_NOT_BEFORE: UnixMillis = UnixMillis::from_secs(1_572_269_285);
+/// The end of the root's validity, 30 years later.
 const ROOT_NOT_AFTER: UnixMillis = UnixMillis::from_secs(2_519_044_085);
 
-/// Why a simulator's root could not be restored.
+/// A reason why a simulator's root cannot be restored.
 #[derive(Debug, Error)]
 pub enum RootError {
     /// The text is not one private key and one certificate in PEM.
@@ -25,12 +26,12 @@ pub enum RootError {
     /// The key is not P-384, or the provider failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
-    /// The certificate is another key's, or not a simulator's root.
+    /// The certificate has another key, or is not a simulator's root.
     #[error("its certificate is not a simulator's root for its key")]
     Mismatch,
 }
 
-/// A simulator's root: born with the process, unless it was restored from a state file.
+/// A simulator's root. It is generated at start-up, or restored from a state file.
 #[derive(Debug)]
 pub struct Root {
     pub(super) issued: IssuedCertificate,
@@ -38,7 +39,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// A new root.
+    /// Generates a root.
     ///
     /// # Errors
     /// If the provider fails.
@@ -56,10 +57,10 @@ impl Root {
         Ok(Self { issued: IssuedCertificate::new(key, der, &spec), pkcs8 })
     }
 
-    /// Restores what [`to_pem`](Self::to_pem) wrote.
+    /// Restores a root from the text of [`to_pem`](Self::to_pem).
     ///
     /// # Errors
-    /// If it is something else.
+    /// If `pem` is not such a text.
     pub fn from_pem(pem: &[u8]) -> Result<Self, RootError> {
         let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| RootError::Pem)?;
         let pkcs8 = Zeroizing::new(pkcs8.secret_pkcs8_der().to_vec());
@@ -74,23 +75,23 @@ impl Root {
         Ok(Self { issued: IssuedCertificate { key, der, name, not_before, not_after }, pkcs8 })
     }
 
-    /// The private key and the certificate in PEM.
+    /// Returns the private key and the certificate in PEM.
     pub fn to_pem(&self) -> Zeroizing<String> {
         let key = Zeroizing::new(pem("PRIVATE KEY", &self.pkcs8));
         Zeroizing::new([key.as_str(), &self.certificate_pem()].concat())
     }
 
-    /// The certificate, DER.
+    /// Returns the certificate in DER.
     pub fn certificate(&self) -> &[u8] {
         &self.issued.der
     }
 
-    /// The certificate in PEM.
+    /// Returns the certificate in PEM.
     pub fn certificate_pem(&self) -> String {
         pem("CERTIFICATE", &self.issued.der)
     }
 
-    /// Whether this root vouches for anything at `at`.
+    /// Returns whether the root is valid at `at`.
     pub fn is_valid_at(&self, at: UnixMillis) -> bool {
         (self.issued.not_before..=self.issued.not_after).contains(&at)
     }

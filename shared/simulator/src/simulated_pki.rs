@@ -1,4 +1,4 @@
-//! One simulated Nitro world: a root, the chain below it, and a clock.
+//! A simulated Nitro PKI: a root, the chain below it, and a clock.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,50 +13,50 @@ use attestation::crypto::CryptoError;
 use attestation::time::UnixMillis;
 use attestation::{PcrFamily, PcrValue};
 
-/// A clock.
+/// A clock: a function that returns the current time.
 pub type ClockFn = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
 const ENCLAVE_MODULE_ID: &str = "simulated-i-00000000000000000-enc0000000000000000";
 const NITROTPM_MODULE_ID: &str = "simulated-i-00000000000000000-tpm0000000000000000";
 
-/// What to attest.
+/// The content of a requested document.
 #[derive(Clone, Debug)]
 pub struct DocumentRequest {
-    /// On which platform.
+    /// The platform of the measurements.
     pub family: PcrFamily,
-    /// The measurements, by index below 32.
+    /// The PCRs by index, which must be below 32.
     pub pcrs: BTreeMap<u8, PcrValue>,
-    /// At most 1,024 bytes.
+    /// The field `public_key`, at most 1,024 bytes.
     pub public_key: Option<Vec<u8>>,
-    /// At most 1,024 bytes.
+    /// The field `user_data`, at most 1,024 bytes.
     pub user_data: Option<Vec<u8>>,
-    /// At most 1,024 bytes.
+    /// The field `nonce`, at most 1,024 bytes.
     pub nonce: Option<Vec<u8>>,
-    /// How long ago.
+    /// The age of the document, in seconds.
     pub age_seconds: u64,
 }
 
-/// Why nothing was attested.
+/// A reason why no document was issued.
 #[derive(Debug, Error)]
 pub enum SimulatedPkiError {
-    /// Before the root, or after it.
+    /// The time is outside the root's validity.
     #[error("the simulated root is not valid at {at}")]
     OutsideRootValidity {
-        /// When the document was to be signed.
+        /// The requested time of the signature.
         at: UnixMillis,
     },
-    /// The provider failed.
+    /// The crypto provider failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
-    /// The provider failed.
+    /// The document could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
 }
 
-/// A simulated Nitro world.
+/// A simulated Nitro PKI, which issues documents.
 pub struct SimulatedPki {
     root: Root,
-    /// The chain of now. Aged documents get one of their own.
+    /// The current chain. Each document with an age has its own chain.
     chain: Mutex<Chain>,
     now: ClockFn,
 }
@@ -68,7 +68,7 @@ impl fmt::Debug for SimulatedPki {
 }
 
 impl SimulatedPki {
-    /// A world with a root of its own.
+    /// Creates a PKI with a new root.
     ///
     /// # Errors
     /// If the provider fails.
@@ -76,7 +76,7 @@ impl SimulatedPki {
         Self::with_root(Root::generate()?, now)
     }
 
-    /// A world under a root that exists.
+    /// Creates a PKI under an existing root.
     ///
     /// # Errors
     /// If the provider fails.
@@ -85,17 +85,17 @@ impl SimulatedPki {
         Ok(Self { root, chain, now })
     }
 
-    /// The root certificate, DER.
+    /// Returns the root certificate in DER.
     pub fn root_certificate(&self) -> &[u8] {
         self.root.certificate()
     }
 
-    /// The root certificate in PEM.
+    /// Returns the root certificate in PEM.
     pub fn root_certificate_pem(&self) -> String {
         self.root.certificate_pem()
     }
 
-    /// How this world's modules name themselves.
+    /// Returns the module identifier in the documents of `family`.
     pub fn module_id(&self, family: PcrFamily) -> &'static str {
         match family {
             PcrFamily::NitroEnclave => ENCLAVE_MODULE_ID,
@@ -103,10 +103,10 @@ impl SimulatedPki {
         }
     }
 
-    /// A signed attestation document.
+    /// Issues a signed attestation document.
     ///
     /// # Errors
-    /// If the root was not valid then, or the provider fails.
+    /// If the root is not valid at the document's time, or the provider fails.
     pub fn document(&self, request: DocumentRequest) -> Result<Vec<u8>, SimulatedPkiError> {
         let now = (self.now)();
         let at = now.minus_secs(request.age_seconds);
@@ -126,7 +126,7 @@ impl SimulatedPki {
         if age_seconds > 0 {
             return Ok(spec.sign(&Chain::issue(&self.root, at)?)?);
         }
-        // A chain is whole after every step of its renewal, so a poisoned one can be used.
+        // A chain is consistent after every step of its renewal, so a poisoned lock can be used.
         let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
         chain.renew(&self.root, at)?;
         Ok(spec.sign(&chain)?)

@@ -1,4 +1,4 @@
-//! A root shared between the simulators of one machine, in a file that only its owner can read.
+//! The state file: a root that the simulators of one machine share. Only its owner can read it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -11,41 +11,42 @@ use zeroize::Zeroizing;
 use super::root::{Root, RootError};
 use attestation::crypto::{self, CryptoError};
 
-/// Read and write for the owner, nothing for anybody else.
+/// The file mode: read and write for the owner only.
 const OWNER_ONLY: u32 = 0o600;
 
-/// Why a state file is of no use.
+/// A reason why a state file cannot be used.
 #[derive(Debug, Error)]
 pub enum StateFileError {
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("the simulator's state {}: {error}", path.display())]
     Io {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// Others may read it.
+    /// Other users have access to the file.
     #[error("the simulator's state {} may be read by others; run: chmod 600 {}", path.display(), path.display())]
     Permissions {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// It holds something else.
+    /// The file does not contain a root.
     #[error("the simulator's state {}: {error}; remove it to start anew", path.display())]
     Content {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The reason why it is not a root.
         error: RootError,
     },
-    /// No root could be generated.
+    /// The crypto provider failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
 }
 
-/// The root in `path`; if there is none yet, a new one is written there. Simulators that start at
-/// once agree on one.
+/// Returns the root in the file `path`. If the file does not exist, creates it with a new root.
+///
+/// Simulators that start concurrently use the same root.
 ///
 /// # Errors
 /// If the file cannot be used.
@@ -69,8 +70,10 @@ fn load(path: &Path) -> Result<Root, StateFileError> {
     Root::from_pem(&pem).map_err(|error| StateFileError::Content { path: path.to_owned(), error })
 }
 
-/// Writes a whole file under another name first and links it into place, which fails if somebody
-/// else was faster: then theirs counts.
+/// Creates the state file with a new root.
+///
+/// The complete file is written under another name and then linked to `path`. If another process has created
+/// `path` in the meantime, its file is kept.
 fn create(path: &Path) -> Result<(), StateFileError> {
     let in_file = |error| StateFileError::Io { path: path.to_owned(), error };
     let root = Root::generate()?;
@@ -85,7 +88,7 @@ fn create(path: &Path) -> Result<(), StateFileError> {
             _ => Err(error),
         })
     });
-    // What was written is a private key: it must not stay behind, whatever became of the link.
+    // The draft contains a private key, so it is removed even if linking failed.
     let removed = fs::remove_file(&draft);
     linked.and(removed).map_err(in_file)
 }
