@@ -260,7 +260,10 @@ async fn missing_systemd_socket_error_says_what_to_do() {
     let output = bounded(command.output()).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let log = String::from_utf8(output.stderr).unwrap();
-    assert!(log.contains("no socket is inherited") && log.contains(".socket unit"), "{log}");
+    assert!(
+        log.contains("no usable socket was inherited") && log.contains(".socket unit"),
+        "{log}"
+    );
 }
 
 async fn print_config(environment: &[(&str, &str)], arguments: &[&str]) -> Output {

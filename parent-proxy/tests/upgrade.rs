@@ -311,7 +311,7 @@ async fn rejects_a_second_upgrade_while_upgrading_or_draining() {
     relay.wait_for_log_line("rejected: this process drains").await;
     // The process drains already. One signal changes nothing, a second one ends it.
     signal(first, "TERM");
-    relay.wait_for_log_line("a second signal ends at once").await;
+    relay.wait_for_log_line("a second signal terminates immediately").await;
     assert!(relay.child.try_wait().unwrap().is_none());
     signal(first, "TERM");
     assert_eq!(bounded(relay.child.wait()).await.unwrap().code(), Some(143));

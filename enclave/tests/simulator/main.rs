@@ -235,7 +235,7 @@ const FAULTS: [(&str, &str); 10] = [
     ("counter", "the repetition count test failed"),
     ("stuck", "the repetition count test failed"),
     ("error", "the NSM returned error InternalError"),
-    ("malformed", "the answer is not CBOR of the NSM's"),
+    ("malformed", "the response is not valid CBOR of the NSM"),
 ];
 
 fn configured(lines: &str) -> (tempfile::TempDir, String) {

@@ -54,7 +54,7 @@ pub enum MalformedDocument {
         length: usize,
     },
     /// Bytes follow the COSE_Sign1.
-    #[error("{count} bytes follow the COSE_Sign1; nothing may")]
+    #[error("{count} bytes follow the COSE_Sign1; none are allowed")]
     TrailingBytes {
         /// The number of bytes that follow.
         count: usize,
@@ -66,7 +66,7 @@ pub enum MalformedDocument {
     #[error("a payload key is not text: {0}")]
     FieldName(CborError),
     /// Bytes follow the payload's map.
-    #[error("{count} bytes follow the payload's map; nothing may")]
+    #[error("{count} bytes follow the payload's map; none are allowed")]
     TrailingPayloadBytes {
         /// The number of bytes that follow.
         count: usize,

@@ -19,13 +19,13 @@ const TIMESTAMP: &str = "timestamp";
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NsmTimestampError {
     /// The document is not an array of four parts.
-    #[error("it is no COSE_Sign1")]
+    #[error("the document is not a COSE_Sign1")]
     NotCoseSign1,
     /// The document is not well-formed CBOR.
-    #[error("it is not well-formed")]
+    #[error("the document is not well-formed CBOR")]
     Encoding,
     /// The payload has no timestamp, or two.
-    #[error("it does not hold its time once")]
+    #[error("the document does not contain exactly one timestamp")]
     Timestamp,
 }
 

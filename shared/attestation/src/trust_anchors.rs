@@ -73,7 +73,7 @@ impl TrustAnchors<Production> {
     #[expect(clippy::expect_used, reason = "the input is part of this crate")]
     pub fn aws_nitro() -> Self {
         let root = CertificateDer::from_pem_slice(AWS_NITRO_ROOT_G1)
-            .expect("the embedded root is PEM, as a test shows");
+            .expect("the embedded root is valid PEM");
         Self { roots: vec![root], trust: PhantomData }
     }
 }

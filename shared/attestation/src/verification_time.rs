@@ -69,10 +69,10 @@ impl fmt::Display for VerificationTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ClockReading { source, time } = self.reading;
         match source {
-            ClockSource::Enclave => write!(formatter, "the enclave's clock says {time}")?,
-            ClockSource::ThisMachine => write!(formatter, "this machine's clock says {time}")?,
-            ClockSource::Given => write!(formatter, "it is judged at the given time {time}")?,
-            ClockSource::Document => formatter.write_str("it is judged at its own timestamp")?,
+            ClockSource::Enclave => write!(formatter, "the enclave's clock shows {time}")?,
+            ClockSource::ThisMachine => write!(formatter, "this machine's clock shows {time}")?,
+            ClockSource::Given => write!(formatter, "verified at the given time {time}")?,
+            ClockSource::Document => formatter.write_str("verified at its own timestamp")?,
         }
         write!(formatter, "; the document was signed at {}", self.signed_at)
     }
@@ -88,12 +88,12 @@ mod tests {
         let text = |reading| VerificationTime { reading, signed_at: late }.to_string();
         let signed = "the document was signed at 1970-01-01T00:00:02Z";
         for (reading, expected) in [
-            (ClockReading::enclave(early), "the enclave's clock says 1970-01-01T00:00:01Z"),
-            (ClockReading::this_machine(early), "this machine's clock says 1970-01-01T00:00:01Z"),
-            (ClockReading::given(early), "it is judged at the given time 1970-01-01T00:00:01Z"),
+            (ClockReading::enclave(early), "the enclave's clock shows 1970-01-01T00:00:01Z"),
+            (ClockReading::this_machine(early), "this machine's clock shows 1970-01-01T00:00:01Z"),
+            (ClockReading::given(early), "verified at the given time 1970-01-01T00:00:01Z"),
             (
                 ClockReading { source: ClockSource::Document, time: late },
-                "it is judged at its own timestamp",
+                "verified at its own timestamp",
             ),
         ] {
             assert_eq!(text(reading), format!("{expected}; {signed}"));

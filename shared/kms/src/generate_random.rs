@@ -167,9 +167,9 @@ impl Body {
     }
 }
 
-#[expect(clippy::expect_used, reason = "whoever calls has measured the room")]
+#[expect(clippy::expect_used, reason = "callers compute the length of the buffer")]
 fn encode(bytes: &[u8], room: &mut [u8]) {
-    STANDARD.encode_slice(bytes, room).expect("there is room for base64");
+    STANDARD.encode_slice(bytes, room).expect("the buffer has space for the base64 text");
 }
 
 /// Encodes the bytes after `from` as base64 over the whole buffer.

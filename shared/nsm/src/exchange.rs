@@ -30,10 +30,10 @@ pub enum NsmError {
         errno: i32,
     },
     /// The request has more than 4,096 bytes.
-    #[error("the request is too long for the driver")]
+    #[error("the request has more than 4096 bytes")]
     RequestTooLong,
     /// The received bytes are not a response.
-    #[error("the answer is not CBOR of the NSM's")]
+    #[error("the response is not valid CBOR of the NSM")]
     Malformed,
 }
 

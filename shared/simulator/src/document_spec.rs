@@ -36,7 +36,7 @@ pub struct DocumentSpec {
 
 /// The error if a document cannot be signed.
 #[derive(Debug, Error)]
-#[error("the document could not be signed")]
+#[error("cannot sign the document")]
 pub struct SigningError;
 
 impl From<CryptoError> for SigningError {

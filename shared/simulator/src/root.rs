@@ -21,13 +21,13 @@ const ROOT_NOT_AFTER: UnixMillis = UnixMillis::from_secs(2_519_044_085);
 #[derive(Debug, Error)]
 pub enum RootError {
     /// The text is not one private key and one certificate in PEM.
-    #[error("it does not hold the PEM of one PRIVATE KEY and one CERTIFICATE")]
+    #[error("it does not contain one PRIVATE KEY and one CERTIFICATE in PEM")]
     Pem,
     /// The key is not P-384, or the provider failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
     /// The certificate has another key, or is not a simulator's root.
-    #[error("its certificate is not a simulator's root for its key")]
+    #[error("its certificate is not a simulator's root with its key")]
     Mismatch,
 }
 

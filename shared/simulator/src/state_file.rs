@@ -18,7 +18,7 @@ const OWNER_ONLY: u32 = 0o600;
 #[derive(Debug, Error)]
 pub enum StateFileError {
     /// The file cannot be read or written.
-    #[error("the simulator's state {}: {error}", path.display())]
+    #[error("the simulator's state file {}: {error}", path.display())]
     Io {
         /// The path of the file.
         path: PathBuf,
@@ -26,13 +26,13 @@ pub enum StateFileError {
         error: io::Error,
     },
     /// Other users have access to the file.
-    #[error("the simulator's state {} may be read by others; run: chmod 600 {}", path.display(), path.display())]
+    #[error("the simulator's state file {} is accessible to other users; run: chmod 600 {}", path.display(), path.display())]
     Permissions {
         /// The path of the file.
         path: PathBuf,
     },
     /// The file does not contain a root.
-    #[error("the simulator's state {}: {error}; remove it to start anew", path.display())]
+    #[error("the simulator's state file {}: {error}; remove the file to create a new root", path.display())]
     Content {
         /// The path of the file.
         path: PathBuf,

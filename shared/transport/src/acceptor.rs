@@ -44,7 +44,7 @@ impl Acceptor {
             match self.listener.accept().await {
                 Ok(client) => return client,
                 Err(error) if is_single_connection_error(&error) => {
-                    tracing::debug!(%error, "a client was gone before it was accepted");
+                    tracing::debug!(%error, "a client disconnected before its connection was accepted");
                 }
                 Err(error) => self.back_off(&error),
             }
@@ -91,7 +91,7 @@ impl Acceptor {
 
     fn back_off(&mut self, error: &io::Error) {
         if self.failures.should_log() {
-            tracing::warn!(%error, "cannot accept; clients wait, and this is retried");
+            tracing::warn!(%error, "cannot accept connections; trying again");
         }
         self.resume_at = Some(Instant::now() + BACKOFF);
     }

@@ -118,7 +118,7 @@ pub enum InvalidEndpoint {
     #[error("an IPv6 address needs brackets: write [ADDRESS]:PORT, such as [::1]:8000")]
     UnbracketedIpv6,
     /// A host that is neither an IPv4 address, nor an IPv6 address in brackets, nor a host name.
-    #[error("`{host}` is no host: write an IPv4 address, [an IPv6 address] or a host name")]
+    #[error("`{host}` is not a host: write an IPv4 address, [an IPv6 address] or a host name")]
     Host {
         /// The invalid text.
         host: String,

@@ -33,7 +33,7 @@ pub enum ListenError {
     },
     /// The process did not inherit a usable listening socket.
     #[error(
-        "no socket is inherited: {0}; start this from a .socket unit with one ListenStream= of TCP"
+        "no usable socket was inherited: {0}; start the relay from a .socket unit with one ListenStream= of TCP"
     )]
     Inherited(io::Error),
     /// The operating system returned an error.
@@ -80,7 +80,7 @@ fn connect_advice(error: &io::Error) -> &'static str {
     } else if kind == ErrorKind::PermissionDenied {
         "not permitted; check the socket's owner and mode"
     } else if kind == ErrorKind::TimedOut {
-        "no answer; check that the enclave runs and that its CID and port are these"
+        "no response; check that the enclave runs and that its CID and port are these"
     } else {
         "check that the enclave runs and that the endpoint is its own"
     }

@@ -48,7 +48,7 @@ impl Listener {
         let stream = net::TcpStream::from(OwnedFd::from(listener));
         if stream.peer_addr().is_ok() {
             // systemd passes a connection if the unit has Accept=yes.
-            return Err(io::Error::other("it is a client's connection, and no listener"));
+            return Err(io::Error::other("the socket is a connection, not a listener"));
         }
         stream.set_nodelay(true)?;
         let listener = TcpListener::from_std(OwnedFd::from(stream).into())?;

@@ -74,22 +74,26 @@ pub enum ProxyHeaderError {
     #[error("the connection ended within the PROXY header: {0}")]
     Io(#[from] io::Error),
     /// The connection does not begin with the signature. It may begin with version 1, or without a header.
-    #[error("no PROXY header of version 2 came first: let the relay send one (--proxy-protocol)")]
+    #[error(
+        "the connection does not begin with a PROXY header of version 2: start the relay with --proxy-protocol"
+    )]
     Signature,
     /// The command is neither PROXY nor LOCAL, or the version is not 2.
-    #[error("version and command of the PROXY header are {0:#04x}, and not 0x20 or 0x21")]
+    #[error("version and command of the PROXY header are {0:#04x} instead of 0x20 or 0x21")]
     Command(u8),
     /// The address family or protocol is not supported.
-    #[error("the PROXY header's family is {0:#04x}: only TCP and Unix streams are relayed")]
+    #[error("the PROXY header's family is {0:#04x}: only TCP and Unix streams are supported")]
     Family(u8),
     /// The header is longer than the maximum.
-    #[error("the PROXY header has {0} bytes behind its length: {MAX_REST_LENGTH} at most")]
+    #[error("the PROXY header declares {0} more bytes: at most {MAX_REST_LENGTH} are allowed")]
     TooLong(usize),
     /// The declared length ends within an address or a TLV.
-    #[error("the PROXY header ends within an address or an addition")]
+    #[error("the PROXY header ends within an address or a TLV")]
     Truncated,
     /// The header has a checksum, which this reader cannot verify.
-    #[error("the PROXY header has a checksum: have the relay leave it out")]
+    #[error(
+        "the PROXY header has a checksum, which is not supported: configure the relay to omit it"
+    )]
     Checksum,
 }
 

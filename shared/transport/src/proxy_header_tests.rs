@@ -106,17 +106,20 @@ async fn rejects_invalid_header_by_its_rule() {
     let tcp = [192, 0, 2, 7, 127, 0, 0, 1, 0, 9, 0, 8];
     let with = |addition: &[u8]| header(0x21, 0x11, &[&tcp[..], addition].concat());
     for (bytes, rule) in [
-        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "no PROXY header of version 2 came first"),
-        (b"PROXY TCP4 192.0.2.7 127.0.0.1 9 8\r\n".to_vec(), "no PROXY header of version 2"),
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "does not begin with a PROXY header of version 2"),
+        (
+            b"PROXY TCP4 192.0.2.7 127.0.0.1 9 8\r\n".to_vec(),
+            "does not begin with a PROXY header of version 2",
+        ),
         (header(0x22, 0x11, &tcp), "version and command of the PROXY header are 0x22"),
         (header(0x11, 0x11, &tcp), "version and command of the PROXY header are 0x11"),
         (header(0x21, 0x12, &tcp), "the PROXY header's family is 0x12"),
-        (header(0x21, 0x00, &[4; 1025]), "has 1025 bytes behind its length: 1024 at most"),
+        (header(0x21, 0x00, &[4; 1025]), "declares 1025 more bytes: at most 1024 are allowed"),
         (header(0x21, 0x11, &tcp[..11]), "ends within an address"),
         (header(0x21, 0x21, &tcp), "ends within an address"),
         (header(0x21, 0x31, &[7; 215]), "ends within an address"),
-        (with(&[0x04, 0]), "ends within an address or an addition"),
-        (with(&[0x04, 0, 2, 7]), "ends within an address or an addition"),
+        (with(&[0x04, 0]), "ends within an address or a TLV"),
+        (with(&[0x04, 0, 2, 7]), "ends within an address or a TLV"),
         (with(&[0x03, 0, 4, 0, 0, 0, 0]), "has a checksum"),
         (with(&[0x04, 0, 1, 7])[..30].to_vec(), "the connection ended within"),
         (SIGNATURE[..11].to_vec(), "the connection ended within"),

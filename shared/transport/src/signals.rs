@@ -22,7 +22,7 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
             let kind = either(&mut terminate, &mut interrupt).await;
             process::exit(128 + kind.as_raw_value());
         });
-        tracing::info!(signal = first, "shutting down; a second signal ends at once");
+        tracing::info!(signal = first, "shutting down; a second signal terminates immediately");
     })
 }
 

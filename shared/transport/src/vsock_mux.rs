@@ -61,7 +61,7 @@ fn describe_reply(reply: &str) -> String {
     if reply.is_empty() {
         "closed the connection".to_owned()
     } else {
-        format!("answered \"{reply}\" and not \"OK PORT\"")
+        format!("replied \"{reply}\" instead of \"OK PORT\"")
     }
 }
 
@@ -129,15 +129,15 @@ mod tests {
     async fn rejects_other_replies_and_reports_them() {
         let answers = [
             ("", "the multiplexer closed the connection"),
-            ("OK 10737", "answered \"OK 10737\" and not"),
-            ("OK 10737\r\n", "answered \"OK 10737\\r\\n\""),
-            ("OK\n", "answered \"OK\\n\""),
-            ("OK \n", "answered \"OK \\n\""),
-            ("OK 4294967296\n", "answered \"OK 4294967296\\n\""),
-            ("OK 01\n", "answered \"OK 01\\n\""),
-            ("OK 000000000000000000000001\n", "answered \"OK 00000000000\""),
-            ("\nOK 1\n", "answered \"\\n\""),
-            ("HTTP/1.1 400 Bad Request\r\n", "answered \"HTTP/1.1 400 B\""),
+            ("OK 10737", "replied \"OK 10737\" instead of"),
+            ("OK 10737\r\n", "replied \"OK 10737\\r\\n\""),
+            ("OK\n", "replied \"OK\\n\""),
+            ("OK \n", "replied \"OK \\n\""),
+            ("OK 4294967296\n", "replied \"OK 4294967296\\n\""),
+            ("OK 01\n", "replied \"OK 01\\n\""),
+            ("OK 000000000000000000000001\n", "replied \"OK 00000000000\""),
+            ("\nOK 1\n", "replied \"\\n\""),
+            ("HTTP/1.1 400 Bad Request\r\n", "replied \"HTTP/1.1 400 B\""),
         ];
         for (reply, expected) in answers {
             let error = connect_to(reply.as_bytes()).await.unwrap_err();

@@ -16,7 +16,7 @@ pub struct CborError {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum CborFault {
     /// The input ends too early, or a length exceeds it.
-    #[error("the CBOR is cut short")]
+    #[error("the CBOR is truncated")]
     Truncated,
     /// A length or number uses more bytes than it needs, or a reserved encoding.
     #[error("a CBOR length or number is not in its shortest form")]

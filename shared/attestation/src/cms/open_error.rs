@@ -6,22 +6,22 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum OpenError {
     /// The ciphertext ends too early.
-    #[error("the envelope is cut short")]
+    #[error("the ciphertext is truncated")]
     Truncated,
     /// The ciphertext does not contain the expected element.
-    #[error("the envelope is no CMS EnvelopedData of the form KMS sends: {element} expected")]
+    #[error("the ciphertext is not CMS EnvelopedData as KMS writes it: {element} expected")]
     Unexpected {
         /// The expected element.
         element: &'static str,
     },
     /// An element has a length that is not allowed.
-    #[error("the envelope's {element} has a length that is not allowed")]
+    #[error("the ciphertext's {element} has a length that is not allowed")]
     Length {
         /// The element.
         element: &'static str,
     },
     /// Bytes follow the last element.
-    #[error("bytes are left over after the envelope's {element}")]
+    #[error("bytes follow the ciphertext's {element}")]
     TrailingBytes {
         /// The element.
         element: &'static str,
@@ -30,10 +30,10 @@ pub enum OpenError {
     #[error("the content key is not encrypted with RSAES-OAEP and SHA-256 (RSAES_OAEP_SHA_256)")]
     KeyEncryption,
     /// The ciphertext is sealed to another key.
-    #[error("the envelope is sealed to another key (its subjectKeyIdentifier differs)")]
+    #[error("the ciphertext is sealed to another key (its subjectKeyIdentifier differs)")]
     OtherRecipient,
     /// The key, the content or its padding is wrong. The error does not distinguish them, because that
     /// would be a padding oracle.
-    #[error("the envelope does not open with this key")]
+    #[error("the ciphertext cannot be decrypted with this key")]
     Decryption,
 }

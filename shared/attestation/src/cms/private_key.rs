@@ -27,10 +27,10 @@ pub enum PrivateKeyError {
     )]
     NotRsaPem,
     /// The key has a size or exponent that is not allowed for recipients.
-    #[error("not a recipient's key: {0}")]
+    #[error("the key is not suitable for a recipient: {0}")]
     UnsuitableKey(RecipientKeyError),
     /// Generation failed.
-    #[error("an RSA key could not be generated")]
+    #[error("cannot generate an RSA key")]
     Generate,
 }
 

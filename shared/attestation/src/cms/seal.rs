@@ -73,10 +73,10 @@ pub enum SealError {
     #[error(transparent)]
     Crypto(#[from] CryptoError),
     /// The content is too long for the API.
-    #[error("the content does not fit a CiphertextForRecipient")]
+    #[error("the content is too long for a CiphertextForRecipient")]
     TooLong,
     /// The buffer does not have the length of the ciphertext.
-    #[error("the room for the CiphertextForRecipient is not of its length")]
+    #[error("the buffer does not have the length of the CiphertextForRecipient")]
     BufferLength,
 }
 

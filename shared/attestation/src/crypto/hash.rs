@@ -73,8 +73,8 @@ pub struct HmacSha256(Hmac<sha2::Sha256>);
 impl HmacSha256 {
     /// Creates the state of an empty message with a key of any length.
     pub fn new(key: &[u8]) -> Self {
-        #[expect(clippy::expect_used, reason = "RFC 2104 has keys of any length")]
-        Self(Hmac::new_from_slice(key).expect("an HMAC's key has any length"))
+        #[expect(clippy::expect_used, reason = "RFC 2104 allows keys of any length")]
+        Self(Hmac::new_from_slice(key).expect("HMAC accepts keys of any length"))
     }
 
     /// Appends `bytes` to the message.

@@ -21,7 +21,7 @@ pub enum InvalidBinding {
     #[error("user_data does not begin with \"{LABEL}\"")]
     Label,
     /// The text after the label is not 64 lower-case hexadecimal digits.
-    #[error("what user_data has after \"{LABEL}\" is not 64 lower-case hexadecimal digits")]
+    #[error("user_data does not end with 64 lower-case hexadecimal digits after \"{LABEL}\"")]
     Digest,
 }
 

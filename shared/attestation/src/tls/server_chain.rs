@@ -14,13 +14,13 @@ use crate::time::UnixMillis;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TlsChainError {
     /// None of the presented certificates has the bound key.
-    #[error("none of the certificates that it presents has the key that the document attests")]
+    #[error("none of the presented certificates has the key that the document attests")]
     NoAuthority,
     /// The authority's certificate is not signed with its own key.
     #[error("the certificate with the attested key is not signed by that key")]
     NotSelfSigned,
     /// The server's certificate does not chain to the authority.
-    #[error("the authority with the attested key did not issue its certificate for now: {0}")]
+    #[error("the server's certificate does not chain to the authority with the attested key: {0}")]
     Path(webpki::Error),
 }
 

@@ -103,21 +103,21 @@ fn errors_about_time_name_the_clock_and_both_times() {
     assert_eq!(
         message(ClockReading::this_machine(NOW.minus_secs(61))),
         format!(
-            "the document's timestamp is more than 60 s in the future: this machine's clock says \
+            "the document's timestamp is more than 60 s in the future: this machine's clock shows \
              2027-01-15T07:58:59Z; {signed}"
         )
     );
     assert_eq!(
         message(ClockReading::enclave(NOW.plus_secs(633))),
         format!(
-            "the document is too old: 10 min 33 s, at most 5 min is allowed; the enclave's clock says \
+            "the document is too old: 10 min 33 s, at most 5 min is allowed; the enclave's clock shows \
              2027-01-15T08:10:33Z; {signed}; request a new one"
         )
     );
     assert_eq!(
         message(ClockReading::given(NOW.plus_secs(LIFETIME + 1))),
         format!(
-            "cabundle[0] expired at 2027-01-15T08:16:40Z: it is judged at the given time \
+            "cabundle[0] expired at 2027-01-15T08:16:40Z: verified at the given time \
              2027-01-15T08:16:41Z; {signed}"
         )
     );
@@ -125,7 +125,7 @@ fn errors_about_time_name_the_clock_and_both_times() {
     assert_eq!(
         early.to_string(),
         format!(
-            "cabundle[1] is not valid before 2027-01-15T08:01:01Z, more than 60 s ahead: it is judged \
+            "cabundle[1] is not valid before 2027-01-15T08:01:01Z, more than 60 s ahead: verified \
              at the given time 2027-01-15T08:00:00Z; {signed}"
         )
     );

@@ -30,7 +30,7 @@ impl Write for LogWriter<'_> {
 
 /// Returns a notice about the lines that were dropped before `event`, in JSON if the event is JSON.
 pub(super) fn drop_notice(dropped: u64, event: &[u8]) -> String {
-    let text = format!("{dropped} lines of this log were dropped: nobody took them");
+    let text = format!("{dropped} log lines were dropped: they could not be written in time");
     match event.first() {
         Some(b'{') => {
             format!("{{\"level\":\"WARN\",\"message\":\"{text}\",\"dropped\":{dropped}}}\n")

@@ -120,7 +120,7 @@ fn log_reports_number_of_dropped_lines() {
     let text = String::from_utf8_lossy(&written);
     let (lines, notes) = text.rsplit_once("--").unwrap();
     assert_eq!(lines.len() + 2, (QUEUE_LENGTH * 2 - usize::try_from(dropped).unwrap()) * 1024);
-    let note = format!("{dropped} lines of this log were dropped: nobody took them\n");
+    let note = format!("{dropped} log lines were dropped: they could not be written in time\n");
     assert_eq!(notes, [&note, "event\n", "event\n"].concat());
 }
 
@@ -128,10 +128,13 @@ fn log_reports_number_of_dropped_lines() {
 fn drop_notice_is_json_in_json_log() {
     assert_eq!(
         drop_notice(7, b"{\"level\":\"INFO\"}\n"),
-        "{\"level\":\"WARN\",\"message\":\"7 lines of this log were dropped: nobody took them\",\
+        "{\"level\":\"WARN\",\"message\":\"7 log lines were dropped: they could not be written in time\",\
          \"dropped\":7}\n"
     );
-    assert_eq!(drop_notice(7, b""), "7 lines of this log were dropped: nobody took them\n");
+    assert_eq!(
+        drop_notice(7, b""),
+        "7 log lines were dropped: they could not be written in time\n"
+    );
 }
 
 #[test]

@@ -333,8 +333,8 @@ fn verify_allows_60_seconds_of_clock_skew() {
         let (code, report) = verify(early);
         assert_eq!(code, 1, "{early}");
         let line = format!(
-            "REFUSED 14 document age: the document's timestamp is more than 60 s in the future: it is \
-             judged at the given time {early}; the document was signed at 2026-11-30T06:49:01.432Z"
+            "REFUSED 14 document age: the document's timestamp is more than 60 s in the future: \
+             verified at the given time {early}; the document was signed at 2026-11-30T06:49:01.432Z"
         );
         assert_eq!(refusal(&report), line);
         assert!(report.contains("-       13 certificate validity: not reached\n"), "{report}");
@@ -342,7 +342,7 @@ fn verify_allows_60_seconds_of_clock_skew() {
     let (_, report) = verify("now");
     let line = refusal(&report);
     assert!(line.contains(" expired at 20") || line.contains(" is too old: "), "{report}");
-    assert!(line.contains("this machine's clock says 20"), "{report}");
+    assert!(line.contains("this machine's clock shows 20"), "{report}");
     assert!(line.contains("; the document was signed at 2026-11-30T06:49:01.432Z"), "{report}");
 }
 

@@ -214,7 +214,7 @@ fn stale_document_error_states_age_or_expiry() {
     let prefix = r#"{"__type":"ValidationException","message":"Recipient.AttestationDocument: "#;
     let old = refused(400);
     assert!(old.starts_with(&format!("{prefix}the document is too old: 6 min 4")), "{old}");
-    assert!(old.contains(" s, at most 5 min is allowed; the enclave's clock says 20"), "{old}");
+    assert!(old.contains(" s, at most 5 min is allowed; the enclave's clock shows 20"), "{old}");
     assert!(old.contains("; the document was signed at 20"), "{old}");
     assert!(old.ends_with(r#"; request a new one"}"#), "{old}");
     let expired = refused(4 * 3600);

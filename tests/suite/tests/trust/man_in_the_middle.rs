@@ -45,7 +45,7 @@ fn rejects_mitm_with_its_own_certificates() {
     assert_trust_fails(
         &enclave,
         &attacker_certificate(),
-        "none of the certificates that it presents has the key",
+        "none of the presented certificates has the key",
     );
 }
 
@@ -82,5 +82,5 @@ fn rejects_mitm_without_the_private_key() {
 fn rejects_mitm_that_relays_another_enclave() {
     let (enclave, other) = (Enclave::start(), Enclave::start());
     // The same measurements, but TLS terminates in the other enclave.
-    assert_trust_fails(&enclave, &other.certified, "none of the certificates that it presents");
+    assert_trust_fails(&enclave, &other.certified, "none of the presented certificates");
 }

@@ -70,7 +70,11 @@ fn rejects_stale_document() {
         13,
         "is not current: the document is too old",
     );
-    assert_trust_fails(|document| document.age_seconds = 600, 13, "; this machine's clock says 20");
+    assert_trust_fails(
+        |document| document.age_seconds = 600,
+        13,
+        "; this machine's clock shows 20",
+    );
     // The certificates have expired.
     assert_trust_fails(|document| document.age_seconds = 86_400, 13, "is not current: ");
     assert_trust_fails(

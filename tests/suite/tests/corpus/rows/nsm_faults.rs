@@ -202,7 +202,9 @@ fn malformed_responses() -> Row {
         .into_iter()
         .fold(row, |row, (what, behaviour)| nsm_fault(row, what, reason, true, behaviour));
     let errors: [(&str, &str, NsmBehaviour); 4] = [
-        ("malformed CBOR", "the answer is not CBOR of the NSM's", || Err(NsmError::Malformed)),
+        ("malformed CBOR", "the response is not valid CBOR of the NSM", || {
+            Err(NsmError::Malformed)
+        }),
         ("EIO", "Input/output error (os error 5)", || Err(NsmError::Ioctl { errno: EIO })),
         ("EMSGSIZE", "Message too long (os error 90)", || Err(NsmError::Ioctl { errno: EMSGSIZE })),
         ("EINTR, repeatedly", "Interrupted system call (os error 4)", || {
@@ -293,7 +295,7 @@ fn later_block_fails() -> Row {
         let statuses: Vec<_> = (0..6).map(|_| service.generate(false).status()).collect();
         // One block serves two requests. Requests that need another block fail.
         assert_eq!(statuses, [200, 200, 500, 500, 500, 500]);
-        let reason = "the NSM device failed: the answer is not CBOR of the NSM's";
+        let reason = "the NSM device failed: the response is not valid CBOR of the NSM";
         assert_eq!(service.readiness(), Readiness::not(reason));
     })
 }
