@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::as_conversions, reason = "a discriminant has no other name")]
+    #[expect(clippy::as_conversions, reason = "a cast is the only way to read a discriminant")]
     fn all_rules_are_listed_in_order() {
         for (index, rule) in Rule::ALL.into_iter().enumerate() {
             assert_eq!(rule as usize, index);

@@ -142,7 +142,8 @@ mod tests {
         let cache = SignatureCache::new(8);
         let key = cache_key([&b"bytes"[..]]);
         thread::scope(|scope| {
-            let panics = scope.spawn(|| cache.get_or_verify(|| key, || panic!("on purpose")));
+            let panics =
+                scope.spawn(|| cache.get_or_verify(|| key, || panic!("expected by the test")));
             assert!(panics.join().is_err());
         });
         assert_eq!(cache.get_or_verify(|| key, || Ok(())), Ok(()));

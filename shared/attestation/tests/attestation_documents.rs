@@ -1,6 +1,6 @@
 //! Tests with documents that AWS signed.
 
-#![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::fs;
 use std::path::Path;

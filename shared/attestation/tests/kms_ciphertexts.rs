@@ -1,6 +1,6 @@
 //! Tests with ciphertexts that AWS KMS wrote.
 
-#![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::fs;
 
@@ -10,7 +10,7 @@ mod vectors;
 
 #[test]
 fn opens_ciphertext_written_by_kms() {
-    let Some(vectors) = vectors::vectors("an envelope that KMS wrote") else { return };
+    let Some(vectors) = vectors::vectors("a ciphertext that KMS wrote") else { return };
     let read = |name: &str| fs::read(vectors.join("cms").join(name)).unwrap();
     let pem = String::from_utf8(read("edgebit_key.pem")).unwrap();
     let key = RecipientPrivateKey::from_pem(&pem).unwrap();
@@ -20,7 +20,7 @@ fn opens_ciphertext_written_by_kms() {
 
 #[test]
 fn rejects_oaep_sha1_and_other_recipients() {
-    let Some(vectors) = vectors::vectors("envelopes that do not open") else { return };
+    let Some(vectors) = vectors::vectors("ciphertexts that cannot be opened") else { return };
     let read = |name: &str| fs::read(vectors.join("cms").join(name)).unwrap();
     let pem = String::from_utf8(read("edgebit_key.pem")).unwrap();
     let key = RecipientPrivateKey::from_pem(&pem).unwrap();

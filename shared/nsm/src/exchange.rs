@@ -185,7 +185,8 @@ mod tests {
     #[test]
     fn rejects_request_over_4096_bytes_without_call() {
         let request = Request::ExtendPCR { index: 16, data: vec![0; MAX_REQUEST_LENGTH] };
-        let response = exchange(&request, &mut ResponseBuffer::new(), |_, _| panic!("a call"));
+        let response =
+            exchange(&request, &mut ResponseBuffer::new(), |_, _| panic!("unexpected call"));
         assert_eq!(response.err(), Some(NsmError::RequestTooLong));
     }
 }

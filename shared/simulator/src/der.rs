@@ -6,7 +6,7 @@
 use attestation::time::UnixMillis;
 
 /// Object identifiers, as the content of an OBJECT IDENTIFIER.
-#[expect(missing_docs, reason = "each is named as its RFC names it")]
+#[expect(missing_docs, reason = "the names are those of the RFCs")]
 pub mod oid {
     pub const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
     pub const SECP384R1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];

@@ -103,7 +103,7 @@ fn blocks(conditions: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
     let mut block = |_| match nsm.process(Request::GetRandom) {
         Ok(Response::GetRandom { random }) => Some(random),
         Ok(Response::Error(_)) | Err(NsmError::Malformed) => None,
-        _ => panic!("another answer"),
+        _ => panic!("unexpected response"),
     };
     // Calls before the service is ready are correct and do not count.
     assert!((0..3).all(|number| block(number).is_some_and(|block| block.len() == 256)));
@@ -148,7 +148,7 @@ fn injects_fault_after_configured_calls() {
                     block.len() == 256 && block.iter().all(|byte| *byte == block[0])
                 }
                 Fault::Error | Fault::Malformed => broken.is_none(),
-                Fault::Hang => panic!("it takes two minutes"),
+                Fault::Hang => panic!("a hang lasts two minutes"),
             };
             assert!(holds, "{fault:?}: {broken:?}");
         }

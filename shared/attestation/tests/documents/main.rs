@@ -1,10 +1,6 @@
 //! Tests of rules 9 to 17: each test changes one part of a valid document and signs it again.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod certificates;
 mod times;

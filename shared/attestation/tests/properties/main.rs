@@ -1,10 +1,6 @@
 //! Property tests: sealed content opens to itself, and changed documents are rejected.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod changed_documents;
 mod seal_and_open;

@@ -19,7 +19,7 @@ pub(crate) fn vectors(test: &str) -> Option<PathBuf> {
     }
     let required = std::env::var_os("REQUIRE_VECTORS").is_some_and(|value| value == "1");
     assert!(!required, "REQUIRE_VECTORS=1, but there is no folder {}", folder.display());
-    report_skipped(test, "VECTORS names no folder with documents that AWS signed");
+    report_skipped(test, "VECTORS is not a folder with documents that AWS signed");
     None
 }
 

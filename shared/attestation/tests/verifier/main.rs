@@ -1,10 +1,6 @@
 //! Tests of the caches: stored entries, saved signature verifications, and the checks that a hit does not skip.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod rechecks;
 
@@ -156,7 +152,7 @@ fn does_not_cache_rejected_documents() {
             let (result, operations) = OperationCounts::measure(|| verify(&verifier, document));
             assert_eq!(result.as_ref(), Err(&error));
             assert!(operations.signature_verifications <= cost, "{operations:?} {cost}");
-            assert!(operations.signature_verifications > 0, "{error:?} was remembered");
+            assert!(operations.signature_verifications > 0, "{error:?} was cached");
         }
     }
     assert_eq!(CacheHit::ALL.map(|hit| verifier.verified_count(hit)), [0; 4]);

@@ -187,7 +187,7 @@ fn batches_whole_lines_up_to_pipe_buf() {
         assert!(one_write.len() <= BATCH_LENGTH || lines == 1, "{} bytes", one_write.len());
     }
     assert_eq!(writes.iter().map(Vec::len).sum::<usize>(), 9530);
-    assert!(writes.len() < 7, "some were written at once");
+    assert!(writes.len() < 7, "no lines were written together");
 }
 
 #[test]
