@@ -82,7 +82,7 @@ pub(crate) enum SyncError<E> {
         /// Duration of the call.
         duration: Duration,
     },
-    /// This process was paused during the call, so its duration says nothing about the NSM.
+    /// This process was paused during the call, so its duration does not show that the NSM is slow.
     #[error("this process was paused during a call of the NSM")]
     Paused,
 }

@@ -1,4 +1,4 @@
-//! The heartbeat: one byte that tells the parent instance that the enclave has started. The parent sends
+//! The heartbeat: one byte that signals the start of the enclave to the parent instance. The parent sends
 //! the same byte back, as with `aws-nitro-enclaves-sdk-bootstrap`'s init and nitro-cli:
 //! <https://github.com/aws/aws-nitro-enclaves-sdk-bootstrap/blob/main/init/init.c>.
 

@@ -113,7 +113,7 @@ impl CallMonitor {
     /// Waits for a call that takes too long, or until the monitor is stopped. Returns whether a call took
     /// too long.
     ///
-    /// The begin of a call does not wake this thread. Between calls it wakes after each `limit`, which is
+    /// The start of a call does not wake this thread. Between calls it wakes after each `limit`, which is
     /// early enough for a call that began meanwhile.
     fn wait_for_timeout(&self) -> bool {
         let mut state = self.lock();

@@ -89,7 +89,7 @@ impl Hsm {
         self.observe(&self.store.state.status())
     }
 
-    /// Converts a status to that of the API. Logs the begin and the end of a call that does not return,
+    /// Converts a status to that of the API. Logs the start and the end of a call that does not return,
     /// because the thread of the call cannot.
     fn observe(&self, status: &Status) -> (ConnectionState, Option<ConnectionErrorCode>) {
         let is_stuck = matches!(status, Status::Failed(HsmFault::Stuck { .. }));
