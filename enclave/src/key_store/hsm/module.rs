@@ -1,8 +1,8 @@
 //! PKCS#11 modules: third-party code in this process, which may block without limit.
 //!
 //! A module has one state for the whole process. It is initialized once for all stores that use it. It is
-//! initialized again only while no store has a session and no thread is in a call, because the standard
-//! does not define the effect of C_Finalize on other calls (PKCS#11 3.1, section 5.4.2).
+//! initialized again only while no store has a session and no thread is in a call. The standard does not
+//! define the effect of C_Finalize on other calls (PKCS#11 3.1, section 5.4.2).
 
 use std::fmt;
 use std::fs;
