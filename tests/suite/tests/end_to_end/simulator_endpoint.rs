@@ -37,9 +37,9 @@ fn rejects_invalid_document_request_with_reason() {
         (r#"{"kind":"tpm"}"#.to_owned(), "unknown variant `tpm`, expected `enclave` or `nitrotpm`"),
         (r#"{"pcr":{}}"#.to_owned(), "unknown field `pcr`"),
         (r#"{"pcrs":{"0":"00"}}"#.to_owned(), "expected 48 bytes in hexadecimal"),
-        (format!(r#"{{"pcrs":{{"32":"{}"}}}}"#, "00".repeat(48)), "pcrs: 32 is out of range"),
+        (format!(r#"{{"pcrs":{{"32":"{}"}}}}"#, "00".repeat(48)), "pcrs: index 32 is out of range"),
         (r#"{"nonce":"AA"}"#.to_owned(), "expected standard padded base64"),
-        (format!(r#"{{"nonce":"{long}"}}"#), "nonce has 1025 bytes; at most 1024 fit"),
+        (format!(r#"{{"nonce":"{long}"}}"#), "nonce has 1025 bytes, more than 1024"),
         (r#"{"age_seconds":99999999999}"#.to_owned(), "the simulated root is not valid at"),
         ("".to_owned(), "EOF while parsing"),
     ] {

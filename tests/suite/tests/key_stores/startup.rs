@@ -139,7 +139,7 @@ fn rejects_ambiguous_token_label() {
     let service = Service::start(&hsm);
     service.wait_until_state(&VAULT, TOKEN_MISSING);
     assert_eq!(
-        service.count_log_lines("several slots have a token with that token_label: write slot"),
+        service.count_log_lines("several slots have a token with this token_label: set slot"),
         1
     );
     assert!(hsm.calls("C_Login").is_empty());
@@ -186,7 +186,7 @@ fn second_store_on_one_token_fails() {
     service.assert_serves(&one, 32);
     assert_eq!(service.draw(other.id, 32).error(), ("CustomKeyStoreInvalidStateException", 400));
     let log = fs::read_to_string(hsm.path("log")).unwrap();
-    assert!(log.contains(&format!("its token is that of key store {}", one.id)), "{log}");
+    assert!(log.contains(&format!("key store {} uses the same token", one.id)), "{log}");
     service.shut_down();
 }
 
