@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_tracker_rejects_calls_except_those_that_close_sessions() {
+    fn closed_tracker_rejects_all_calls_but_session_closes() {
         let tracker = Arc::new(CallTracker::default());
         let caller = ModuleCaller::new(&tracker, worker());
         assert_eq!(caller.call(|| Ok(())), Ok(()));

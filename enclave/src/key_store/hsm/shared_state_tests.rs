@@ -157,7 +157,7 @@ fn final_fault_survives_later_events_and_stuck_calls() {
 }
 
 #[test]
-fn final_fault_of_an_earlier_connection_ends_the_current_connection() {
+fn final_fault_of_an_earlier_connection_ends_the_current_one() {
     let (store, earlier) = connected();
     assert!(store.connection_lost(earlier, &HsmFault::ConnectionLost));
     let later = store.connected(LOCATION);
