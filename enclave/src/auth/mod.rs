@@ -14,9 +14,9 @@
 //!
 //! Content-Type need not be signed. The AWS SDKs for JavaScript v2, PHP before 3.385.3 and Android, AsyncAws
 //! and aws4fetch leave it unsigned, and KMS accepts their requests. This is safe: the service parses every body
-//! as awsJson1_1. Another media type, or a second Content-Type, is rejected after authentication. An attacker
-//! who changes the header achieves no more than by dropping the request. The method, the path, X-Amz-Target
-//! and the body are always signed.
+//! as awsJson1_1. Another media type, or a second Content-Type, is rejected after authentication. Changing the
+//! header on the way has no more effect than dropping the request. The method, the path, X-Amz-Target and the
+//! body are always signed.
 //!
 //! This module does no I/O and reads no clock. No error repeats a secret, a signature or a token. IAM secrets
 //! cannot be verified outside AWS, so the configuration defines the credentials.

@@ -100,7 +100,7 @@ impl<'de, T: ParsedText> Deserialize<'de> for FromText<T> {
                 formatter.write_str(T::EXPECTED)
             }
 
-            // The message does not repeat the text, which may be a misplaced secret.
+            // Omits the text from the error, because it may be a misplaced secret.
             fn visit_str<E: de::Error>(self, text: &str) -> Result<FromText<T>, E> {
                 text.parse()
                     .map(FromText)

@@ -43,7 +43,7 @@ impl Measurements for Pcrs<'_> {
     }
 }
 
-/// The name of an operation in policies, such as `kms:GenerateRandom`.
+/// Returns the name of an operation in policies, such as `kms:GenerateRandom`.
 pub const fn action_name(operation: Operation) -> &'static str {
     match operation {
         Operation::GenerateRandom => "kms:GenerateRandom",

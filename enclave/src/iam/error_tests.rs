@@ -64,7 +64,7 @@ fn rejects_malformed_json() {
     }
 }
 
-/// A quadratic algorithm would take minutes for these policies.
+/// Parses policies for which a quadratic algorithm would take minutes.
 #[test]
 fn parses_large_policies_in_linear_time() {
     let members: Vec<_> = (0..95_000).map(|number| format!("'m{number}': 1")).collect();
@@ -115,7 +115,7 @@ fn rejects_malformed_policies() {
     }
 }
 
-/// Each row is a statement, which begins on the second line of the policy.
+/// Parses policies whose statement begins on the second line.
 #[test]
 fn rejects_malformed_statements() {
     for (statement, expected) in [

@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// The definition of matching, in exponential time.
+    /// Matches by the definition, in exponential time.
     fn naive(pattern: &[char], text: &[char]) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),

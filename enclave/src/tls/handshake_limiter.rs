@@ -121,7 +121,7 @@ mod tests {
         flood
     }
 
-    /// A handshake that finishes before it could be evicted.
+    /// Finishes before it could be evicted.
     async fn normal_client() -> io::Result<u8> {
         sleep(HANDSHAKE_TIMEOUT_WHEN_FULL / 2).await;
         Ok(7)

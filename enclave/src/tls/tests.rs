@@ -320,7 +320,7 @@ async fn silent_client_times_out_or_is_evicted() {
     assert_eq!(fixture.counts(), [("timed_out", 2), ("evicted", evicted)]);
 }
 
-/// A hybrid key exchange protects recorded traffic against later decryption by a quantum computer.
+/// Expects a hybrid key exchange, which protects recorded traffic against a later quantum computer.
 #[tokio::test]
 async fn negotiates_hybrid_key_exchange_if_available() {
     let fixture = Fixture::new(&[&TLS13]);

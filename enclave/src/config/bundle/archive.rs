@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// The entry is one header that claims the largest size that the format can express.
+    /// Decodes a header that claims the largest size that the format can express.
     #[test]
     fn rejects_sparse_file_without_allocating_it() {
         let mut header = Header::new_gnu();

@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(error, "it is longer than 8 MiB");
     }
 
-    /// The parent first sends nothing, then a truncated archive, then the complete one.
+    /// Fetches from a parent that first sends nothing, then a truncated archive, then the complete one.
     #[tokio::test(start_paused = true)]
     async fn retries_until_the_archive_is_complete() {
         let folder = tempfile::tempdir().unwrap();

@@ -214,7 +214,7 @@ fn warns_30_days_before_certificate_expiry() {
     assert_eq!(texts("2127-01-01T00:00:00Z"), [expected]);
 }
 
-/// A binary file may contain a DER key, which would be published.
+/// Rejects a binary file, which may contain a DER key that would be published.
 #[test]
 fn rejects_binary_certificate_file() {
     let folder = Folder::new(PROVIDED);
