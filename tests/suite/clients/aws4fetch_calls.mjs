@@ -35,7 +35,7 @@ async function make({ operation, parameters }) {
   // Blobs are base64 already, as the body has them.
   const response = await client.fetch(endpoint, { headers, body: JSON.stringify(parameters) });
   const body = await response.json();
-  if (response.ok) return { answer: body };
+  if (response.ok) return { output: body };
   return { error: { name: body.__type, message: body.message ?? body.Message, typed: false } };
 }
 

@@ -2,7 +2,7 @@
 
 Reads a JSON list of calls from stdin, {"operation", "parameters"}; a blob is base64. With "pages" as
 well, a PaginationConfig, the operation's paginator makes the call. Prints a JSON list of what became of
-each: its "answer" (of a paginator {"pages"}: the answers) or its "error", and the raw "responses" of
+each: its "output" (of a paginator {"pages"}: the answers) or its "error", and the raw "responses" of
 all attempts.
 The endpoint and credentials come from the environment, as with any use of boto3. With SIGN_DATE in it
 boto3 signs Date in place of X-Amz-Date, as it does where a request has a Date already.
@@ -56,7 +56,7 @@ def make(client, operation, parameters, pages):
         return {"error": {"name": type(error).__name__, "message": str(error), "typed": True}}
     for answer in answers:
         del answer["ResponseMetadata"]
-    return {"answer": answers[0] if pages is None else {"pages": answers}}
+    return {"output": answers[0] if pages is None else {"pages": answers}}
 
 
 def is_typed(client, error, code):

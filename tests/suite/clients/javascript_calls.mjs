@@ -35,7 +35,7 @@ async function make({ operation, parameters }) {
     const answer = await client.send(new kms[`${operation}Command`](parameters));
     delete answer.$metadata;
     const members = Object.entries(answer).map(([name, value]) => [name, encoded(value)]);
-    return { answer: Object.fromEntries(members) };
+    return { output: Object.fromEntries(members) };
   } catch (error) {
     const { name, message } = error;
     return { error: { name, message, typed: name in kms && error instanceof kms[name] } };

@@ -30,7 +30,7 @@ async function make({ operation, parameters }) {
   try {
     const answer = await request.promise();
     const members = Object.entries(answer).filter(([name]) => name !== "$response");
-    return { answer: Object.fromEntries(members.map(([name, value]) => [name, encoded(value)])) };
+    return { output: Object.fromEntries(members.map(([name, value]) => [name, encoded(value)])) };
   } catch ({ code, message }) {
     // The SDK has no class for any error.
     return { error: { name: code, message, typed: false } };

@@ -23,30 +23,30 @@ pub(crate) struct ClockSkew {
     /// The constant time at the service.
     pub(crate) now: UnixMillis,
     /// The time at the clients when the test began.
-    begun: UnixMillis,
+    start: UnixMillis,
 }
 
 impl ClockSkew {
     /// Creates a skew that starts at the current time.
     pub(crate) fn new(client_clock: ClientClock) -> Self {
-        let begun = SystemClock.now();
+        let start = SystemClock.now();
         let now = match client_clock {
-            ClientClock::Behind => begun.plus_secs(SKEW_SECS),
-            ClientClock::Ahead => begun.minus_secs(SKEW_SECS),
+            ClientClock::Behind => start.plus_secs(SKEW_SECS),
+            ClientClock::Ahead => start.minus_secs(SKEW_SECS),
         };
-        Self { client_clock, now, begun }
+        Self { client_clock, now, start }
     }
 
     /// Asserts that an attempt was unauthenticated and was rejected because of its date, and that
     /// the message has the right dates.
-    pub(crate) fn assert_refused(&self, attempt: &Attempt) {
+    pub(crate) fn assert_rejected(&self, attempt: &Attempt) {
         let Attempt { authenticated: None, error: Some((name, message)) } = attempt else {
             panic!("{attempt:?}");
         };
         assert_eq!(name, "InvalidSignatureException");
         // Seconds are enough: the client's clock signs in seconds.
         let signed_at = UnixMillis::from_basic_iso8601(self.signed_at(message)).unwrap().as_secs();
-        let test = self.begun.as_secs()..=SystemClock.now().as_secs();
+        let test = self.start.as_secs()..=SystemClock.now().as_secs();
         assert!(test.contains(&signed_at), "{message}");
     }
 

@@ -217,8 +217,8 @@ fn sdks_receive_empty_key_store_list() {
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         let calls = [describe_custom_key_stores(json!({}))];
         let outcome = sdk.call(service.endpoint_url(), &calls).remove(0);
-        let answer = Value::from(outcome.answer.unwrap());
-        assert_eq!(answer, json!({ "CustomKeyStores": [] }), "{sdk:?}");
+        let response = Value::from(outcome.output.unwrap());
+        assert_eq!(response, json!({ "CustomKeyStores": [] }), "{sdk:?}");
     }
 }
 
@@ -326,10 +326,10 @@ fn cli_recipient(assignment: &str, value: &str) -> String {
 }
 
 fn only_blob_printed(stdout: &[u8], member: &str) -> Vec<u8> {
-    let answer: Value = serde_json::from_slice(stdout).expect("JSON on stdout");
-    let members: Vec<_> = answer.as_object().unwrap().keys().collect();
+    let response: Value = serde_json::from_slice(stdout).expect("JSON on stdout");
+    let members: Vec<_> = response.as_object().unwrap().keys().collect();
     assert_eq!(members, [member]);
-    STANDARD.decode(answer[member].as_str().unwrap()).unwrap()
+    STANDARD.decode(response[member].as_str().unwrap()).unwrap()
 }
 
 fn assert_cli_fails(service: &RelayedService, arguments: &[&str], message: &str) {
@@ -381,11 +381,11 @@ fn limits_match_the_model() {
     let cases = [
         (
             json!({ "NumberOfBytes": max_bytes + 1 }),
-            refused_above(&format!("'{}' ", max_bytes + 1), "numberOfBytes", "value", max_bytes),
+            rejected_above(&format!("'{}' ", max_bytes + 1), "numberOfBytes", "value", max_bytes),
         ),
         (
             json!({ "NumberOfBytes": 1, "CustomKeyStoreId": id(max_id + 1) }),
-            refused_above(&format!("'{}' ", id(max_id + 1)), "customKeyStoreId", "length", max_id),
+            rejected_above(&format!("'{}' ", id(max_id + 1)), "customKeyStoreId", "length", max_id),
         ),
         (
             json!({ "NumberOfBytes": 1, "CustomKeyStoreId": id(max_id) }),
@@ -393,7 +393,7 @@ fn limits_match_the_model() {
         ),
         (
             json!({ "NumberOfBytes": 1, "Recipient": document(max_document + 1) }),
-            refused_above("", "recipient.attestationDocument", "length", max_document),
+            rejected_above("", "recipient.attestationDocument", "length", max_document),
         ),
         (
             json!({ "NumberOfBytes": 1, "Recipient": document(max_document) }),
@@ -411,7 +411,7 @@ fn limits_match_the_model() {
     }
 }
 
-fn refused_above(value: &str, member: &str, measure: &str, limit: usize) -> String {
+fn rejected_above(value: &str, member: &str, measure: &str, limit: usize) -> String {
     format!(
         "1 validation error detected: Value {value}at '{member}' failed to satisfy constraint: \
          Member must have {measure} less than or equal to {limit}"

@@ -109,7 +109,7 @@ fn corrects_clock_skew_after_one_rejection() {
         assert_eq!(statuses, [vec![400, 200], vec![200], vec![200]], "{client_clock:?}");
         drop(simulator);
         let attempts = trail.attempts();
-        skew.assert_refused(&attempts[0]);
+        skew.assert_rejected(&attempts[0]);
         let granted = || Attempt::granted(WALLET_ARN, WALLET.access_key_id);
         assert_eq!(attempts[1..], [granted(), granted(), granted()]);
     }
@@ -125,7 +125,7 @@ fn rejects_wrong_secret_after_clock_correction() {
     assert_eq!(outcome.result.unwrap_err(), owned(MISMATCH));
     drop(simulator);
     let attempts = trail.attempts();
-    skew.assert_refused(&attempts[0]);
+    skew.assert_rejected(&attempts[0]);
     assert_eq!(attempts[1..], [Attempt { authenticated: None, error: Some(owned(MISMATCH)) }]);
 }
 
@@ -138,7 +138,7 @@ fn reports_both_dates_when_retries_are_off() {
         let outcome = sdk.call(&Call::Plain);
         assert_eq!(outcome.statuses, [400], "{client_clock:?}");
         let refused = Attempt { authenticated: None, error: outcome.result.err() };
-        skew.assert_refused(&refused);
+        skew.assert_rejected(&refused);
         drop(simulator);
         assert_eq!(trail.attempts(), [refused]);
     }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::credentials::{ACCESS_KEY_ID, ALLOW, ARN, sigv4};
-use super::service::{ConfiguredService, refusal};
+use super::service::{ConfiguredService, rejection};
 
 /// Returns the value that the PCR `index` has in these tests.
 fn pcr(index: u8) -> [u8; 48] {
@@ -153,25 +153,25 @@ fn records_granted_request_without_recipient() {
 fn records_principal_and_measurements_of_denied_request() {
     let deny = ALLOW.replace("Allow", "Deny");
     let service = ConfiguredService::start(&sigv4(), &deny);
-    let (error_type, message) = refusal(service.generate_for(&document(Kind::Enclave)));
-    let refused = json!({
+    let (error_type, message) = rejection(service.generate_for(&document(Kind::Enclave)));
+    let rejected = json!({
         "errorCode": error_type,
         "errorMessage": message,
         "additionalEventData": enclave(),
     });
-    assert_eq!(refused["errorCode"], "AccessDeniedException");
-    assert_eq!(only_record(service), expected(refused));
+    assert_eq!(rejected["errorCode"], "AccessDeniedException");
+    assert_eq!(only_record(service), expected(rejected));
 }
 
 #[test]
 fn omits_claims_of_unverified_document() {
     let service = ConfiguredService::start(&sigv4(), ALLOW);
     let stale = Document { age_seconds: 1000, ..document(Kind::Enclave) };
-    let (error_type, message) = refusal(service.generate_for(&stale));
+    let (error_type, message) = rejection(service.generate_for(&stale));
     let record = only_record(service);
-    let refused = json!({ "errorCode": "ValidationException", "errorMessage": message });
+    let rejected = json!({ "errorCode": "ValidationException", "errorMessage": message });
     assert_eq!(error_type, "ValidationException");
-    assert_eq!(record, expected(refused));
+    assert_eq!(record, expected(rejected));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn records_forged_signature_as_anonymous() {
     let service = ConfiguredService::start(&sigv4(), ALLOW);
     let forger = Credentials::new(ACCESS_KEY_ID, "wrong secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).with_credentials(forger);
-    let (error_type, message) = refusal(forger.generate_random(32).map(|bytes| bytes.to_vec()));
+    let (error_type, message) = rejection(forger.generate_random(32).map(|bytes| bytes.to_vec()));
     assert_eq!(error_type, "InvalidSignatureException");
     let mut expected = expected(json!({
         "userIdentity": { "type": "AWSAccount", "accountId": "ANONYMOUS_PRINCIPAL" },
@@ -206,8 +206,8 @@ fn writes_one_record_per_kms_request_with_its_request_id() {
             .header("x-amz-target", target)
             .body(body)
             .unwrap();
-        let answer = agent.run(request).unwrap();
-        answer.headers()["x-amzn-requestid"].to_str().unwrap().to_owned()
+        let response = agent.run(request).unwrap();
+        response.headers()["x-amzn-requestid"].to_str().unwrap().to_owned()
     };
     let generate = "TrentService.GenerateRandom";
     let ids = [

@@ -41,11 +41,11 @@ fn client_address_reaches_policy_and_audit_trail() {
         (None, Value::Null, false),
     ] {
         let (service, url) = start_behind_relay(&sigv4(), &allow, client);
-        let asked = service.client_at(&url).generate_random(32);
+        let result = service.client_at(&url).generate_random(32);
         match allowed {
-            true => assert_eq!(asked.unwrap().len(), 32),
+            true => assert_eq!(result.unwrap().len(), 32),
             false => {
-                let reason = denied(asked.map(|bytes| bytes.to_vec()));
+                let reason = denied(result.map(|bytes| bytes.to_vec()));
                 assert!(reason.starts_with("because no identity-based policy allows"), "{reason}");
             }
         }

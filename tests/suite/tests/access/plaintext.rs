@@ -126,8 +126,8 @@ fn assert_plaintext_request(
         .unwrap_or_else(|error| panic!("{context}: {error}"));
     match (service.generate_plain(), denial) {
         (Ok(random), None) => assert_eq!(random.len(), 32, "{context}"),
-        (answer @ Err(_), Some(denial)) => assert_eq!(denied(answer), denial, "{context}"),
-        (answer, _) => panic!("{context}: {answer:?}"),
+        (response @ Err(_), Some(denial)) => assert_eq!(denied(response), denial, "{context}"),
+        (response, _) => panic!("{context}: {response:?}"),
     }
     service.assert_returns_ciphertext();
 }
@@ -147,9 +147,9 @@ fn attested_tls_allows_plaintext_only_over_attested_tls() {
     for profile in [Production, Development] {
         assert_plaintext_request(profile, TlsMode::Off, value, Some(OUTSIDE_ATTESTED_TLS));
         assert_plaintext_request(profile, TlsMode::Attested, value, None);
-        let refused =
+        let rejected =
             TlsModeService::start(profile, TlsMode::Provided, value).err().unwrap().to_string();
-        assert!(refused.contains("whose key no document attests"), "{refused}");
+        assert!(rejected.contains("whose key no document attests"), "{rejected}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use attested_recipient::{Document, Kind};
 
 use super::credentials::{ARN, sigv4};
-use super::service::{ConfiguredService, denied, refusal};
+use super::service::{ConfiguredService, denied, rejection};
 
 const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 const IMPLICIT: &str = "because no identity-based policy allows the kms:GenerateRandom action";
@@ -75,7 +75,7 @@ fn principal_arn_condition_matches_the_assumed_role() {
         let result = service.generate_plain();
         assert_eq!(result.is_ok(), allowed, "{arn}");
         if !allowed {
-            let (_, message) = refusal(result);
+            let (_, message) = rejection(result);
             assert!(message.starts_with(&format!("User: {session} is not")), "{message}");
         }
         assert_eq!(service.records()[0]["userIdentity"]["arn"], session);

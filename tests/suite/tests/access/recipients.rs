@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use attested_recipient::{Document, Kind};
 
 use super::credentials::{ALLOW, sigv4};
-use super::service::{ConfiguredService, denied, refusal};
+use super::service::{ConfiguredService, denied, rejection};
 
 const NOT_ADMITTED: &str =
     "because the measurements in the attestation document are not allowed by this service";
@@ -57,13 +57,13 @@ fn measurements_must_match_one_whole_entry() {
 fn rejects_document_older_than_max_age() {
     let aged = |age_seconds| Document { age_seconds, ..Document::default() };
     // The simulator can back-date a document by up to an hour within the chain's validity.
-    for (max_age, young, old) in
+    for (max_age, fresh, stale) in
         [("300", 200, Some(400)), ("30", 10, Some(100)), ("\"chain\"", 3000, None)]
     {
         let service = configured(&format!("max_age = {max_age}"));
-        assert!(service.generate_for(&aged(young)).is_ok(), "{max_age}");
-        if let Some(old) = old {
-            let (error_type, message) = refusal(service.generate_for(&aged(old)));
+        assert!(service.generate_for(&aged(fresh)).is_ok(), "{max_age}");
+        if let Some(stale) = stale {
+            let (error_type, message) = rejection(service.generate_for(&aged(stale)));
             assert_eq!(error_type, "ValidationException");
             assert!(message.contains("old"), "{message}");
         }
@@ -73,7 +73,7 @@ fn rejects_document_older_than_max_age() {
 #[test]
 fn rejects_debug_mode_unless_allowed() {
     let debug = Document { debug: true, ..Document::default() };
-    let (error_type, message) = refusal(configured("").generate_for(&debug));
+    let (error_type, message) = rejection(configured("").generate_for(&debug));
     assert_eq!(error_type, "ValidationException");
     assert!(message.contains("debug mode"), "{message}");
     assert!(configured("allow_debug = true").generate_for(&debug).is_ok());

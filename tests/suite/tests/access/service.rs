@@ -83,7 +83,7 @@ impl ConfiguredService {
 
 /// Returns the error's type and message.
 #[track_caller]
-pub(crate) fn refusal(result: Result<Vec<u8>, ClientError>) -> (String, String) {
+pub(crate) fn rejection(result: Result<Vec<u8>, ClientError>) -> (String, String) {
     match result {
         Err(ClientError::Rejected { error_type, message }) => (error_type, message),
         other => panic!("{other:?}"),
@@ -93,7 +93,7 @@ pub(crate) fn refusal(result: Result<Vec<u8>, ClientError>) -> (String, String) 
 /// Returns the reason in the message of an AccessDeniedException.
 #[track_caller]
 pub(crate) fn denied(result: Result<Vec<u8>, ClientError>) -> String {
-    let (error_type, message) = refusal(result);
+    let (error_type, message) = rejection(result);
     assert_eq!(error_type, "AccessDeniedException");
     let prefix =
         format!("User: {ARN} is not authorized to perform: kms:GenerateRandom on resource: * ");

@@ -5,15 +5,15 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 /// Relays from a free port to `upstream` and sends `prelude` first. Its threads end with the test.
-pub(crate) fn relay(upstream: SocketAddr, prelude: Vec<u8>) -> SocketAddr {
+pub(crate) fn relay(upstream: SocketAddr, prefix: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for client in listener.incoming() {
-            let (client, prelude) = (client.unwrap(), prelude.clone());
+            let (client, prefix) = (client.unwrap(), prefix.clone());
             let mut upstream = TcpStream::connect(upstream).unwrap();
             // The prefix may share a segment with the bytes that follow.
-            upstream.write_all(&prelude).unwrap();
+            upstream.write_all(&prefix).unwrap();
             let (to_client, to_upstream) =
                 (client.try_clone().unwrap(), upstream.try_clone().unwrap());
             thread::spawn(move || pipe(client, to_upstream));

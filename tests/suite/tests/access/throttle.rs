@@ -3,7 +3,7 @@
 use attested_recipient::{Client, ClientError, Credentials};
 
 use super::credentials::{ALLOW, SECRET, sigv4};
-use super::service::{ConfiguredService, credentials, refusal};
+use super::service::{ConfiguredService, credentials, rejection};
 
 const THROTTLED: (&str, &str) = (
     "ThrottlingException",
@@ -20,7 +20,7 @@ fn requests_until_throttled(client: &Client) -> usize {
     for answered in 0..100 {
         let result = generate_one_byte(client);
         if result.is_err() {
-            let (error_type, message) = refusal(result);
+            let (error_type, message) = rejection(result);
             assert_eq!((error_type.as_str(), message.as_str()), THROTTLED);
             return answered;
         }
@@ -49,7 +49,7 @@ fn rate_is_per_principal_and_ignores_forged_requests() {
     let forger = Credentials::new("AKIDEXAMPLE", "wrong secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).with_credentials(forger);
     for _ in 0..10 {
-        let (error_type, _) = refusal(generate_one_byte(&forger));
+        let (error_type, _) = rejection(generate_one_byte(&forger));
         assert_eq!(error_type, "InvalidSignatureException");
     }
     // A second may pass meanwhile and add one token.

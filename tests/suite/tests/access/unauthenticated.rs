@@ -42,8 +42,8 @@ fn flood(duration: Duration) {
         is_over.store(true, Ordering::Relaxed);
         flood.into_iter().map(|connection| connection.join().unwrap()).sum()
     });
-    let took = start.elapsed();
-    let rate = stable_audit_length(&service) * 1000 / took.as_millis();
+    let elapsed = start.elapsed();
+    let rate = stable_audit_length(&service) * 1000 / elapsed.as_millis();
     // The next record contains the number of omitted records.
     drop(service.generate_plain().unwrap());
     let records = service.records();
@@ -58,7 +58,7 @@ fn flood(duration: Duration) {
     let omitted = usize::try_from(records.iter().map(omitted).sum::<u64>()).unwrap();
     let (recorded, authentic) = (others.len(), authenticated.len());
     println!(
-        "{unsigned} unsigned requests in {took:.1?}: {recorded} recorded, {omitted} left out; the trail \
+        "{unsigned} unsigned requests in {elapsed:.1?}: {recorded} recorded, {omitted} left out; the trail \
          grew by {rate} bytes a second; {authentic} authenticated records"
     );
     assert_eq!(authenticated.len(), usize::try_from(AUTHENTICATED).unwrap() + 1);
@@ -87,7 +87,7 @@ fn stable_audit_length(service: &ConfiguredService) -> u128 {
 fn send_unsigned(address: &str, is_over: &AtomicBool) -> usize {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
-    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    let mut responses = BufReader::new(stream.try_clone().unwrap());
     let body = r#"{"NumberOfBytes":32}"#;
     let request = format!(
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.1\r\n\
@@ -100,23 +100,23 @@ fn send_unsigned(address: &str, is_over: &AtomicBool) -> usize {
     while !is_over.load(Ordering::Relaxed) {
         stream.write_all(request.as_bytes()).unwrap();
         sent += 1;
-        skip_response(&mut answers);
+        skip_response(&mut responses);
     }
     sent
 }
 
 /// Reads one response, whose status must be 400.
-fn skip_response(answers: &mut BufReader<TcpStream>) {
+fn skip_response(responses: &mut BufReader<TcpStream>) {
     let (mut length, mut line) = (0, String::new());
-    answers.read_line(&mut line).unwrap();
+    responses.read_line(&mut line).unwrap();
     assert!(line.starts_with("HTTP/1.1 400 "), "{line}");
     while line != "\r\n" {
         line.clear();
-        answers.read_line(&mut line).unwrap();
+        responses.read_line(&mut line).unwrap();
         let lower = line.to_lowercase();
         if let Some(value) = lower.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
         }
     }
-    answers.read_exact(&mut vec![0; length]).unwrap();
+    responses.read_exact(&mut vec![0; length]).unwrap();
 }

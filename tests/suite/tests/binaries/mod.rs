@@ -33,11 +33,11 @@ impl Process {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (said, log) = channel();
+        let (sender, log) = channel();
         thread::spawn(move || {
             for line in stderr.lines() {
                 // The receiver may be gone. The process must not block on its log.
-                drop(said.send(line.unwrap_or_default()));
+                drop(sender.send(line.unwrap_or_default()));
             }
         });
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -105,10 +105,10 @@ impl Process {
     /// Returns the log lines that were not read yet. If the process has exited, these are all
     /// remaining lines.
     pub(crate) fn remaining_log(&mut self) -> Vec<String> {
-        let patience = if self.is_running() { Duration::ZERO } else { HANG_TIMEOUT };
+        let timeout = if self.is_running() { Duration::ZERO } else { HANG_TIMEOUT };
         let mut lines = Vec::new();
         loop {
-            match self.log.recv_timeout(patience) {
+            match self.log.recv_timeout(timeout) {
                 Ok(line) => lines.push(line),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return lines,
             }
@@ -164,14 +164,14 @@ impl Drop for Process {
     }
 }
 
-/// Polls `look` until it returns a value, and returns the value.
-pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Polls `poll_once` until it returns a value, and returns the value.
+pub(crate) fn wait_until<T>(condition: &str, mut poll_once: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(seen) = look() {
-            return seen;
+        if let Some(value) = poll_once() {
+            return value;
         }
-        assert!(start.elapsed() < HANG_TIMEOUT, "timed out waiting until {what}");
+        assert!(start.elapsed() < HANG_TIMEOUT, "timed out waiting until {condition}");
         thread::sleep(POLL_INTERVAL);
     }
 }

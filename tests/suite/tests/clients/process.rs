@@ -67,10 +67,10 @@ impl<'a> From<&'a str> for ServiceUrl<'a> {
 }
 
 /// Sets the environment variables that every AWS client reads.
-pub(super) fn configure(command: &mut Command, site: ServiceUrl<'_>, identity: &Identity) {
+pub(super) fn configure(command: &mut Command, service: ServiceUrl<'_>, identity: &Identity) {
     let Identity { region, access_key_id, secret_access_key, session_token } = *identity;
     command.envs([
-        ("AWS_ENDPOINT_URL_KMS", site.url),
+        ("AWS_ENDPOINT_URL_KMS", service.url),
         ("AWS_ACCESS_KEY_ID", access_key_id),
         ("AWS_SECRET_ACCESS_KEY", secret_access_key),
         ("AWS_REGION", region),
@@ -83,7 +83,7 @@ pub(super) fn configure(command: &mut Command, site: ServiceUrl<'_>, identity: &
         ("AWS_MAX_ATTEMPTS", "2"),
     ]);
     command.envs(session_token.map(|token| ("AWS_SESSION_TOKEN", token)));
-    command.envs(site.ca.map(|ca| ("AWS_CA_BUNDLE", ca)));
+    command.envs(service.ca.map(|ca| ("AWS_CA_BUNDLE", ca)));
 }
 
 /// Runs a command to its end. A command that hangs is killed and fails the test.
@@ -112,18 +112,18 @@ fn file_of(input: &[u8]) -> Stdio {
 }
 
 /// Runs `aws kms generate-random` of AWS CLI version 1.
-pub(crate) fn cli<'a>(site: impl Into<ServiceUrl<'a>>, arguments: &[&str]) -> Output {
-    cli_as(&WALLET, site, &[&["generate-random"], arguments].concat())
+pub(crate) fn cli<'a>(service: impl Into<ServiceUrl<'a>>, arguments: &[&str]) -> Output {
+    cli_as(&WALLET, service, &[&["generate-random"], arguments].concat())
 }
 
 /// Runs an `aws kms` command of AWS CLI version 1 as `identity`.
 pub(crate) fn cli_as<'a>(
     identity: &Identity,
-    site: impl Into<ServiceUrl<'a>>,
+    service: impl Into<ServiceUrl<'a>>,
     arguments: &[&str],
 ) -> Output {
     let mut command = python("aws");
-    configure(&mut command, site.into(), identity);
+    configure(&mut command, service.into(), identity);
     command.args(["kms", "--output", "json"]).args(arguments);
     run(command, b"")
 }

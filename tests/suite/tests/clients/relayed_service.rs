@@ -42,9 +42,9 @@ impl RelayedService {
     pub(crate) fn in_front_of(upstream: SocketAddr) -> Self {
         let upstream = upstream.to_string();
         // The server has a fixed number of responses, so the relay must send no health checks.
-        let unasked = "--health-interval=0";
+        let no_health_checks = "--health-interval=0";
         let arguments =
-            ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream, unasked];
+            ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream, no_health_checks];
         let config = Config::from_arguments(arguments).unwrap();
         let runtime = Runtime::new().unwrap();
         let relay = runtime.block_on(Relay::bind(&config)).unwrap();
@@ -79,7 +79,7 @@ impl CannedErrorServer {
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             for error in errors {
-                answer(&listener.accept().unwrap().0, &error);
+                send_error(&listener.accept().unwrap().0, &error);
             }
         });
         Self { address }
@@ -90,7 +90,7 @@ impl CannedErrorServer {
     }
 }
 
-fn answer(mut stream: &TcpStream, error: &KmsError) {
+fn send_error(mut stream: &TcpStream, error: &KmsError) {
     Message::read(&mut BufReader::new(stream)).unwrap();
     let (status, body) = (error.error_type.status(), error.to_json());
     let length = body.len();

@@ -28,7 +28,7 @@ pub(crate) enum Sdk {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Outcome {
     /// The members of the response; blobs are base64.
-    pub(crate) answer: Option<Map<String, Value>>,
+    pub(crate) output: Option<Map<String, Value>>,
     /// The error that the SDK raised.
     pub(crate) error: Option<SdkError>,
     /// The HTTP responses, one per attempt.
@@ -55,15 +55,19 @@ pub(crate) struct Response {
 impl Sdk {
     /// Makes all `calls` in order in one process. Each has the members `operation` and
     /// `parameters`.
-    pub(crate) fn call<'a>(self, site: impl Into<ServiceUrl<'a>>, calls: &[Value]) -> Vec<Outcome> {
-        self.call_as(&WALLET, site, calls)
+    pub(crate) fn call<'a>(
+        self,
+        service: impl Into<ServiceUrl<'a>>,
+        calls: &[Value],
+    ) -> Vec<Outcome> {
+        self.call_as(&WALLET, service, calls)
     }
 
     /// Makes all `calls` as `identity`.
     pub(crate) fn call_as<'a>(
         self,
         identity: &Identity,
-        site: impl Into<ServiceUrl<'a>>,
+        service: impl Into<ServiceUrl<'a>>,
         calls: &[Value],
     ) -> Vec<Outcome> {
         let mut command = match self {
@@ -77,7 +81,7 @@ impl Sdk {
             Self::JavaScriptV2 => node("javascript_v2_calls.mjs"),
             Self::Aws4fetch => node("aws4fetch_calls.mjs"),
         };
-        configure(&mut command, site.into(), identity);
+        configure(&mut command, service.into(), identity);
         let input = Value::from(calls.to_vec()).to_string();
         let outcomes: Vec<Outcome> =
             serde_json::from_slice(&run_successfully(command, input.as_bytes())).unwrap();
@@ -103,12 +107,12 @@ fn node(program: &str) -> Command {
 impl Outcome {
     /// Returns the blob `member`. The SDK's result and the raw body must have no other member.
     pub(crate) fn only_blob(&self, member: &str) -> Vec<u8> {
-        let answer = self.answer.as_ref().unwrap_or_else(|| panic!("{self:?}"));
+        let output = self.output.as_ref().unwrap_or_else(|| panic!("{self:?}"));
         assert_eq!(self.statuses(), [200]);
         let body: Map<String, Value> = serde_json::from_str(&self.responses[0].body).unwrap();
         assert_eq!(body.keys().collect::<Vec<_>>(), [member]);
-        assert_eq!(answer, &body);
-        STANDARD.decode(answer[member].as_str().unwrap()).unwrap()
+        assert_eq!(output, &body);
+        STANDARD.decode(output[member].as_str().unwrap()).unwrap()
     }
 
     /// Returns the status of each attempt.

@@ -58,12 +58,12 @@ fn forward(mut client: &TcpStream, upstream: SocketAddr, change: &Change) {
         stream.set_read_timeout(Some(HANG_TIMEOUT)).unwrap();
     }
     let mut requests = BufReader::new(client);
-    let mut answers = BufReader::new(server.try_clone().unwrap());
+    let mut responses = BufReader::new(server.try_clone().unwrap());
     while let Some(mut request) = Message::read(&mut requests) {
         change(&mut request);
         server.write_all(&request.to_bytes()).unwrap();
-        let answer = Message::read(&mut answers).expect("a response");
-        client.write_all(&answer.to_bytes()).unwrap();
+        let response = Message::read(&mut responses).expect("a response");
+        client.write_all(&response.to_bytes()).unwrap();
     }
 }
 
@@ -102,10 +102,10 @@ impl Message {
 
     /// Replaces the value of a header that is present.
     pub(crate) fn set_header(&mut self, name: &str, value: &str) {
-        let is_it = |line: &&mut String| {
+        let is_header = |line: &&mut String| {
             line.split_once(':').is_some_and(|(header, _)| header.eq_ignore_ascii_case(name))
         };
-        let line = self.head.iter_mut().find(is_it).unwrap();
+        let line = self.head.iter_mut().find(is_header).unwrap();
         *line = format!("{name}: {value}\r\n");
     }
 

@@ -64,7 +64,7 @@ impl Message {
     }
 
     fn bytes(self) -> Vec<u8> {
-        let lying = |length: &str| framed(&[&format!("Content-Length: {length}")], BODY);
+        let with_length = |length: &str| framed(&[&format!("Content-Length: {length}")], BODY);
         match self {
             Self::Plain => plain(),
             Self::Large => generate(r#"{"NumberOfBytes":1024}"#),
@@ -77,12 +77,12 @@ impl Message {
             Self::Http10 => request("POST / HTTP/1.0", &[JSON, TARGET, BODY_LENGTH], BODY),
             Self::Asked => framed(&["Expect: 100-continue", BODY_LENGTH], BODY),
             Self::Last => framed(&["Connection: close", BODY_LENGTH], BODY),
-            Self::AnnouncedTooLarge => lying("600000"),
+            Self::AnnouncedTooLarge => with_length("600000"),
             Self::MalformedHead => framed(&["X-A : a", BODY_LENGTH], BODY),
             Self::Chunked => framed(&[CHUNKED], "0\r\n\r\n"),
             Self::TwoLengths => framed(&[BODY_LENGTH, "Content-Length: 0"], BODY),
-            Self::TooShort => lying("17"),
-            Self::TooLong => lying("23"),
+            Self::TooShort => with_length("17"),
+            Self::TooLong => with_length("23"),
         }
     }
 }
@@ -93,11 +93,12 @@ impl Message {
 /// ends gets 400 when it arrives at once, and no response otherwise. No such head is generated.
 fn stream(messages: &[Message], cut: Option<Index>) -> Vec<u8> {
     let mut stream: Vec<u8> = messages.iter().flat_map(|message| message.bytes()).collect();
-    let lies = |message: &Message| matches!(message, Message::TooShort | Message::TooLong);
+    let is_wrong_length =
+        |message: &Message| matches!(message, Message::TooShort | Message::TooLong);
     let (Some(last), before) = (messages.last(), messages.iter().rev().skip(1)) else {
         return stream;
     };
-    if before.clone().any(lies) || lies(last) {
+    if before.clone().any(is_wrong_length) || is_wrong_length(last) {
         // Ends the head that begins with the surplus bytes.
         stream.extend_from_slice(b"\r\n\r\n");
     } else if let (Some(cut), Message::Plain | Message::Attested) = (cut, last) {
@@ -120,10 +121,10 @@ fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
 }
 
 /// Returns the normalised responses and the number of entropy draws.
-fn answers(service: &TestService, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Response>, u64) {
+fn responses(service: &TestService, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Response>, u64) {
     let before = service.draws();
-    let answers = service.send_in_pieces(pieces, pipe_length);
-    (answers.into_iter().map(Response::normalized).collect(), service.draws() - before)
+    let responses = service.send_in_pieces(pieces, pipe_length);
+    (responses.into_iter().map(Response::normalized).collect(), service.draws() - before)
 }
 
 pub(crate) fn assert_chunking_changes_nothing() {
@@ -137,8 +138,8 @@ pub(crate) fn assert_chunking_changes_nothing() {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let property = |(messages, cut, cuts, pipe_length): (Vec<_>, _, Vec<_>, _)| {
         let stream = stream(&messages, cut);
-        let whole = answers(&service, &[&stream], PIPE_LENGTH);
-        let in_pieces = answers(&service, &pieces(&stream, &cuts), pipe_length);
+        let whole = responses(&service, &[&stream], PIPE_LENGTH);
+        let in_pieces = responses(&service, &pieces(&stream, &cuts), pipe_length);
         prop_assert_eq!(whole, in_pieces);
         Ok(())
     };

@@ -62,8 +62,8 @@ impl RowIndex {
                 assert!(row.expects_acceptance(), "{} contains no accepted document", row.id);
                 index.accepted.insert(row.id);
             }
-            for refusal in row.expected_errors() {
-                let ids = match refusal {
+            for rejection in row.expected_errors() {
+                let ids = match rejection {
                     DocumentError::Malformed(error) => {
                         index.by_rule.entry(error.rule()).or_default()
                     }

@@ -99,14 +99,14 @@ impl DecodedPayload {
         let held: Vec<_> = families.into_iter().filter(|name| field(map, name).is_some()).collect();
         let [family] = held[..] else { panic!("{held:?}") };
         let pcrs = field(map, family).unwrap().as_map().unwrap();
-        let readings: BTreeMap<_, _> =
+        let decoded: BTreeMap<_, _> =
             pcrs.iter().map(|(index, value)| (integer(index), bytes(value))).collect();
-        assert_eq!(readings.len(), pcrs.len(), "a PCR occurs twice");
+        assert_eq!(decoded.len(), pcrs.len(), "a PCR occurs twice");
         Self {
             module_id: field(map, "module_id").unwrap().as_text().unwrap().to_owned(),
             timestamp: integer(field(map, "timestamp").unwrap()),
             family,
-            pcrs: readings,
+            pcrs: decoded,
             certificate: bytes(field(map, "certificate").unwrap()),
             cabundle: field(map, "cabundle")
                 .unwrap()

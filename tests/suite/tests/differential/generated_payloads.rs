@@ -178,21 +178,21 @@ fn decoders_agree_on_generated_payloads() {
     let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
     // Counts payloads that ours rejects, and accepted ones by the number of other decoders that
     // decode them.
-    let refused = Cell::new(0);
+    let rejected = Cell::new(0);
     let read_by = [const { Cell::new(0) }; 3];
     let count = |cell: &Cell<u32>| cell.set(cell.get() + 1);
     TestRunner::new(config)
         .run(&payload(), |payload| {
             count(
                 agreeing_decoders(&payload)
-                    .map_or(&refused, |agreeing_decoders| &read_by[agreeing_decoders]),
+                    .map_or(&rejected, |agreeing_decoders| &read_by[agreeing_decoders]),
             );
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
     // Both kinds must be frequent, or the comparison would prove little.
-    println!("rejected {refused:?}; accepted and decoded by none, one, both: {read_by:?}");
-    assert!((CASES / 5..=CASES * 4 / 5).contains(&refused.get()), "{refused:?}");
+    println!("rejected {rejected:?}; accepted and decoded by none, one, both: {read_by:?}");
+    assert!((CASES / 5..=CASES * 4 / 5).contains(&rejected.get()), "{rejected:?}");
     assert!(read_by[1].get() > CASES / 10 && read_by[2].get() > CASES / 10, "{read_by:?}");
 }
 

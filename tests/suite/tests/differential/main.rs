@@ -48,8 +48,8 @@ fn decoders_agree_on_every_aws_document() {
         let path = entry.unwrap().path();
         let is_document = path.extension().is_some_and(|extension| extension == "bin");
         // Our decoder rejects its envelope: see the tests of invalid documents.
-        let is_refused = path.file_name() == Some(Path::new("nitrite_selfsigned.bin").as_os_str());
-        if is_document && !is_refused {
+        let is_rejected = path.file_name() == Some(Path::new("nitrite_selfsigned.bin").as_os_str());
+        if is_document && !is_rejected {
             assert_decoders_agree(fs::read(path).unwrap());
             accepted += 1;
         }

@@ -46,15 +46,15 @@ impl RelayAndEnclaves {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("enclave.toml"), CONFIGURATION).unwrap();
-        let enclaves = (0..2).map(|place| start_enclave(&folder, place)).collect();
+        let enclaves = (0..2).map(|index| start_enclave(&folder, index)).collect();
         write_upstreams(&folder, None);
         let mut command = Command::new(binary("parent-proxy"));
         command.arg("--config").arg(folder.path().join("proxy.toml"));
         let relay = Process::start(command, 4);
         let directs = [2, 3].map(|nth| relay.endpoint(nth).to_owned());
         let this = Self { folder, enclaves, relay, directs, bundle: CaBundle::default() };
-        for place in 0..2 {
-            this.await_ready(place);
+        for index in 0..2 {
+            this.await_ready(index);
         }
         this.trust_all(&this.bundle);
         this
@@ -73,28 +73,28 @@ impl RelayAndEnclaves {
         self.relay.wait_for_log("upstreams reloaded");
     }
 
-    fn restart(&mut self, place: usize) {
-        self.enclaves[place].kill();
-        self.enclaves[place] = start_enclave(&self.folder, place);
+    fn restart(&mut self, index: usize) {
+        self.enclaves[index].kill();
+        self.enclaves[index] = start_enclave(&self.folder, index);
     }
 
     /// Returns a metric of the relay for an enclave. Its labels must contain `more`.
-    fn metric(&self, name: &str, place: usize, more: &str) -> Option<f64> {
+    fn metric(&self, name: &str, index: usize, more: &str) -> Option<f64> {
         let address = self.relay.endpoint(1).trim_start_matches("tcp:");
-        let mut answer = ureq::get(format!("http://{address}/metrics")).call().unwrap();
-        let text = answer.body_mut().read_to_string().unwrap();
+        let mut response = ureq::get(format!("http://{address}/metrics")).call().unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
         let name = format!("attested_random_proxy_{name}{{");
         let of = |line: &&str| {
             line.starts_with(&name)
-                && line.contains(&format!("enclave-{place}\""))
+                && line.contains(&format!("enclave-{index}\""))
                 && line.contains(more)
         };
         text.lines().find(of).map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
     }
 
     /// Waits for the next successful health check of an enclave.
-    fn await_ready(&self, place: usize) {
-        let ready = || self.metric("health_checks_total", place, "outcome=\"ready\"").unwrap();
+    fn await_ready(&self, index: usize) {
+        let ready = || self.metric("health_checks_total", index, "outcome=\"ready\"").unwrap();
         let before = ready();
         wait_until("the enclave is ready", || (ready() > before).then_some(()));
     }
@@ -115,11 +115,11 @@ fn path(folder: &TempDir, name: &str) -> PathBuf {
     folder.path().join(name)
 }
 
-fn start_enclave(folder: &TempDir, place: usize) -> Process {
+fn start_enclave(folder: &TempDir, index: usize) -> Process {
     let at = |name: &str| format!("unix:{}", path(folder, name).display());
     let mut command = Command::new(binary("enclave-simulator"));
-    command.args(["--listen", &at(&format!("enclave-{place}"))]);
-    command.args(["--admin-listen", &at(&format!("admin-{place}"))]);
+    command.args(["--listen", &at(&format!("enclave-{index}"))]);
+    command.args(["--admin-listen", &at(&format!("admin-{index}"))]);
     command.arg("--simulator-state").arg(path(folder, "root"));
     command.arg("--config").arg(path(folder, "enclave.toml"));
     Process::start(command, 2)
@@ -127,10 +127,10 @@ fn start_enclave(folder: &TempDir, place: usize) -> Process {
 
 fn write_upstreams(folder: &TempDir, standby: Option<usize>) {
     let at = |name: &str| format!("unix:{}", path(folder, name).display());
-    let listed = [0, 1].map(|place| {
-        let (enclave, admin) = (at(&format!("enclave-{place}")), at(&format!("admin-{place}")));
-        let option = if standby == Some(place) { ",standby" } else { "" };
-        format!("{enclave},admin={admin},direct={}{option}", DIRECT_LISTENERS[place])
+    let listed = [0, 1].map(|index| {
+        let (enclave, admin) = (at(&format!("enclave-{index}")), at(&format!("admin-{index}")));
+        let option = if standby == Some(index) { ",standby" } else { "" };
+        format!("{enclave},admin={admin},direct={}{option}", DIRECT_LISTENERS[index])
     });
     let text = format!(
         "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nhealth_interval = 1\nupstream = {listed:?}\n"
@@ -171,8 +171,8 @@ fn old_bundle_fails_at_most_half_of_the_clients() {
     assert_eq!(deployment.metric("upstream_healthy", 1, ""), Some(1.0));
     let lines = deployment.relay.wait_for_log("clients reject the TLS certificate");
     assert!(lines.last().unwrap().contains("enclave-1"), "{lines:?}");
-    let told = deployment.relay.remaining_log();
-    assert!(!told.iter().any(|line| line.contains("clients reject")), "{told:?}");
+    let relay_log = deployment.relay.remaining_log();
+    assert!(!relay_log.iter().any(|line| line.contains("clients reject")), "{relay_log:?}");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn document(vectors: &Path, name: &str) -> String {
 }
 
 /// Returns the only line of a report that rejects.
-fn refusal(report: &str) -> &str {
+fn rejection(report: &str) -> &str {
     let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("REFUSED")).collect();
     let [line] = lines[..] else { panic!("{report}") };
     line
@@ -148,7 +148,7 @@ fn inspect_shows_what_document_requested() {
     ]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
 
-    let shown = stdout(&run(&["inspect", out]));
+    let inspected = stdout(&run(&["inspect", out]));
     for expected in [
         "NOT VERIFIED",
         "module_id    simulated-i-00000000000000000-tpm0000000000000000",
@@ -160,9 +160,9 @@ fn inspect_shows_what_document_requested() {
         "user_data    empty",
         "nonce        2 bytes, 01ff",
     ] {
-        assert!(shown.contains(expected), "{expected}: {shown}");
+        assert!(inspected.contains(expected), "{expected}: {inspected}");
     }
-    assert!(!shown.contains("DEBUG MODE"));
+    assert!(!inspected.contains("DEBUG MODE"));
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn verify_accepts_aws_documents_at_their_own_time() {
         let output = run(&["verify", "--at", "document", &path]);
         assert_eq!(code(&output), 1, "{name}");
         let report = stdout(&output);
-        assert!(refusal(&report).starts_with("REFUSED 17 debug mode: "), "{report}");
+        assert!(rejection(&report).starts_with("REFUSED 17 debug mode: "), "{report}");
         let output = run(&["verify", "--at", "document", "--allow-debug", &path]);
         assert_eq!(code(&output), 0, "{name}: {}", stdout(&output));
     }
@@ -253,7 +253,7 @@ fn verify_rejects_old_documents_as_expired() {
         let output = run(&["verify", &document(&vectors, name)]);
         assert_eq!(code(&output), 1, "{name}");
         let report = stdout(&output);
-        let line = refusal(&report);
+        let line = rejection(&report);
         assert!(line.starts_with("REFUSED 13 certificate validity: "), "{report}");
         assert!(line.contains(" expired at "), "{report}");
     }
@@ -269,7 +269,7 @@ fn verify_names_the_broken_rule() {
         let output = run(&["verify", "--at", "document", &document(&vectors, name)]);
         assert_eq!(code(&output), 1, "{name}");
         let report = stdout(&output);
-        assert!(refusal(&report).starts_with(expected), "{report}");
+        assert!(rejection(&report).starts_with(expected), "{report}");
         assert!(report.ends_with("\nrefused\n"));
     }
 }
@@ -298,21 +298,21 @@ fn verify_applies_pcr_max_age_and_root_options() {
         (code(&output), stdout(&output))
     };
     assert_eq!(verify(&["--root", root]).0, 0);
-    assert!(refusal(&verify(&[]).1).starts_with("REFUSED 12 trust anchor: "));
+    assert!(rejection(&verify(&[]).1).starts_with("REFUSED 12 trust anchor: "));
     let report = verify(&["--root", root, "--max-age", "99"]);
-    assert!(refusal(&report.1).starts_with("REFUSED 14 document age: the document is too old"));
+    assert!(rejection(&report.1).starts_with("REFUSED 14 document age: the document is too old"));
     assert_eq!(verify(&["--root", root, "--max-age", "chain"]).0, 0);
     assert_eq!(verify(&["--root", root, "--at", "2019-01-01T00:00:00Z"]).0, 1);
 
-    let shown = stdout(&run(&["inspect", &path]));
-    let pcr0 = shown.lines().find_map(|line| line.strip_prefix("  PCR0       ")).unwrap();
+    let inspected = stdout(&run(&["inspect", &path]));
+    let pcr0 = inspected.lines().find_map(|line| line.strip_prefix("  PCR0       ")).unwrap();
     assert_eq!(verify(&["--root", root, "--pcr", &format!("0={pcr0}")]).0, 0);
     let other = format!("1={pcr0}");
     let report = verify(&["--root", root, "--pcr", &other]);
-    assert!(refusal(&report.1).starts_with("REFUSED 18 PCR1 as expected: it is "));
+    assert!(rejection(&report.1).starts_with("REFUSED 18 PCR1 as expected: it is "));
     let absent = format!("16={pcr0}");
     let report = verify(&["--root", root, "--pcr", &absent]);
-    assert!(refusal(&report.1).ends_with("the document does not contain it"));
+    assert!(rejection(&report.1).ends_with("the document does not contain it"));
 }
 
 /// Uses a simulator's document that was signed at 2026-11-30T06:49:01.432Z by a leaf issued three
@@ -336,11 +336,11 @@ fn verify_allows_60_seconds_of_clock_skew() {
             "REFUSED 14 document age: the document's timestamp is more than 60 s in the future: \
              verified at the given time {early}; the document was signed at 2026-11-30T06:49:01.432Z"
         );
-        assert_eq!(refusal(&report), line);
+        assert_eq!(rejection(&report), line);
         assert!(report.contains("-       13 certificate validity: not reached\n"), "{report}");
     }
     let (_, report) = verify("now");
-    let line = refusal(&report);
+    let line = rejection(&report);
     assert!(line.contains(" expired at 20") || line.contains(" is too old: "), "{report}");
     assert!(line.contains("this machine's clock shows 20"), "{report}");
     assert!(line.contains("; the document was signed at 2026-11-30T06:49:01.432Z"), "{report}");
@@ -362,10 +362,10 @@ fn verify_prints_json_report() {
     assert_eq!(verified["rules"].as_array().unwrap().len(), 17);
     assert_eq!(verified["document"]["nonce"], serde_json::Value::Null);
     assert_eq!(verified["document"]["pcrs"].as_object().unwrap().len(), 16);
-    let refused = json(&[]);
-    assert_eq!((&refused["verified"], &refused["document"]), (&false.into(), &().into()));
-    assert_eq!(refused["rules"][11]["result"], "refused");
-    assert_eq!(refused["rules"][12]["result"], "not reached");
+    let rejected = json(&[]);
+    assert_eq!((&rejected["verified"], &rejected["document"]), (&false.into(), &().into()));
+    assert_eq!(rejected["rules"][11]["result"], "refused");
+    assert_eq!(rejected["rules"][12]["result"], "not reached");
 }
 
 #[test]

@@ -148,8 +148,8 @@ fn request_errors_name_the_broken_rule() {
         ("Encrypt", "{}".into(), r#"{"__type":"UnknownOperationException"}"#.into()),
     ];
     for (operation, body, expected) in cases {
-        let answer = service.kms(operation, &body);
-        assert_eq!((answer.status, answer.body), (400, expected), "{operation} {body:.200}");
+        let response = service.kms(operation, &body);
+        assert_eq!((response.status, response.body), (400, expected), "{operation} {body:.200}");
     }
 }
 
@@ -196,9 +196,9 @@ fn document_errors_name_the_broken_rule() {
         ),
     ];
     for (document, expected) in cases {
-        let answer = service.kms("GenerateRandom", &recipient(&STANDARD.encode(document)));
+        let response = service.kms("GenerateRandom", &recipient(&STANDARD.encode(document)));
         let expected = validation(&format!("Recipient.AttestationDocument: {expected}"));
-        assert_eq!((answer.status, answer.body), (400, expected));
+        assert_eq!((response.status, response.body), (400, expected));
     }
 }
 
@@ -206,21 +206,21 @@ fn document_errors_name_the_broken_rule() {
 fn stale_document_error_states_age_or_expiry() {
     let service = Service::start();
     let key = RecipientKey::from_pem(KEY).unwrap();
-    let refused = |age_seconds| {
+    let rejected = |age_seconds| {
         let document = Document { age_seconds, ..Document::for_key(&key) };
         let document = service.simulator.document(&document).unwrap();
         service.kms("GenerateRandom", &recipient(&STANDARD.encode(document))).body
     };
     let prefix = r#"{"__type":"ValidationException","message":"Recipient.AttestationDocument: "#;
-    let old = refused(400);
+    let old = rejected(400);
     assert!(old.starts_with(&format!("{prefix}the document is too old: 6 min 4")), "{old}");
     assert!(old.contains(" s, at most 5 min is allowed; the enclave's clock shows 20"), "{old}");
     assert!(old.contains("; the document was signed at 20"), "{old}");
     assert!(old.ends_with(r#"; request a new one"}"#), "{old}");
-    let expired = refused(4 * 3600);
+    let expired = rejected(4 * 3600);
     let start = format!("{prefix}the leaf certificate expired at ");
     assert!(expired.starts_with(&start), "{expired}");
-    assert!(refused(290).starts_with(r#"{"CiphertextForRecipient":"#));
+    assert!(rejected(290).starts_with(r#"{"CiphertextForRecipient":"#));
 }
 
 #[test]
@@ -262,28 +262,28 @@ fn rejects_requests_that_are_not_kms_calls() {
         ),
     ];
     for (request, status, expected) in cases {
-        let answer = Response::parse(&service.exchange(request.as_bytes()));
-        assert_eq!((answer.status, answer.body), (status, expected), "{request}");
+        let response = Response::parse(&service.exchange(request.as_bytes()));
+        assert_eq!((response.status, response.body), (status, expected), "{request}");
     }
 }
 
 #[test]
 fn requires_exactly_one_host_header_from_http_1_1() {
     let service = Service::start();
-    let refused = || (400, validation("a request must have exactly one Host header"));
+    let rejected = || (400, validation("a request must have exactly one Host header"));
     let message = "the Host header must match the authority of the request target";
     let elsewhere = || (400, validation(message));
     for (request, expected) in [
-        ("GET /healthz HTTP/1.1\r\n\r\n", refused()),
-        ("GET /healthz HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", refused()),
-        ("GET /healthz HTTP/1.0\r\nHost: h\r\nHost: i\r\n\r\n", refused()),
+        ("GET /healthz HTTP/1.1\r\n\r\n", rejected()),
+        ("GET /healthz HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", rejected()),
+        ("GET /healthz HTTP/1.0\r\nHost: h\r\nHost: i\r\n\r\n", rejected()),
         ("GET /healthz HTTP/1.0\r\n\r\n", (200, "ok\n".to_owned())),
         ("GET /healthz HTTP/1.0\r\nHost: h\r\n\r\n", (200, "ok\n".to_owned())),
         ("GET http://H/healthz HTTP/1.1\r\nHost: h\r\n\r\n", (200, "ok\n".to_owned())),
         ("GET http://i/healthz HTTP/1.1\r\nHost: h\r\n\r\n", elsewhere()),
     ] {
-        let answer = Response::parse(&service.exchange(request.as_bytes()));
-        assert_eq!((answer.status, answer.body), expected, "{request}");
+        let response = Response::parse(&service.exchange(request.as_bytes()));
+        assert_eq!((response.status, response.body), expected, "{request}");
     }
 }
 
@@ -292,19 +292,19 @@ fn rejects_body_over_512_kib_and_closes() {
     let service = Service::start();
     let at_cap = service.kms("GenerateRandom", &" ".repeat(512 * 1024));
     assert_eq!(at_cap.status, 400);
-    let answer = service.kms("GenerateRandom", &" ".repeat(512 * 1024 + 1));
-    assert_eq!(answer.status, 413);
+    let response = service.kms("GenerateRandom", &" ".repeat(512 * 1024 + 1));
+    assert_eq!(response.status, 413);
     let message = "The request body exceeds 524288 bytes.";
-    assert_eq!(answer.body, error("RequestEntityTooLargeException", message));
-    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(response.body, error("RequestEntityTooLargeException", message));
+    assert_eq!(response.header("connection"), Some("close"));
 }
 
 #[test]
 fn returns_413_instead_of_100_continue() {
     let request = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
                    Content-Length: 524289\r\n\r\n";
-    let answer = Response::parse(&Service::start().exchange(request.as_bytes()));
-    assert_eq!(answer.status, 413);
+    let response = Response::parse(&Service::start().exchange(request.as_bytes()));
+    assert_eq!(response.status, 413);
 }
 
 #[test]
@@ -312,10 +312,10 @@ fn every_response_has_the_headers_of_kms() {
     let service = Service::start();
     let mut ids = Vec::new();
     for body in [r#"{"NumberOfBytes":1}"#, "{}"] {
-        let answer = service.kms("GenerateRandom", body);
-        let header = |name| answer.header(name).unwrap_or_else(|| panic!("{name}: {answer:?}"));
+        let response = service.kms("GenerateRandom", body);
+        let header = |name| response.header(name).unwrap_or_else(|| panic!("{name}: {response:?}"));
         assert_eq!(header("content-type"), "application/x-amz-json-1.1");
-        assert_eq!(header("content-length"), answer.body.len().to_string());
+        assert_eq!(header("content-length"), response.body.len().to_string());
         assert_eq!(header("cache-control"), "no-cache, no-store, must-revalidate, private");
         assert_eq!((header("pragma"), header("expires")), ("no-cache", "0"));
         assert!(header("date").ends_with(" GMT"));
@@ -329,13 +329,13 @@ fn health_and_readiness_need_no_target() {
     let service = Service::start();
     for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
-        let answer = Response::parse(&service.exchange(request.as_bytes()));
-        assert_eq!((answer.status, answer.body.as_str()), (200, body));
+        let response = Response::parse(&service.exchange(request.as_bytes()));
+        assert_eq!((response.status, response.body.as_str()), (200, body));
     }
 }
 
 #[test]
 fn lists_no_key_stores_by_default() {
-    let answer = Service::start().kms("DescribeCustomKeyStores", "{}");
-    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"CustomKeyStores":[]}"#));
+    let response = Service::start().kms("DescribeCustomKeyStores", "{}");
+    assert_eq!((response.status, response.body.as_str()), (200, r#"{"CustomKeyStores":[]}"#));
 }

@@ -92,12 +92,12 @@ impl ParentInstance {
         whole.lines().map(json).collect()
     }
 
-    /// Waits until the lines match `is_so`.
-    fn wait_for_lines(&self, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    /// Waits until the lines match `condition`.
+    fn wait_for_lines(&self, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let lines = self.lines();
-            if is_so(&lines) {
+            if condition(&lines) {
                 return lines;
             }
             assert!(
@@ -122,9 +122,9 @@ impl ParentInstance {
             stream.set_read_timeout(Some(TIMEOUT)).unwrap();
             stream.write_all(request.repeat(batch.len()).as_bytes()).unwrap();
             stream.shutdown(Shutdown::Write).unwrap();
-            let mut answers = String::new();
-            stream.read_to_string(&mut answers).unwrap();
-            assert_eq!(answers.matches("HTTP/1.1 200 ").count(), batch.len());
+            let mut responses = String::new();
+            stream.read_to_string(&mut responses).unwrap();
+            assert_eq!(responses.matches("HTTP/1.1 200 ").count(), batch.len());
         }
     }
 }
@@ -135,8 +135,8 @@ fn json(line: &str) -> Value {
 
 /// Counts the audit records of requests for `bytes` bytes.
 fn records(lines: &[Value], bytes: u16) -> usize {
-    let asked = |line: &&Value| line["requestParameters"]["numberOfBytes"] == bytes;
-    lines.iter().filter(asked).count()
+    let requests_bytes = |line: &&Value| line["requestParameters"]["numberOfBytes"] == bytes;
+    lines.iter().filter(requests_bytes).count()
 }
 
 fn count_messages(lines: &[Value], message: &str) -> usize {

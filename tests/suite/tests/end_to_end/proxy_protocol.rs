@@ -32,8 +32,8 @@ fn audit_has_client_address_and_connection_id() {
         Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
     // Two requests on the first connection.
     for requests in [2, 1] {
-        let answers = service.exchange(request.repeat(requests).as_bytes());
-        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), requests, "{answers}");
+        let responses = service.exchange(request.repeat(requests).as_bytes());
+        assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), requests, "{responses}");
     }
     drop(service);
     let text = String::from_utf8(trail.0.lock().unwrap().clone()).unwrap();

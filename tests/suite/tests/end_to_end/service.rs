@@ -52,9 +52,9 @@ impl Service {
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         // The service may respond and close before it has read everything.
         drop(stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write)));
-        let mut answer = Vec::new();
-        drop(stream.read_to_end(&mut answer));
-        String::from_utf8(answer).unwrap()
+        let mut response = Vec::new();
+        drop(stream.read_to_end(&mut response));
+        String::from_utf8(response).unwrap()
     }
 
     /// Sends a KMS request in the format of the SDKs.

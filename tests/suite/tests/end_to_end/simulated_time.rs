@@ -35,6 +35,6 @@ fn serves_attested_requests_for_thirty_days() {
 #[test]
 fn date_header_uses_the_service_clock() {
     let service = Service::in_front_of(Simulator::start_at(|| START).unwrap());
-    let answer = service.kms("GenerateRandom", r#"{"NumberOfBytes":1}"#);
-    assert_eq!(answer.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
+    let response = service.kms("GenerateRandom", r#"{"NumberOfBytes":1}"#);
+    assert_eq!(response.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
 }

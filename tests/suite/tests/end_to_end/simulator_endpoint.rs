@@ -22,9 +22,9 @@ fn returns_document_as_json_when_accepted() {
     let service = Service::start();
     let request = "POST /simulator/attest HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\n\
                    Content-Length: 2\r\n\r\n{}";
-    let answer = Response::parse(&service.exchange(request.as_bytes()));
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let response = Response::parse(&service.exchange(request.as_bytes()));
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    let body: serde_json::Value = serde_json::from_str(&response.body).unwrap();
     let document = STANDARD.decode(body["attestation_document"].as_str().unwrap()).unwrap();
     assert!(document.starts_with(&[0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0]));
 }
@@ -47,8 +47,8 @@ fn rejects_invalid_document_request_with_reason() {
             "POST /simulator/attest HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let answer = Response::parse(&service.exchange(request.as_bytes()));
-        assert_eq!(answer.status, 400, "{body}");
-        assert!(answer.body.contains(reason), "{body}: {}", answer.body);
+        let response = Response::parse(&service.exchange(request.as_bytes()));
+        assert_eq!(response.status, 400, "{body}");
+        assert!(response.body.contains(reason), "{body}: {}", response.body);
     }
 }

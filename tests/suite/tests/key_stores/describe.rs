@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     ("paginator_returns_all_stores_in_file_order", || paginates(25)),
     ("finds_store_by_id_or_name_but_not_both", filters),
     ("rejects_unknown_marker", refuses_markers),
-    ("entry_has_exactly_the_configured_members", shows_what_is_known),
+    ("entry_has_exactly_the_configured_members", shows_configured_members),
     ("boto3_raises_each_key_store_error", boto3_raises_each_key_store_error),
 ];
 
@@ -84,9 +84,9 @@ fn paginates(count: usize) {
         })
         .collect();
     for (outcome, (size, _)) in call(&service, &calls).iter().zip(sizes) {
-        let pages = outcome.answer.as_ref().unwrap()["pages"].as_array().unwrap();
-        let seen: Vec<_> = pages.iter().flat_map(ids).collect();
-        assert_eq!(seen, (0..count).map(id).collect::<Vec<_>>(), "pages of {size}");
+        let pages = outcome.output.as_ref().unwrap()["pages"].as_array().unwrap();
+        let received: Vec<_> = pages.iter().flat_map(ids).collect();
+        assert_eq!(received, (0..count).map(id).collect::<Vec<_>>(), "pages of {size}");
         let number = count.div_ceil(size).max(1);
         assert_eq!((pages.len(), outcome.responses.len()), (number, number), "pages of {size}");
         let mut markers = BTreeSet::new();
@@ -122,7 +122,7 @@ fn filters() {
         assert_eq!(ids(&body), [id(number)], "{parameters}");
         assert!(body["Truncated"] != true && body.get("NextMarker").is_none(), "{body}");
     }
-    let refused = [
+    let rejected = [
         (json!({ "CustomKeyStoreId": "cks-fffffffffffffffff" }), NOT_FOUND),
         // Partial names, another case and the other member do not match.
         (json!({ "CustomKeyStoreId": "cks-" }), NOT_FOUND),
@@ -131,9 +131,9 @@ fn filters() {
         (json!({ "CustomKeyStoreName": id(17) }), NOT_FOUND),
         (json!({ "CustomKeyStoreId": id(0), "CustomKeyStoreName": name(0) }), VALIDATION),
     ];
-    let outcomes = call(&service, &refused.clone().map(|(parameters, _)| describe(parameters)));
-    for (outcome, (parameters, refusal)) in outcomes.iter().zip(refused) {
-        assert_fails(outcome, refusal, &parameters);
+    let outcomes = call(&service, &rejected.clone().map(|(parameters, _)| describe(parameters)));
+    for (outcome, (parameters, rejection)) in outcomes.iter().zip(rejected) {
+        assert_fails(outcome, rejection, &parameters);
     }
     service.shut_down();
 }
@@ -170,11 +170,11 @@ fn refuses_markers() {
         id(10),
     ];
     // Any guess is rejected, except the valid marker.
-    let markers: Vec<_> = markers.into_iter().filter(|guess| *guess != marker).collect();
+    let markers: Vec<_> = markers.into_iter().filter(|invalid| *invalid != marker).collect();
     let calls: Vec<_> =
-        markers.iter().map(|guess| describe(json!({ "Limit": 10, "Marker": guess }))).collect();
-    for (outcome, guess) in call(&service, &calls).iter().zip(markers) {
-        assert_fails(outcome, INVALID_MARKER, &Value::from(guess));
+        markers.iter().map(|invalid| describe(json!({ "Limit": 10, "Marker": invalid }))).collect();
+    for (outcome, invalid) in call(&service, &calls).iter().zip(markers) {
+        assert_fails(outcome, INVALID_MARKER, &Value::from(invalid));
     }
     let next = describe(json!({ "Limit": 10, "Marker": marker }));
     let next = call(&service, &[next]).remove(0);
@@ -182,7 +182,7 @@ fn refuses_markers() {
     service.shut_down();
 }
 
-fn shows_what_is_known() {
+fn shows_configured_members() {
     let hsm = SoftHsm::empty();
     let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/keys/tls/p256.crt.pem");
     let certificate = fs::read_to_string(keys).unwrap();
@@ -199,7 +199,7 @@ fn shows_what_is_known() {
     assert_is_of(&model(), "DescribeCustomKeyStoresResponse", &body);
     let mut entries = body["CustomKeyStores"].as_array().unwrap().clone();
     // boto3 parses the same time.
-    let parsed = outcome.answer.unwrap()["CustomKeyStores"][0]["CreationDate"].as_f64().unwrap();
+    let parsed = outcome.output.unwrap()["CustomKeyStores"][0]["CreationDate"].as_f64().unwrap();
     for entry in &mut entries {
         let created = entry.as_object_mut().unwrap().remove("CreationDate").unwrap();
         let created = created.as_f64().unwrap();
@@ -241,24 +241,24 @@ fn boto3_raises_each_key_store_error() {
     const OFF: Store<'_> =
         Store { id: "cks-dddddddddddddddd0", name: "off", connect: false, ..SPARE };
     let hsm = SoftHsm::empty();
-    let hasty = Store { deadline_ms: 300, ..VAULT };
-    let stores = [hasty, OFF].map(|store| store.toml(&hsm.spy_module()));
+    let short_deadline = Store { deadline_ms: 300, ..VAULT };
+    let stores = [short_deadline, OFF].map(|store| store.toml(&hsm.spy_module()));
     hsm.configure(&[&stores.concat(), EXTERNAL].concat());
     let service = Service::start(&hsm);
     service.wait_until_state(&VAULT, CONNECTED);
     hsm.inject("C_GenerateRandom hold\n");
-    let refused = [
+    let rejected = [
         ("cks-fffffffffffffffff", NOT_FOUND),
         (OFF.id, INVALID_STATE),
         (EXTERNAL_ID, UNSUPPORTED),
         (VAULT.id, TIMEOUT),
     ];
-    let calls = refused.map(|(id, _)| {
+    let calls = rejected.map(|(id, _)| {
         let parameters = json!({ "NumberOfBytes": 32, "CustomKeyStoreId": id });
         json!({ "operation": "GenerateRandom", "parameters": parameters })
     });
-    for (outcome, (id, refusal)) in call(&service, &calls).iter().zip(refused) {
-        assert_fails(outcome, refusal, &Value::from(id));
+    for (outcome, (id, rejection)) in call(&service, &calls).iter().zip(rejected) {
+        assert_fails(outcome, rejection, &Value::from(id));
     }
     service.assert_serves_others();
     service.shut_down();

@@ -289,8 +289,8 @@ impl ErrorCase {
             }
         }
         service.assert_serves_others();
-        for what in ["calls have not returned", "responds again"] {
-            assert_eq!(service.count_log_lines(what), self.stuck_log_count, "{what}");
+        for case in ["calls have not returned", "responds again"] {
+            assert_eq!(service.count_log_lines(case), self.stuck_log_count, "{case}");
         }
         service.shut_down();
     }

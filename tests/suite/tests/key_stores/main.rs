@@ -42,8 +42,8 @@ use libtest_mimic::{Arguments, Trial};
 type Case = (&'static str, fn());
 
 fn main() -> ExitCode {
-    if let Some(ended) = simulator_process::serve_if_requested() {
-        return ended;
+    if let Some(status) = simulator_process::serve_if_requested() {
+        return status;
     }
     let cases = [
         random_bytes::CASES,
@@ -53,9 +53,9 @@ fn main() -> ExitCode {
         startup::CASES,
         describe::CASES,
     ];
-    let trial = |(name, play): Case| {
+    let trial = |(name, function): Case| {
         Trial::test(name, move || {
-            play();
+            function();
             Ok(())
         })
     };

@@ -67,16 +67,16 @@ fn repeated_fault_is_counted_each_time_and_logged_once() {
     let hsm = SoftHsm::with_stores(&[ABSENT_TOKEN]);
     let service = Service::start(&hsm);
     let failures = || service.metric("key_store_failures_total");
-    let said = || service.count_log_lines(&format!("key store {} failed", ABSENT_TOKEN.id));
+    let log_count = || service.count_log_lines(&format!("key store {} failed", ABSENT_TOKEN.id));
     // Each attempt initialises the module again.
     service.wait_until_called("C_Initialize", 4);
     wait_until("each failure is counted", || {
         (failures() == u64::try_from(hsm.calls("C_Initialize").len()).unwrap()).then_some(())
     });
-    assert_eq!(said(), 1);
+    assert_eq!(log_count(), 1);
     // Another fault is logged.
     hsm.inject("C_Initialize return 0x05\n");
     service.wait_until_state(&ABSENT_TOKEN, INTERNAL_FAILURE);
-    assert_eq!(said(), 2);
+    assert_eq!(log_count(), 2);
     service.shut_down();
 }

@@ -93,8 +93,8 @@ fn self_test_bytes_are_never_returned() {
     let tested = hsm.calls("C_GenerateRandom");
     // The maximum number of bytes per request.
     assert_eq!(tested.iter().map(|call| call.bytes.len()).collect::<Vec<_>>(), [1024, 1024]);
-    let asked = call(json!({ "NumberOfBytes": 1024, "CustomKeyStoreId": VAULT.id }));
-    let (outcomes, given) = outcomes(&service, &[asked]);
+    let call = call(json!({ "NumberOfBytes": 1024, "CustomKeyStoreId": VAULT.id }));
+    let (outcomes, given) = outcomes(&service, &[call]);
     assert_eq!(vec![outcomes[0].only_blob("Plaintext")], given);
     assert!(tested.iter().all(|call| call.bytes != given[0]));
     service.shut_down();
@@ -121,11 +121,11 @@ fn failed_nsm_prevents_sealing_but_not_the_store() {
         "CustomKeyStoreId": VAULT.id,
         "Recipient": recipient(&document),
     });
-    for (what, parameters) in [("of the NSM", json!({ "NumberOfBytes": 32 })), ("sealed", sealed)] {
-        let answer = service.call("GenerateRandom", &parameters);
-        let (name, status) = answer.error();
+    for (case, parameters) in [("of the NSM", json!({ "NumberOfBytes": 32 })), ("sealed", sealed)] {
+        let response = service.call("GenerateRandom", &parameters);
+        let (name, status) = response.error();
         let names = ["KMSInternalException", "DependencyTimeoutException"];
-        assert!(names.contains(&name) && status == 500, "{what}: {answer:?}");
+        assert!(names.contains(&name) && status == 500, "{case}: {response:?}");
     }
     service.assert_serves(&VAULT, 32);
     service.shut_down();

@@ -80,14 +80,14 @@ impl<'a> Service<'a> {
     pub(crate) fn start_in(hsm: &'a SoftHsm, environment: &[(&str, &str)]) -> Self {
         let mut process = spawn(hsm, environment);
         let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
-        let (said, heard) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
             // The receiver may have timed out.
-            drop(said.send(line));
+            drop(sender.send(line));
         });
-        let line = heard.recv_timeout(HANG_TIMEOUT).unwrap();
+        let line = lines.recv_timeout(HANG_TIMEOUT).unwrap();
         let address = line.trim().parse();
         let address =
             address.unwrap_or_else(|_| panic!("the service does not start: {}", log(hsm)));
@@ -133,9 +133,9 @@ impl<'a> Service<'a> {
 
     /// Returns the store's entry in DescribeCustomKeyStores.
     pub(crate) fn describe(&self, id: &str) -> Value {
-        let answer = self.call("DescribeCustomKeyStores", &json!({ "CustomKeyStoreId": id }));
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.body["CustomKeyStores"][0].clone()
+        let response = self.call("DescribeCustomKeyStores", &json!({ "CustomKeyStoreId": id }));
+        assert_eq!(response.status, 200, "{response:?}");
+        response.body["CustomKeyStores"][0].clone()
     }
 
     /// Returns the value of `sample`, a metric name with its labels.
@@ -149,9 +149,9 @@ impl<'a> Service<'a> {
         text.lines().find_map(value).unwrap_or_else(|| panic!("{sample}: {text}"))
     }
 
-    /// Counts the log lines that contain `what`.
-    pub(crate) fn count_log_lines(&self, what: &str) -> usize {
-        log(self.hsm).lines().filter(|line| line.contains(what)).count()
+    /// Counts the log lines that contain `text`.
+    pub(crate) fn count_log_lines(&self, text: &str) -> usize {
+        log(self.hsm).lines().filter(|line| line.contains(text)).count()
     }
 
     /// Waits until `times` calls of `function` have returned.
@@ -164,20 +164,20 @@ impl<'a> Service<'a> {
     /// Waits until the store is in this state.
     pub(crate) fn wait_until_state(&self, store: &Store<'_>, state: State) {
         let mut last = Value::Null;
-        let is_there = || {
+        let is_started = || {
             last = self.describe(store.id);
             is_in_state(&last, state).then_some(())
         };
         let start = Instant::now();
-        if poll(is_there).is_none() {
+        if poll(is_started).is_none() {
             let log = log(self.hsm);
             panic!("the store is not {state:?} after {:?}: {last}\n{log}", start.elapsed());
         }
     }
 
     pub(crate) fn assert_state(&self, store: &Store<'_>, state: State) {
-        let shown = self.describe(store.id);
-        assert!(is_in_state(&shown, state), "{state:?}: {shown}");
+        let entry = self.describe(store.id);
+        assert!(is_in_state(&entry, state), "{state:?}: {entry}");
     }
 
     /// Asserts that state and logins do not change for two seconds. Retries after 250 ms, 500 ms
@@ -205,8 +205,8 @@ impl<'a> Service<'a> {
 
     /// Asserts that requests without a store are unaffected.
     pub(crate) fn assert_serves_others(&self) {
-        let answer = self.call("GenerateRandom", &json!({ "NumberOfBytes": 32 }));
-        assert_eq!(answer.plaintext().len(), 32);
+        let response = self.call("GenerateRandom", &json!({ "NumberOfBytes": 32 }));
+        assert_eq!(response.plaintext().len(), 32);
         let ready = self.agent.get(format!("{}/readyz", self.url())).call().unwrap();
         assert_eq!(ready.status().as_u16(), 200);
     }
@@ -250,22 +250,22 @@ fn log(hsm: &SoftHsm) -> String {
 }
 
 /// Returns whether the entry has this state.
-pub(crate) fn is_in_state(shown: &Value, (state, code): State) -> bool {
-    shown["ConnectionState"] == state
-        && shown.get("ConnectionErrorCode").and_then(Value::as_str) == code
+pub(crate) fn is_in_state(entry: &Value, (state, code): State) -> bool {
+    entry["ConnectionState"] == state
+        && entry.get("ConnectionErrorCode").and_then(Value::as_str) == code
 }
 
-/// Polls `look` until it returns a value, and returns the value.
-pub(crate) fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    poll(look).unwrap_or_else(|| panic!("timed out waiting until {what}"))
+/// Polls `find` until it returns a value, and returns the value.
+pub(crate) fn wait_until<T>(condition: &str, find: impl FnMut() -> Option<T>) -> T {
+    poll(find).unwrap_or_else(|| panic!("timed out waiting until {condition}"))
 }
 
-fn poll<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+fn poll<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + HANG_TIMEOUT;
     loop {
-        let seen = look();
-        if seen.is_some() || Instant::now() > end {
-            return seen;
+        let value = find();
+        if value.is_some() || Instant::now() > end {
+            return value;
         }
         thread::sleep(POLL_INTERVAL);
     }

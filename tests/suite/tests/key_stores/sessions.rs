@@ -41,8 +41,8 @@ fn replaces_login_session_without_failing_requests() {
     let calls = wait_until("the session is replaced and used", || {
         service.assert_state(&VAULT, CONNECTED);
         let calls = hsm.calls_of(&of_sessions);
-        let gone = calls.iter().position(|call| call.rv == CKR_SESSION_HANDLE_INVALID)?;
-        let calls = calls[gone..].iter().map(|call| (call.function.clone(), call.rv));
+        let invalid_handle = calls.iter().position(|call| call.rv == CKR_SESSION_HANDLE_INVALID)?;
+        let calls = calls[invalid_handle..].iter().map(|call| (call.function.clone(), call.rv));
         let calls: Vec<_> = calls.collect();
         (calls.len() >= 5).then_some(calls)
     });
@@ -64,16 +64,16 @@ fn replaces_login_session_without_failing_requests() {
 
 fn successful_login_resets_the_failure_count() {
     let hsm = SoftHsm::with_stores(&[VAULT]);
-    let refused_twice = [CKR_GENERAL_ERROR, CKR_GENERAL_ERROR, 0];
+    let failed_twice = [CKR_GENERAL_ERROR, CKR_GENERAL_ERROR, 0];
     hsm.inject_times("C_Login", CKR_GENERAL_ERROR, 2);
     let service = connected(&hsm);
-    assert_eq!(hsm.return_codes("C_Login"), refused_twice);
+    assert_eq!(hsm.return_codes("C_Login"), failed_twice);
     hsm.remove_token("vault");
     service.wait_until_state(&VAULT, TOKEN_MISSING);
     hsm.inject_times("C_Login", CKR_GENERAL_ERROR, 2);
     hsm.restore_token("vault");
     service.wait_until_state(&VAULT, CONNECTED);
-    assert_eq!(hsm.return_codes("C_Login"), [refused_twice, refused_twice].concat());
+    assert_eq!(hsm.return_codes("C_Login"), [failed_twice, failed_twice].concat());
     service.assert_serves(&VAULT, 32);
     service.shut_down();
 }

@@ -82,8 +82,8 @@ fn missing_module_prevents_start() {
     hsm.configure(&VAULT.toml(&module));
     let (status, log) = Service::fails_to_start(&hsm);
     assert_eq!(status.code(), Some(1), "{log}");
-    let said = log.lines().find(|line| line.contains(module.to_str().unwrap()));
-    assert!(said.is_some_and(|line| line.contains("key_store")), "{log}");
+    let line = log.lines().find(|line| line.contains(module.to_str().unwrap()));
+    assert!(line.is_some_and(|line| line.contains("key_store")), "{log}");
 }
 
 /// A failing start must not unload a module that threads are executing.
@@ -108,8 +108,8 @@ fn assert_module_cannot_be_loaded(module: fn(&SoftHsm) -> PathBuf) {
     assert_eq!(service.draw(VAULT.id, 32).error(), ("CustomKeyStoreInvalidStateException", 400));
     service.assert_serves_others();
     let log = fs::read_to_string(hsm.path("log")).unwrap();
-    let said = log.lines().find(|line| line.contains("the PKCS#11 module cannot be loaded"));
-    assert!(said.is_some_and(|line| line.contains(VAULT.id)), "{log}");
+    let line = log.lines().find(|line| line.contains("the PKCS#11 module cannot be loaded"));
+    assert!(line.is_some_and(|line| line.contains(VAULT.id)), "{log}");
     service.shut_down();
 }
 
@@ -169,8 +169,8 @@ fn second_store_on_one_token_fails() {
     let hsm = SoftHsm::empty();
     let slot = format!("slot = {}", hsm.slot("vault"));
     let by_slot = Store { token: &slot, pin: VAULT.pin, ..SPARE };
-    let elsewhere = hsm.path("tokens/../spy.so");
-    hsm.configure(&[VAULT.toml(&hsm.spy_module()), by_slot.toml(&elsewhere)].concat());
+    let other_path = hsm.path("tokens/../spy.so");
+    hsm.configure(&[VAULT.toml(&hsm.spy_module()), by_slot.toml(&other_path)].concat());
     let service = Service::start(&hsm);
     let (one, other) = wait_until("one store is connected and the other has failed", || {
         let shown = [VAULT, by_slot].map(|store| service.describe(store.id));
@@ -229,8 +229,8 @@ policies = ["policy.json"]
     hsm.configure(&[SIGV4, &VAULT.toml(&hsm.spy_module())].concat());
     let service = Service::start(&hsm);
     let unsigned = json!({ "NumberOfBytes": 32, "CustomKeyStoreId": VAULT.id });
-    let refusal = service.call("GenerateRandom", &unsigned);
-    assert_eq!(refusal.error(), ("MissingAuthenticationTokenException", 400));
+    let rejection = service.call("GenerateRandom", &unsigned);
+    assert_eq!(rejection.error(), ("MissingAuthenticationTokenException", 400));
     let draw = |id: &str, n: u64| {
         let parameters = json!({ "NumberOfBytes": n, "CustomKeyStoreId": id });
         json!({ "operation": "GenerateRandom", "parameters": parameters })
@@ -238,7 +238,7 @@ policies = ["policy.json"]
     let describe = json!({ "operation": "DescribeCustomKeyStores", "parameters": {} });
     wait_until("the store is connected", || {
         let shown = Sdk::Boto3.call(service.url(), slice::from_ref(&describe));
-        let stores = shown[0].answer.as_ref().unwrap()["CustomKeyStores"].clone();
+        let stores = shown[0].output.as_ref().unwrap()["CustomKeyStores"].clone();
         (stores[0]["ConnectionState"] == "CONNECTED").then_some(())
     });
     let calls = hsm.calls("C_GenerateRandom").len();

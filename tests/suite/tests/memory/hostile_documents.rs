@@ -74,21 +74,24 @@ pub(crate) fn claimed_lengths() -> Vec<(String, Vec<u8>)> {
 /// Returns documents whose encoding is rejected.
 pub(crate) fn malformed(pki: &TestPki) -> Vec<(&'static str, Vec<u8>)> {
     let start = pki.open_payload(pki.chain.certificate(), &pki.chain.cabundle());
-    let room = MAX_DOCUMENT_LENGTH - unsigned(&start).len() - 1;
+    let remaining = MAX_DOCUMENT_LENGTH - unsigned(&start).len() - 1;
     let with = |filling: &[u8]| {
-        assert!(filling.len() <= room);
+        assert!(filling.len() <= remaining);
         unsigned(&[&start[..], filling, &[BREAK]].concat())
     };
     // {"aa": 0, "ab": 0, ...}
     let names = (b'a'..=b'z').flat_map(|a| (b'a'..=b'z').map(move |b| [0x62, a, b, 0]));
-    let names: Vec<u8> = names.flatten().take(room / 4 * 4).collect();
+    let names: Vec<u8> = names.flatten().take(remaining / 4 * 4).collect();
     let certificates = vec![&[7; 100][..]; 100];
     let cabundle = pki.open_payload(pki.chain.certificate(), &certificates);
     vec![
         ("hundreds of unknown fields", with(&names)),
-        ("nesting throughout", with(&[&b"\x61x"[..], &vec![0x81; room - 2]].concat())),
-        ("nesting in maps", with(&[&b"\x61x"[..], &[0xbf, 0x00].repeat(room / 2 - 1)].concat())),
-        ("tags throughout", with(&[&b"\x61x"[..], &vec![0xc1; room - 2]].concat())),
+        ("nesting throughout", with(&[&b"\x61x"[..], &vec![0x81; remaining - 2]].concat())),
+        (
+            "nesting in maps",
+            with(&[&b"\x61x"[..], &[0xbf, 0x00].repeat(remaining / 2 - 1)].concat()),
+        ),
+        ("tags throughout", with(&[&b"\x61x"[..], &vec![0xc1; remaining - 2]].concat())),
         ("a cabundle of one hundred", unsigned(&[&cabundle[..], &[BREAK]].concat())),
         ("zeros", vec![0; MAX_DOCUMENT_LENGTH]),
     ]
@@ -105,16 +108,16 @@ pub(crate) fn well_formed(
             (b'a'..).zip(values).flat_map(|(name, value)| [&[0x61, name], &value[..]].concat());
         unsigned(&[&start[..], &fields.collect::<Vec<u8>>(), &[BREAK]].concat())
     };
-    let room = MAX_DOCUMENT_LENGTH - unsigned(&start).len();
+    let remaining = MAX_DOCUMENT_LENGTH - unsigned(&start).len();
     let nested = |length: usize| {
         let mut value = [&[0x81; 15][..], &[0x9f]].concat();
         value.resize(length, 0x00);
         [&value[..], &[BREAK]].concat()
     };
-    let wide = vec![nested(room / 16 - 6); 16];
+    let wide = vec![nested(remaining / 16 - 6); 16];
     vec![
         ("the longest genuine document", pki.longest_document(), None),
-        ("one long unknown field", filled(&[string(&vec![7; room - 8])]), signature()),
+        ("one long unknown field", filled(&[string(&vec![7; remaining - 8])]), signature()),
         ("sixteen unknown fields of many items", filled(&wide), signature()),
         ("names of many parts", oversized_chain(pki, CertificateFilling::Names), unknown_root()),
         ("many extensions", oversized_chain(pki, CertificateFilling::Extensions), unknown_root()),
@@ -140,20 +143,20 @@ enum CertificateFilling {
 
 /// Returns a document with the maximum number and size of certificates under an unknown root.
 /// Reading them costs memory before the root is rejected.
-fn oversized_chain(pki: &TestPki, stuffing: CertificateFilling) -> Vec<u8> {
+fn oversized_chain(pki: &TestPki, filling: CertificateFilling) -> Vec<u8> {
     let keys: Vec<Key> = (0..6).map(|_| Key::generate().unwrap().0).collect();
     let certificate = |level: usize| {
         let usage = if level == 5 { KeyUsage::Documents } else { KeyUsage::Ca };
         let constraints = if level == 5 { Extension::not_ca() } else { Extension::ca(None) };
         let mut extensions = vec![constraints, Extension::key_usage(usage)];
-        match stuffing {
+        match filling {
             CertificateFilling::Names => {}
             CertificateFilling::Extensions => extensions.extend((0..70).map(tiny_extension)),
             CertificateFilling::AlternativeNames => extensions.push(alternative_names()),
         }
         let spec = CertificateSpec {
-            issuer: name(level.saturating_sub(1), stuffing),
-            subject: name(level, stuffing),
+            issuer: name(level.saturating_sub(1), filling),
+            subject: name(level, filling),
             not_before: NOW.minus_secs(1),
             not_after: NOW.plus_secs(1),
             extensions,
@@ -180,10 +183,10 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// Encodes a Name of one part, or of as many as fit into a certificate twice.
-fn name(level: usize, stuffing: CertificateFilling) -> Vec<u8> {
+fn name(level: usize, filling: CertificateFilling) -> Vec<u8> {
     let part =
         |value: &[u8]| tlv(0x31, &tlv(0x30, &[&tlv(6, &[0x2a])[..], &tlv(0x13, value)].concat()));
-    let count = if stuffing == CertificateFilling::Names { 35 } else { 0 };
+    let count = if filling == CertificateFilling::Names { 35 } else { 0 };
     let level = part(&[b'a' + u8::try_from(level).unwrap()]);
     tlv(0x30, &[level, part(&[]).repeat(count)].concat())
 }

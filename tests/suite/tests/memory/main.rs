@@ -51,9 +51,9 @@ fn peak(info: &AllocationInfo) -> usize {
     info.bytes_max.try_into().unwrap()
 }
 
-fn report(what: &str, length: usize, info: &AllocationInfo) {
+fn report(case: &str, length: usize, info: &AllocationInfo) {
     let (peak, total) = (info.bytes_max, info.bytes_total);
-    println!("{what}: {length} bytes; peak {peak}, total {total} in {}", info.count_total);
+    println!("{case}: {length} bytes; peak {peak}, total {total} in {}", info.count_total);
 }
 
 /// Verifies a document. Returns the result and the allocations beyond the document itself.

@@ -47,11 +47,11 @@ impl Configuration {
         configuration
     }
 
-    fn build(what_differs: &str) -> Self {
+    fn build(variant: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pki = pki();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        write("enclave.toml", &toml(what_differs));
+        write("enclave.toml", &toml(variant));
         write("root.pem", &pki.root_certificate_pem());
         let allow = r#"{"Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
         write("wallet.json", allow);
@@ -112,14 +112,14 @@ pub(crate) fn document(pki: &SimulatedPki, public_key: Vec<u8>) -> Vec<u8> {
     pki.document(request).unwrap()
 }
 
-/// Returns the plaintext setting after a comment that `end_of_remark` ends or continues.
-fn without_tls(end_of_remark: &str) -> String {
-    format!("[recipient] # each byte counts{end_of_remark}plaintext = \"always\"\n")
+/// Returns the plaintext setting after a comment that `end_of_comment` ends or continues.
+fn without_tls(end_of_comment: &str) -> String {
+    format!("[recipient] # each byte counts{end_of_comment}plaintext = \"always\"\n")
 }
 
 /// Returns `enclave.toml`. A kernel uses `tsc-early` until `tsc` is available, about a second after
 /// boot.
-fn toml(what_differs: &str) -> String {
+fn toml(variant: &str) -> String {
     let Identity { region, access_key_id, secret_access_key, session_token } = IDENTITY;
     let session_token = session_token.unwrap();
     format!(
@@ -128,7 +128,7 @@ fn toml(what_differs: &str) -> String {
          [[credential]]\naccess_key_id = \"{access_key_id}\"\n\
          secret_access_key = \"{secret_access_key}\"\nsession_token = \"{session_token}\"\n\
          principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = [\"wallet.json\"]\n\
-         {what_differs}\
+         {variant}\
          [platform]\nclocksources = [\"tsc\", \"tsc-early\"]\n\
          [trust]\nanchors = [\"root.pem\"]\n"
     )

@@ -25,7 +25,7 @@ pub(crate) struct Guests {
     /// The authority of the TLS enclave, kept after it stops.
     authority: OnceLock<Arc<Authority>>,
     /// Random bytes of the first enclave and of the TLS enclave.
-    answers: Mutex<Vec<Vec<u8>>>,
+    responses: Mutex<Vec<Vec<u8>>>,
     /// Consoles of the traced enclaves.
     consoles: Mutex<Vec<String>>,
 }
@@ -76,12 +76,12 @@ impl Guests {
     }
 
     /// Stores responses for comparison.
-    pub(crate) fn keep(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
-        lock(&self.answers).extend(answers);
+    pub(crate) fn keep(&self, responses: impl IntoIterator<Item = Vec<u8>>) {
+        lock(&self.responses).extend(responses);
     }
 
-    pub(crate) fn answers(&self) -> Vec<Vec<u8>> {
-        lock(&self.answers).clone()
+    pub(crate) fn responses(&self) -> Vec<Vec<u8>> {
+        lock(&self.responses).clone()
     }
 
     pub(crate) fn keep_console(&self, console: String) {

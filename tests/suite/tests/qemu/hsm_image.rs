@@ -157,11 +157,11 @@ impl NetworkedHsm {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let mut word = [0; 6];
-                if stream.read_exact(&mut word).is_ok() && word == *b"hello\n" {
+                let mut greeting = [0; 6];
+                if stream.read_exact(&mut greeting).is_ok() && greeting == *b"hello\n" {
                     let earlier = count.fetch_add(1, Ordering::SeqCst);
-                    let answer = if earlier == 0 { b"not now\n" } else { b"welcome\n" };
-                    stream.write_all(answer).unwrap();
+                    let response = if earlier == 0 { b"not now\n" } else { b"welcome\n" };
+                    stream.write_all(response).unwrap();
                 }
             }
         });

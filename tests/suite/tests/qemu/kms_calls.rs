@@ -37,9 +37,9 @@ pub(crate) fn boto3<'a>(site: impl Into<ServiceUrl<'a>>, calls: &[Value]) -> Vec
 /// Requests each length in plaintext.
 pub(crate) fn plain<'a>(site: impl Into<ServiceUrl<'a>>) -> Vec<Vec<u8>> {
     let outcomes = boto3(site, &LENGTHS.map(|length| generate_random(length, None)));
-    let answers: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
-    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
-    answers
+    let responses: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
+    assert_eq!(responses.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
+    responses
 }
 
 /// Requests each length sealed to a key of `bits` bits, and decrypts the responses.
@@ -76,7 +76,7 @@ pub(crate) fn generate_concurrently(
 ) -> Vec<Vec<u8>> {
     let key = TestKey::of_bits(2048);
     let document = configuration.document(key.document().public_key.unwrap());
-    let answers = thread::scope(|scope| {
+    let responses = thread::scope(|scope| {
         let clients: Vec<_> = (0..64)
             .map(|number| {
                 let (key, document, client) = (&key, &document, &client);
@@ -88,7 +88,7 @@ pub(crate) fn generate_concurrently(
             .collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
     });
-    let distinct: BTreeSet<_> = answers.iter().collect();
-    assert_eq!((answers.len(), distinct.len()), (64, 64));
-    answers
+    let distinct: BTreeSet<_> = responses.iter().collect();
+    assert_eq!((responses.len(), distinct.len()), (64, 64));
+    responses
 }

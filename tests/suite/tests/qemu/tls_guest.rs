@@ -56,11 +56,11 @@ impl TlsGuest {
 
     /// Returns the enclave's own document, requested over TLS.
     pub(crate) fn enclave_document(&self) -> EnclaveDocument {
-        let answer = self.connect(&["-quiet"], &get(&format!("/attestation?nonce={NONCE}")));
-        let answer = answer.answer();
-        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", answer.escape_ascii());
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-        let own = EnclaveDocument::read(answer[end + 4..].to_vec());
+        let response = self.connect(&["-quiet"], &get(&format!("/attestation?nonce={NONCE}")));
+        let response = response.response();
+        assert!(response.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", response.escape_ascii());
+        let end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let own = EnclaveDocument::read(response[end + 4..].to_vec());
         let binding = CaBinding::from_spki(&self.authority.public_key()).to_user_data();
         assert_eq!(own.user_data, Some(binding));
         assert_eq!((own.nonce.as_deref(), &own.public_key), (Some(&nonce()[..]), &None));

@@ -98,7 +98,7 @@ impl Boot<'_> {
         let vsock = folder.path().join("v");
         let heartbeat = answer_heartbeats(&vsock);
         let relays = Some(self.relays(&vsock));
-        let out = self.relays_out(&vsock);
+        let out = self.egress_relays(&vsock);
         let host = folder.path().join("h");
         let guest = Process(
             Command::new(setting("QEMU").join("bin/vhost-device-vsock"))
@@ -127,7 +127,7 @@ impl Boot<'_> {
         [service, to(5002)].map(Relay::start)
     }
 
-    fn relays_out(&self, vsock: &Path) -> Vec<Relay> {
+    fn egress_relays(&self, vsock: &Path) -> Vec<Relay> {
         let out = self.out.iter();
         out.map(|(port, host)| Relay::start(relay(&mux(vsock, *port), &host.to_string(), vsock)))
             .collect()
@@ -291,10 +291,10 @@ fn answer_heartbeats(vsock: &Path) -> mpsc::Receiver<u8> {
 }
 
 /// Waits for a condition that another process causes.
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+fn wait_until(description: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < BOOT_TIMEOUT, "timed out waiting until {what}");
+        assert!(start.elapsed() < BOOT_TIMEOUT, "timed out waiting until {description}");
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -61,11 +61,11 @@ impl RelayAndEnclave {
         client.set_read_timeout(Some(HANG_TIMEOUT)).unwrap();
         client.write_all(REQUEST.repeat(requests).as_bytes()).unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut answers = String::new();
-        client.read_to_string(&mut answers).unwrap();
-        let ids = answers.lines().filter_map(|line| line.strip_prefix("x-amzn-requestid: "));
+        let mut responses = String::new();
+        client.read_to_string(&mut responses).unwrap();
+        let ids = responses.lines().filter_map(|line| line.strip_prefix("x-amzn-requestid: "));
         let ids: Vec<_> = ids.map(str::to_owned).collect();
-        assert_eq!(ids.len(), requests, "{answers}");
+        assert_eq!(ids.len(), requests, "{responses}");
         ids
     }
 

@@ -140,8 +140,8 @@ struct ServiceOutput {
     log: String,
     audit: String,
     debug: String,
-    shown: String,
-    refusals: Vec<String>,
+    public: String,
+    rejections: Vec<String>,
     /// Secrets of TLS.
     secrets: Vec<Vec<u8>>,
 }
@@ -185,38 +185,38 @@ fn send_every_request(url: &str) -> Vec<String> {
         temporary("AKIDEXPIRED", TOKEN),
         Client::new(url),
     ];
-    let mut refusals = Vec::new();
+    let mut rejections = Vec::new();
     let mut opened = 0;
     for _ in 0..12 {
         match good.generate_random(256) {
             Ok(random) => assert_eq!(secret_search::find(&canary(), &random), None),
-            Err(error) => refusals.push(format!("{error} {error:?}")),
+            Err(error) => rejections.push(format!("{error} {error:?}")),
         }
         match good.generate_random_for(200, &document) {
             Ok(sealed) => {
                 assert_eq!(secret_search::find(&canary(), &key.open(&sealed).unwrap()), None);
                 opened += 1;
             }
-            Err(error) => refusals.push(format!("{error} {error:?}")),
+            Err(error) => rejections.push(format!("{error} {error:?}")),
         }
     }
     // Both canary draws and faults occurred.
-    assert!(opened > 0 && !refusals.is_empty(), "{opened}, {refusals:?}");
+    assert!(opened > 0 && !rejections.is_empty(), "{opened}, {rejections:?}");
     // The NSM never fails twice in a row.
     let temporary_holds =
         (0..2).any(|_| temporary("AKIDTEMPORARY", TOKEN).generate_random(1).is_ok());
     assert!(temporary_holds);
     for client in clients {
         let error = client.generate_random(32).unwrap_err();
-        refusals.push(format!("{error} {error:?}"));
+        rejections.push(format!("{error} {error:?}"));
     }
     let error = good.generate_random_for(32, &stale).unwrap_err();
-    refusals.push(format!("{error} {error:?}"));
+    rejections.push(format!("{error} {error:?}"));
     // Until the NSM is latched as unhealthy.
     for _ in 0..HEALTHY_DRAWS {
-        refusals.extend(good.generate_random(1).err().map(|error| format!("{error} {error:?}")));
+        rejections.extend(good.generate_random(1).err().map(|error| format!("{error} {error:?}")));
     }
-    refusals
+    rejections
 }
 
 /// Returns the public endpoints.
@@ -231,7 +231,7 @@ fn public_endpoints(url: &str) -> String {
     let metrics = get("/metrics");
     for line in ["attested_random_nsm_faults_total{cause=\"length\"} 1", "attested_random_ready 0"]
     {
-        assert!(metrics.lines().any(|shown| shown == line), "{metrics}");
+        assert!(metrics.lines().any(|public| public == line), "{metrics}");
     }
     [readiness, metrics].concat()
 }
@@ -266,16 +266,16 @@ fn run_service() -> ServiceOutput {
     let acceptor = Acceptor::new(runtime.block_on(listen(&loopback)).unwrap());
     let Endpoint::Tcp(address) = acceptor.local_endpoint().clone() else { panic!("not TCP") };
     let (stop, stopped) = oneshot::channel::<()>();
-    let drain = std::time::Duration::from_secs(5);
+    let drain_timeout = std::time::Duration::from_secs(5);
     let serving =
-        runtime.spawn(serve(acceptor, None, service, async { drop(stopped.await) }, drain));
+        runtime.spawn(serve(acceptor, None, service, async { drop(stopped.await) }, drain_timeout));
     let url = format!("http://{address}");
-    let (refusals, shown) = (send_every_request(&url), public_endpoints(&url));
+    let (rejections, public) = (send_every_request(&url), public_endpoints(&url));
     drop(stop);
     runtime.block_on(serving).unwrap();
     let tls_sessions::SessionSecrets { secrets, debug: of_tls } = tls_sessions::run_handshakes();
     debug += &of_tls;
-    ServiceOutput { log: log.text(), audit: audit.text(), debug, shown, refusals, secrets }
+    ServiceOutput { log: log.text(), audit: audit.text(), debug, public, rejections, secrets }
 }
 
 #[test]
@@ -292,15 +292,15 @@ fn f29_no_output_contains_a_secret_in_any_encoding() {
     secrets.extend(derived_keys(SECRET));
     secrets.extend(output.secrets);
     assert!(output.log.contains("TLS handshake failed"), "{}", output.log);
-    let refusals = output.refusals.join("\n");
-    let places = [
+    let rejections = output.rejections.join("\n");
+    let outputs = [
         ("log", &output.log),
         ("audit", &output.audit),
         ("debug", &output.debug),
-        ("metrics and readiness", &output.shown),
-        ("refusals", &refusals),
+        ("metrics and readiness", &output.public),
+        ("refusals", &rejections),
     ];
-    for (place, text) in places {
+    for (place, text) in outputs {
         for secret in &secrets {
             assert_eq!(
                 secret_search::find(secret, text.as_bytes()),

@@ -44,7 +44,7 @@ pub(super) fn run_handshakes() -> SessionSecrets {
     debug += &format!("{:?}", config.settings(Profile::Development).unwrap());
     let simulator = Simulator::builder().config_file(&path).start().unwrap();
 
-    let known = Arc::new(SecretLog::default());
+    let secret_log = Arc::new(SecretLog::default());
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(keys.join("p256.crt.pem")).unwrap()).unwrap();
     for version in [&TLS12, &TLS13] {
@@ -53,7 +53,7 @@ pub(super) fn run_handshakes() -> SessionSecrets {
             .unwrap()
             .with_root_certificates(roots.clone())
             .with_no_client_auth();
-        let key_log = Arc::clone(&known);
+        let key_log = Arc::clone(&secret_log);
         config.key_log = key_log;
         let config = Arc::new(config);
         // The second connection resumes the session.
@@ -64,17 +64,17 @@ pub(super) fn run_handshakes() -> SessionSecrets {
             let mut stream = StreamOwned::new(connection, stream);
             let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
             stream.write_all(request).unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            assert!(answer.ends_with("ok\n"), "{answer}");
+            let mut response = String::new();
+            stream.read_to_string(&mut response).unwrap();
+            assert!(response.ends_with("ok\n"), "{response}");
         }
     }
-    let mut stranger = TcpStream::connect(simulator.address()).unwrap();
-    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut plain_client = TcpStream::connect(simulator.address()).unwrap();
+    plain_client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     // The service rejects it, with or without an alert.
-    drop(stranger.read_to_end(&mut Vec::new()));
+    drop(plain_client.read_to_end(&mut Vec::new()));
 
-    let mut secrets = known.0.lock().unwrap().clone();
+    let mut secrets = secret_log.0.lock().unwrap().clone();
     assert!(secrets.len() >= 10, "{}", secrets.len());
     let key = PrivateKeyDer::from_pem_file(keys.join("p256.pkcs8.pem")).unwrap();
     // RFC 5915: an OCTET STRING of 32 bytes.

@@ -74,8 +74,8 @@ impl SigningClient {
         let outcomes = sdk.call_as(identity, endpoint_url, &calls);
         let reply = |outcome: Outcome| CallOutcome {
             statuses: outcome.statuses(),
-            result: match (outcome.answer, outcome.error) {
-                (Some(answer), None) => Ok(answer),
+            result: match (outcome.output, outcome.error) {
+                (Some(response), None) => Ok(response),
                 (None, Some(error)) => Err((error.name, error.message)),
                 other => panic!("{other:?}"),
             },
@@ -169,8 +169,8 @@ impl CallOutcome {
     /// Returns the only member of a response that succeeded at the first attempt.
     pub(super) fn only_blob(&self, member: &str) -> Vec<u8> {
         assert_eq!(self.statuses, [200]);
-        let answer = self.result.as_ref().unwrap_or_else(|_| panic!("{self:?}"));
-        assert_eq!(answer.keys().collect::<Vec<_>>(), [member]);
-        STANDARD.decode(answer[member].as_str().unwrap()).unwrap()
+        let response = self.result.as_ref().unwrap_or_else(|_| panic!("{self:?}"));
+        assert_eq!(response.keys().collect::<Vec<_>>(), [member]);
+        STANDARD.decode(response[member].as_str().unwrap()).unwrap()
     }
 }

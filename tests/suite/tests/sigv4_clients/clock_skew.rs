@@ -39,9 +39,9 @@ fn fails_when_its_clock_is_skewed(client: SigningClient) {
         assert_eq!(reply.statuses, vec![400; expected], "{client_clock:?}: {reply:?}");
         let attempts = service.attempts();
         assert_eq!(attempts.len(), expected);
-        attempts.iter().for_each(|attempt| skew.assert_refused(attempt));
-        let told = Attempt { authenticated: None, error: reply.result.err() };
-        assert_eq!(attempts.last(), Some(&told));
+        attempts.iter().for_each(|attempt| skew.assert_rejected(attempt));
+        let reported = Attempt { authenticated: None, error: reply.result.err() };
+        assert_eq!(attempts.last(), Some(&reported));
     }
 }
 
@@ -54,7 +54,7 @@ fn javascript_corrects_its_clock_from_the_date_header() {
         let statuses: Vec<_> = replies.iter().map(|reply| reply.statuses.clone()).collect();
         assert_eq!(statuses, [vec![400, 200], vec![200], vec![200]], "{client_clock:?}");
         let attempts = service.attempts();
-        skew.assert_refused(&attempts[0]);
+        skew.assert_rejected(&attempts[0]);
         let granted = || Attempt::granted(WALLET_ARN, WALLET.access_key_id);
         assert_eq!(attempts[1..], [granted(), granted(), granted()]);
     }
@@ -70,7 +70,7 @@ fn javascript_with_wrong_secret_fails_after_clock_correction() {
     let mismatch = (MISMATCH.0.to_owned(), MISMATCH.1.to_owned());
     assert_eq!(reply.result.unwrap_err(), mismatch);
     let attempts = service.attempts();
-    skew.assert_refused(&attempts[0]);
+    skew.assert_rejected(&attempts[0]);
     assert_eq!(attempts[1..], [Attempt { authenticated: None, error: Some(mismatch) }]);
 }
 

@@ -36,22 +36,20 @@ fn receives_the_kms_error_after_one_attempt(client: SigningClient) {
     let service = SigV4Service::start();
     let document = service.document(&TestKey::of_bits(2048));
     let mut expected = Vec::new();
-    for refused in REJECTED_CASES {
-        let RejectedCase { reason, identity, operation, .. } = refused;
+    for case in REJECTED_CASES {
+        let RejectedCase { reason, identity, operation, .. } = case;
         // The Recipient is not evaluated before the signature and policy.
         let mut calls = vec![operation.into()];
         if operation == Operation::GenerateRandom && client != SigningClient::Cli {
             calls.push(Call::Sealed(document.clone()));
         }
         for reply in client.call(&identity, service.endpoint_url(), &calls) {
-            let attempts = attempts(client, refused.error.0);
+            let attempts = attempts(client, case.error.0);
             assert_eq!(reply.statuses, vec![400; attempts], "{reason}: {reply:?}");
-            assert_eq!(reply.result.unwrap_err(), owned(refused.error), "{reason}");
+            assert_eq!(reply.result.unwrap_err(), owned(case.error), "{reason}");
             let attempt = || Attempt {
-                authenticated: refused
-                    .authenticated
-                    .map(|arn| owned((arn, identity.access_key_id))),
-                error: Some(owned(refused.error)),
+                authenticated: case.authenticated.map(|arn| owned((arn, identity.access_key_id))),
+                error: Some(owned(case.error)),
             };
             expected.extend((0..attempts).map(|_| attempt()));
         }

@@ -68,7 +68,7 @@ fn is_rejected_when_its_request_is_changed(client: SigningClient) {
         |(name, _): &Tampering| *name != CONTENT_TYPE_CHANGES || client.signs_content_type();
     let changes = TAMPERINGS.into_iter().filter(is_covered);
     let changes = changes.map(|(tampering, change)| (tampering.to_owned(), change));
-    assert_refused(client, &WALLET, changes.collect());
+    assert_rejected(client, &WALLET, changes.collect());
 }
 
 #[test]
@@ -101,11 +101,11 @@ fn is_rejected_when_a_bit_of_its_body_is_flipped(client: SigningClient) {
         };
         (format!("bit {n} of {BITS}"), flip)
     };
-    assert_refused(client, &TEMPORARY, (0..BITS).map(flip).collect());
+    assert_rejected(client, &TEMPORARY, (0..BITS).map(flip).collect());
 }
 
 /// Makes one call per change in one process. Each must fail with the signature error.
-fn assert_refused<C>(client: SigningClient, identity: &Identity, changes: Vec<(String, C)>)
+fn assert_rejected<C>(client: SigningClient, identity: &Identity, changes: Vec<(String, C)>)
 where
     C: Fn(&mut Message) + Send + Sync + 'static,
 {
@@ -124,8 +124,8 @@ where
         assert_eq!(reply.statuses, [400], "{name}: {reply:?}");
         assert_eq!(reply.result.unwrap_err(), mismatch(), "{name}");
     }
-    let refused = || Attempt { authenticated: None, error: Some(mismatch()) };
-    assert_eq!(service.attempts(), names.iter().map(|_| refused()).collect::<Vec<_>>());
+    let rejected = || Attempt { authenticated: None, error: Some(mismatch()) };
+    assert_eq!(service.attempts(), names.iter().map(|_| rejected()).collect::<Vec<_>>());
 }
 
 /// A signature without Content-Type stays valid when it changes. The service accepts one media type
@@ -140,10 +140,14 @@ fn rejects_changed_content_type_that_was_not_signed() {
         });
         let reply = client.call(&WALLET, wire.endpoint_url(), &[call]).remove(0);
         let message = "Content-Type must be application/x-amz-json-1.1";
-        let refused = ("ValidationException".to_owned(), message.to_owned());
-        assert_eq!((reply.statuses, reply.result), (vec![400], Err(refused.clone())), "{client:?}");
+        let rejected = ("ValidationException".to_owned(), message.to_owned());
+        assert_eq!(
+            (reply.statuses, reply.result),
+            (vec![400], Err(rejected.clone())),
+            "{client:?}"
+        );
         let authenticated = Some((WALLET_ARN.to_owned(), WALLET.access_key_id.to_owned()));
-        assert_eq!(service.attempts(), [Attempt { authenticated, error: Some(refused) }]);
+        assert_eq!(service.attempts(), [Attempt { authenticated, error: Some(rejected) }]);
     }
 }
 
@@ -179,8 +183,8 @@ fn test_client_rejects_plaintext_after_recipient_is_removed() {
         let reply = client.call(&WALLET, tamperer.endpoint_url(), &[call]).remove(0);
         assert_eq!(reply.only_blob("Plaintext").len(), 32, "{client:?}");
     }
-    let refused = Client::new(tamperer.endpoint_url()).generate_random_for(32, &document);
-    assert!(matches!(refused, Err(ClientError::NotSealed)), "{refused:?}");
+    let rejected = Client::new(tamperer.endpoint_url()).generate_random_for(32, &document);
+    assert!(matches!(rejected, Err(ClientError::NotSealed)), "{rejected:?}");
 }
 
 fn drop_recipient(request: &mut Message) {

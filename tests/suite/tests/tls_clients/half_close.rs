@@ -48,7 +48,7 @@ pub(super) fn request_and_half_close(
     if end == HalfClose::TlsAndTcp {
         stream.sock.shutdown(Shutdown::Write).unwrap();
     }
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }

@@ -11,8 +11,8 @@ use crate::generate_random;
 /// Returns the number of handshakes by outcome.
 fn handshake_counts(service: &TlsService) -> BTreeMap<String, u64> {
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let answer = service.connect(&[], request);
-    let text = String::from_utf8(answer.answer().to_vec()).unwrap();
+    let response = service.connect(&[], request);
+    let text = String::from_utf8(response.response().to_vec()).unwrap();
     let name = "attested_random_tls_handshakes_total{outcome=\"";
     let samples = text.lines().filter_map(|line| line.strip_prefix(name)?.split_once("\"} "));
     samples.map(|(outcome, count)| (outcome.to_owned(), count.parse().unwrap())).collect()
@@ -39,14 +39,14 @@ fn counts_failed_openssl_handshakes_by_cause() {
     for version in ["-tls1_2", "-tls1_3"] {
         let unknown = ["-CAfile", other.to_str().unwrap(), "-verify_return_error", version];
         let counted = counts_added_by(&service, || {
-            let refused = SClient::run(service.authority(), &unknown, "");
-            assert!(!refused.succeeded(), "{refused:?}");
+            let rejected = SClient::run(service.authority(), &unknown, "");
+            assert!(!rejected.succeeded(), "{rejected:?}");
         });
         assert_eq!(counted, [("unknown_ca".to_owned(), 1)], "{version}");
         let misnamed = ["-verify_hostname", "other.example", "-verify_return_error", version];
         let counted = counts_added_by(&service, || {
-            let refused = service.connect(&misnamed, "");
-            assert!(!refused.succeeded(), "{refused:?}");
+            let rejected = service.connect(&misnamed, "");
+            assert!(!rejected.succeeded(), "{rejected:?}");
         });
         assert_eq!(counted, [("bad_certificate".to_owned(), 1)], "{version}");
         let counted = counts_added_by(&service, || {

@@ -68,8 +68,8 @@ impl TlsService {
 
     fn connect(&self, arguments: &[&str], input: &str) -> SClient {
         let ca = self.ca();
-        let trusting = ["-CAfile", ca.to_str().unwrap()];
-        SClient::run(self.authority(), &[&trusting, arguments].concat(), input)
+        let with_ca = ["-CAfile", ca.to_str().unwrap()];
+        SClient::run(self.authority(), &[&with_ca, arguments].concat(), input)
     }
 }
 
@@ -83,19 +83,19 @@ fn sdks_connect_only_with_the_ca_bundle() {
         generate_random(json!({ "NumberOfBytes": 32, "Recipient": recipient })),
     ];
     let ca = service.ca();
-    let trusting = ServiceUrl { url: service.url(), ca: Some(&ca) };
+    let with_ca = ServiceUrl { url: service.url(), ca: Some(&ca) };
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
-        let [plain, sealed] = &sdk.call(trusting, &calls)[..] else {
+        let [plain, sealed] = &sdk.call(with_ca, &calls)[..] else {
             panic!("expected two outcomes")
         };
         assert_eq!(plain.only_blob("Plaintext").len(), 32, "{sdk:?}");
         let sealed = sealed.only_blob("CiphertextForRecipient");
         assert_kms_layout(&sealed, &key, 32);
         assert_eq!(key.open(&sealed).len(), 32, "{sdk:?}");
-        for refused in sdk.call(service.url(), &calls) {
-            let Some(SdkError { message, .. }) = &refused.error else { panic!("{refused:?}") };
+        for rejected in sdk.call(service.url(), &calls) {
+            let Some(SdkError { message, .. }) = &rejected.error else { panic!("{rejected:?}") };
             assert!(message.contains("self-signed certificate in certificate chain"), "{message}");
-            assert!(refused.responses.is_empty(), "{refused:?}");
+            assert!(rejected.responses.is_empty(), "{rejected:?}");
         }
     }
 }
@@ -107,9 +107,9 @@ fn cli_connects_only_with_the_ca_bundle() {
     let arguments = ["--number-of-bytes", "32"];
     let served = cli(ServiceUrl { url: service.url(), ca: Some(&ca) }, &arguments);
     assert_eq!(only_blob_printed(&served.stdout, "Plaintext").len(), 32);
-    let refused = cli(service.url(), &arguments);
-    let stderr = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
+    let rejected = cli(service.url(), &arguments);
+    let stderr = String::from_utf8_lossy(&rejected.stderr);
+    assert!(!rejected.status.success() && rejected.stdout.is_empty(), "{rejected:?}");
     assert!(stderr.contains("CERTIFICATE_VERIFY_FAILED"), "{stderr}");
 }
 
@@ -134,8 +134,8 @@ fn recording_relay_sees_no_plaintext() {
     let recorded = recording_relay.recorded();
     // All bytes passed the recorder: the document alone is longer than the rest.
     assert!(recorded.len() > document.len() + random.len() + sealed.len(), "{}", recorded.len());
-    for (what, secret) in [("answer", &random), ("envelope", &sealed)] {
-        assert_eq!(crate::secret_search::find(secret, &recorded), None, "the {what} was recorded");
+    for (case, secret) in [("answer", &random), ("envelope", &sealed)] {
+        assert_eq!(crate::secret_search::find(secret, &recorded), None, "the {case} was recorded");
     }
     for piece in pieces(&document) {
         assert_eq!(crate::secret_search::find(piece, &recorded), None, "the document was recorded");

@@ -23,7 +23,7 @@ fn openssl_strict_verification_succeeds_in_both_versions() {
             assert!(client.has_line(line), "{line}: {client:?}");
         }
         assert!(client.output_contains(name), "{client:?}");
-        assert!(client.answer().starts_with(b"HTTP/1.1 200 OK"), "{client:?}");
+        assert!(client.response().starts_with(b"HTTP/1.1 200 OK"), "{client:?}");
         assert!(client.output_contains("\r\n\r\nok\n"), "{client:?}");
     }
     for name in ["127.0.0.1", "::1"] {
@@ -33,10 +33,10 @@ fn openssl_strict_verification_succeeds_in_both_versions() {
     let aws = "kms.eu-west-1.amazonaws.com";
     let as_aws = ["-verify_return_error", "-servername", aws, "-verify_hostname", aws];
     assert!(service.connect(&as_aws, request).succeeded());
-    let elsewhere = ["-verify_return_error", "-verify_hostname", "kms.us-east-1.amazonaws.com"];
-    assert!(!service.connect(&elsewhere, request).succeeded());
-    let untrusting = SClient::run(service.authority(), &["-verify_return_error"], request);
-    assert!(!untrusting.succeeded() && untrusting.answer().is_empty(), "{untrusting:?}");
+    let other_host = ["-verify_return_error", "-verify_hostname", "kms.us-east-1.amazonaws.com"];
+    assert!(!service.connect(&other_host, request).succeeded());
+    let without_ca = SClient::run(service.authority(), &["-verify_return_error"], request);
+    assert!(!without_ca.succeeded() && without_ca.response().is_empty(), "{without_ca:?}");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn openssl_resumes_sessions_in_both_versions() {
         assert!(first.output_contains("New, TLSv1"), "{first:?}");
         let second = service.connect(&[version, "-sess_in", session], request);
         assert!(second.output_contains("Reused, TLSv1"), "{version}: {second:?}");
-        assert!(second.answer().starts_with(b"HTTP/1.1 200 OK"), "{second:?}");
+        assert!(second.response().starts_with(b"HTTP/1.1 200 OK"), "{second:?}");
     }
 }
 
@@ -72,7 +72,7 @@ fn attestation_endpoint_document_binds_the_ca() {
     let nonce = "ab".repeat(32);
     let path = format!("/attestation?nonce={nonce}");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    let document = service.connect(&[], &request).answer().to_vec();
+    let document = service.connect(&[], &request).response().to_vec();
     let user_data = CaBinding::from_spki(&spki).to_user_data();
     let holds = |bytes: &[u8]| document.windows(bytes.len()).any(|window| window == bytes);
     assert!(holds(&user_data) && holds(&[0xab; 32]));
@@ -129,9 +129,9 @@ fn half_closed_client_receives_whole_response() {
     let service = TlsService::start();
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     for end in [HalfClose::TlsOnly, HalfClose::TlsAndTcp] {
-        let answer =
+        let response =
             half_close::request_and_half_close(service.authority(), &service.ca(), request, end);
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{end:?}: {answer}");
-        assert!(answer.ends_with("# EOF\n"), "{end:?}: {answer}");
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{end:?}: {response}");
+        assert!(response.ends_with("# EOF\n"), "{end:?}: {response}");
     }
 }

@@ -42,8 +42,8 @@ impl ProvidedTlsService {
 
     fn connect(&self, arguments: &[&str], request: &str) -> SClient {
         let authority = self.relayed.endpoint_url().strip_prefix("https://").unwrap();
-        let trusting = ["-CAfile", self.certificate.to_str().unwrap(), "-verify_return_error"];
-        SClient::run(authority, &[&trusting, arguments].concat(), request)
+        let with_ca = ["-CAfile", self.certificate.to_str().unwrap(), "-verify_return_error"];
+        SClient::run(authority, &[&with_ca, arguments].concat(), request)
     }
 }
 
@@ -54,7 +54,7 @@ fn serves_every_key_type_in_tls_1_2_and_1_3() {
         for version in ["-tls1_2", "-tls1_3"] {
             let client = service.connect(&[version, "-verify_hostname", "localhost"], REQUEST);
             assert!(client.succeeded(), "{certificate} {form} {version}: {client:?}");
-            assert!(client.answer().starts_with(b"HTTP/1.1 200 OK"), "{client:?}");
+            assert!(client.response().starts_with(b"HTTP/1.1 200 OK"), "{client:?}");
         }
     }
 }
@@ -70,9 +70,9 @@ fn provided_certificate_allows_plaintext_unless_never() {
     let service =
         ProvidedTlsService::start("p256", "pkcs8", "[recipient]\nplaintext = \"never\"\n");
     let site = ServiceUrl { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
-    let refused = Sdk::Boto3.call(site, &calls).remove(0).error.unwrap();
-    assert_eq!(refused.name, "AccessDeniedException");
-    assert!(refused.message.ends_with("requires a Recipient"), "{refused:?}");
+    let rejected = Sdk::Boto3.call(site, &calls).remove(0).error.unwrap();
+    assert_eq!(rejected.name, "AccessDeniedException");
+    assert!(rejected.message.ends_with("requires a Recipient"), "{rejected:?}");
 }
 
 /// The key is known outside the enclave, so no document attests it.

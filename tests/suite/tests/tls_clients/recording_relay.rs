@@ -25,8 +25,8 @@ impl RecordingRelay {
             for client in listener.incoming() {
                 let client = client.unwrap();
                 let server = TcpStream::connect(&upstream).unwrap();
-                let ways = [(&client, &server), (&server, &client)];
-                for (from, to) in ways.map(|(from, to)| (from.try_clone(), to.try_clone())) {
+                let directions = [(&client, &server), (&server, &client)];
+                for (from, to) in directions.map(|(from, to)| (from.try_clone(), to.try_clone())) {
                     let (from, to, recorded_bytes) =
                         (from.unwrap(), to.unwrap(), Arc::clone(&recording));
                     thread::spawn(move || pass(&from, &to, &recorded_bytes));

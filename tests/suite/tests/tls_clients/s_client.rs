@@ -46,10 +46,10 @@ impl SClient {
     }
 
     /// Returns the received HTTP response, or nothing.
-    pub(super) fn answer(&self) -> &[u8] {
+    pub(super) fn response(&self) -> &[u8] {
         let start = self.stdout.windows(9).position(|window| window == b"HTTP/1.1 ");
-        let answer = &self.stdout[start.unwrap_or(self.stdout.len())..];
-        answer.strip_suffix(b"closed\n").unwrap_or(answer)
+        let response = &self.stdout[start.unwrap_or(self.stdout.len())..];
+        response.strip_suffix(b"closed\n").unwrap_or(response)
     }
 
     /// Returns the presented certificates as PEM, the server's own first.

@@ -106,9 +106,9 @@ fn does_not_replace_links_sockets_or_folders() {
         (folder.path(), "it is not a regular file"),
         (&named_as_folder, "the path ends with"),
     ] {
-        let refused = command(&enclave, out).output().unwrap();
-        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-        let stderr = String::from_utf8(refused.stderr).unwrap();
+        let rejected = command(&enclave, out).output().unwrap();
+        assert_eq!(rejected.status.code(), Some(2), "{rejected:?}");
+        let stderr = String::from_utf8(rejected.stderr).unwrap();
         assert!(stderr.contains(message), "{stderr}");
     }
     assert_eq!(fs::read_link(&link).unwrap(), file);
@@ -123,12 +123,12 @@ fn writes_no_bundle_when_output_fails() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("enclave-ca.pem");
     let full = || File::options().write(true).open("/dev/full").unwrap();
-    let mut unsaid = command(&enclave, &out);
-    unsaid.stdout(full());
+    let mut full_stdout = command(&enclave, &out);
+    full_stdout.stdout(full());
     // The warning about a simulator must not be lost.
-    let mut unwarned = command(&enclave, &out);
-    unwarned.stderr(full());
-    for mut command in [unsaid, unwarned] {
+    let mut full_stderr = command(&enclave, &out);
+    full_stderr.stderr(full());
+    for mut command in [full_stdout, full_stderr] {
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -89,7 +89,7 @@ fn client_requires_a_ca_for_https() {
     ] {
         let error = Client::new("https://h").with_ca_certificates(pem.as_bytes()).unwrap_err();
         assert!(
-            matches!(error, ClientError::InvalidAuthority(what) if what == expected),
+            matches!(error, ClientError::InvalidAuthority(case) if case == expected),
             "{error}"
         );
     }

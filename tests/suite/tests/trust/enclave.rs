@@ -130,22 +130,22 @@ pub(crate) struct TooManyRequests(&'static str);
 
 /// Serves GET on a free port, with 404 for unknown paths. The thread ends with the process.
 pub(crate) fn serve(
-    answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
+    response: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> SocketAddr {
-    serve_or_throttle(|_| None, answer)
+    serve_or_throttle(|_| None, response)
 }
 
 fn serve_or_throttle(
     throttle: impl Fn(&str) -> Option<TooManyRequests> + Send + Sync + 'static,
-    answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
+    response: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let answers = Arc::new((throttle, answer));
+    let responses = Arc::new((throttle, response));
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let (stream, answers) = (stream.unwrap(), Arc::clone(&answers));
-            thread::spawn(move || converse(stream, &answers.0, &answers.1));
+            let (stream, responses) = (stream.unwrap(), Arc::clone(&responses));
+            thread::spawn(move || converse(stream, &responses.0, &responses.1));
         }
     });
     address
@@ -155,7 +155,7 @@ fn serve_or_throttle(
 fn converse(
     stream: TcpStream,
     throttle: &dyn Fn(&str) -> Option<TooManyRequests>,
-    answer: &dyn Fn(&str) -> Option<Vec<u8>>,
+    response: &dyn Fn(&str) -> Option<Vec<u8>>,
 ) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let mut stream = stream;
@@ -164,18 +164,18 @@ fn converse(
         while lines.next().unwrap().unwrap() != "" {}
         let target = request.split(' ').nth(1).unwrap();
         if let Some(TooManyRequests(fields)) = throttle(target) {
-            let answer = format!(
+            let response = format!(
                 "HTTP/1.1 429 Too Many Requests\r\n{fields}Content-Length: 6\r\n\r\nlater\n"
             );
-            drop(stream.write_all(answer.as_bytes()));
+            drop(stream.write_all(response.as_bytes()));
             match fields.contains("close") {
                 true => return,
                 false => continue,
             }
         }
-        let answer = answer(target);
-        let status = if answer.is_some() { "200 OK" } else { "404 Not Found" };
-        let body = answer.unwrap_or_else(|| b"there is nothing\n\x1b[2J".to_vec());
+        let response = response(target);
+        let status = if response.is_some() { "200 OK" } else { "404 Not Found" };
+        let body = response.unwrap_or_else(|| b"there is nothing\n\x1b[2J".to_vec());
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
         // The client may be gone.
         drop(stream.write_all(&[head.as_bytes(), &body].concat()));

@@ -139,20 +139,20 @@ fn assert_trust_succeeds_during_flood(
 ) {
     let authority = enclave.trust().bundle.unwrap();
     let attack = Flood::start(enclave, &authority, sources);
-    let mut took = Vec::new();
+    let mut elapsed = Vec::new();
     for _ in 0..times {
         let before = attack.answered();
         let start = Instant::now();
         let outcome = enclave.trust();
-        took.push(start.elapsed());
-        assert_eq!(outcome.status, 0, "{took:?}: {outcome:?}");
+        elapsed.push(start.elapsed());
+        assert_eq!(outcome.status, 0, "{elapsed:?}: {outcome:?}");
         // The flood continues during `trust`.
         wait_until("the flood continues", || (attack.answered() > before).then_some(()));
     }
-    let longest = took.iter().max().unwrap();
-    assert!(*longest < MAX_TRUST_DURATION, "{took:?}");
+    let longest = elapsed.iter().max().unwrap();
+    assert!(*longest < MAX_TRUST_DURATION, "{elapsed:?}");
     // Printed with --nocapture.
-    eprintln!("{times} of {times} succeeded, {longest:?} at most: {took:?}");
+    eprintln!("{times} of {times} succeeded, {longest:?} at most: {elapsed:?}");
 }
 
 /// Returns a different address for each connection.

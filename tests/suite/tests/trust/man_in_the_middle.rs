@@ -14,13 +14,13 @@ use crate::trust_command::trust_with_root;
 /// Asserts the failure in each TLS version.
 fn assert_trust_fails(enclave: &Enclave, certified: &Arc<CertifiedKey>, message: &str) {
     for version in [&TLS12, &TLS13] {
-        let man = TlsTerminator::at(
+        let terminator = TlsTerminator::at(
             "127.0.0.1:0",
             &[version],
             Arc::clone(certified),
             enclave.plain_address,
         );
-        let outcome = trust_with_root(&man.url(), enclave, &[]);
+        let outcome = trust_with_root(&terminator.url(), enclave, &[]);
         outcome.assert_fails(16, "man in the middle: ");
         outcome.assert_fails(16, message);
     }
@@ -52,18 +52,18 @@ fn rejects_mitm_with_its_own_certificates() {
 #[test]
 fn rejects_mitm_that_adds_the_enclave_ca_to_its_chain() {
     let (enclave, attacker_certificate) = (Enclave::start(), attacker_certificate());
-    let grafted = with_attacker_key(
+    let extended_chain = with_attacker_key(
         &attacker_certificate,
         [&attacker_certificate.cert[..], &enclave.certified.cert[1..]].concat(),
     );
     let message = "the authority with the attested key did not issue its certificate";
-    assert_trust_fails(&enclave, &grafted, message);
+    assert_trust_fails(&enclave, &extended_chain, message);
     // The enclave's whole chain after the attacker's certificate fails as well.
-    let grafted = with_attacker_key(
+    let extended_chain = with_attacker_key(
         &attacker_certificate,
         [&attacker_certificate.cert[..1], &enclave.certified.cert].concat(),
     );
-    assert_trust_fails(&enclave, &grafted, message);
+    assert_trust_fails(&enclave, &extended_chain, message);
 }
 
 #[test]

@@ -20,9 +20,9 @@ fn run_trust(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
 fn retries_after_the_retry_after_delay() {
     // On the same connection, or on another after a close.
     for fields in ["Retry-After: 1\r\n", "Retry-After: 1\r\nConnection: close\r\n"] {
-        let (outcome, took) = run_trust(&Enclave::with_throttling(2, fields), "30");
+        let (outcome, elapsed) = run_trust(&Enclave::with_throttling(2, fields), "30");
         assert_eq!(outcome.status, 0, "{outcome:?}");
-        assert!(took >= Duration::from_secs(2), "{took:?}");
+        assert!(elapsed >= Duration::from_secs(2), "{elapsed:?}");
     }
 }
 
@@ -37,13 +37,13 @@ fn retries_without_retry_after() {
 #[test]
 fn fails_at_the_timeout_with_the_reason() {
     for fields in ["", "Retry-After: 1\r\n", "Retry-After: 3600\r\n"] {
-        let (outcome, took) = run_trust(&Enclave::with_throttling(usize::MAX, fields), "2");
+        let (outcome, elapsed) = run_trust(&Enclave::with_throttling(usize::MAX, fields), "2");
         outcome.assert_fails(
             1,
             "timed out after 2 s: the enclave is reachable but returned no attestation",
         );
         outcome.assert_fails(1, "too many clients ask it for one");
-        assert!(took < Duration::from_secs(8), "{took:?}");
+        assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
     }
     // A delay beyond the time-out is not waited for.
     let (outcome, _) =

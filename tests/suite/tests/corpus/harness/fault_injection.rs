@@ -41,8 +41,8 @@ impl Nsm for ScriptedNsm {
         if matches!(request, NsmRequest::GetRandom) && self.in_service.load(Ordering::SeqCst) {
             let draw = self.draws;
             self.draws += 1;
-            if let Some(answer) = (self.script)(draw) {
-                return answer;
+            if let Some(response) = (self.script)(draw) {
+                return response;
             }
         }
         self.nsm.process(request)
@@ -153,22 +153,22 @@ impl FaultyService {
     }
 
     /// Asserts the responses to a request without a Recipient and to one with it.
-    pub(crate) fn assert_answers(&self, plain: &Expected, sealed: &Expected, context: &str) {
+    pub(crate) fn assert_response(&self, plain: &Expected, sealed: &Expected, context: &str) {
         self.generate(false).assert_is(plain, context);
         self.generate(true).assert_is(sealed, context);
     }
 
     /// Returns the result of `/readyz`.
     pub(crate) fn readiness(&self) -> Readiness {
-        let answer = self.send_request(get("/readyz"));
-        match answer.status() {
+        let response = self.send_request(get("/readyz"));
+        match response.status() {
             200 => {
-                assert_eq!(answer.body(), "ready\n");
+                assert_eq!(response.body(), "ready\n");
                 Readiness::Ready
             }
             status => {
                 assert_eq!(status, 503);
-                let reason = answer.body().strip_prefix("not ready: ").unwrap();
+                let reason = response.body().strip_prefix("not ready: ").unwrap();
                 Readiness::NotReady(reason.trim_end().to_owned())
             }
         }
@@ -176,11 +176,11 @@ impl FaultyService {
 
     /// Returns the value of a metric.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let answer = self.send_request(get("/metrics"));
-        let value = answer.body().lines().find_map(|line| {
+        let response = self.send_request(get("/metrics"));
+        let value = response.body().lines().find_map(|line| {
             line.strip_prefix("attested_random_")?.strip_prefix(name)?.strip_prefix(' ')
         });
-        value.unwrap_or_else(|| panic!("{name} in {}", answer.body())).parse().unwrap()
+        value.unwrap_or_else(|| panic!("{name} in {}", response.body())).parse().unwrap()
     }
 
     /// Returns the bodies of `/metrics` and `/readyz`.
@@ -225,9 +225,9 @@ pub(crate) async fn send_request(
         connection,
         server.serve_connection(stream, TransportSecurity::Plaintext, pending())
     );
-    let answer = Response::split_off(&mut received, false).unwrap();
+    let response = Response::split_off(&mut received, false).unwrap();
     assert!(received.is_empty());
-    answer
+    response
 }
 
 /// A latch that blocks a call until the test releases it.

@@ -66,7 +66,7 @@ impl RelayedEnclave {
 
     /// Asserts that a request on a new connection succeeds.
     pub(crate) fn assert_serves(&self, context: &str) {
-        self.connect().assert_answers(&plain(), &PLAINTEXT_RESPONSE, context);
+        self.connect().assert_response(&plain(), &PLAINTEXT_RESPONSE, context);
     }
 
     /// Waits until a request succeeds.
@@ -115,8 +115,8 @@ pub(crate) fn wait_until_serves(address: SocketAddr) {
     wait_until("a request succeeds", || {
         let mut connection = ClientConnection::try_open(address).ok()?;
         connection.stream.write_all(&plain()).ok()?;
-        let answer = connection.try_receive().ok()??;
-        (answer.status() == 200).then_some(())
+        let response = connection.try_receive().ok()??;
+        (response.status() == 200).then_some(())
     });
 }
 
@@ -158,8 +158,8 @@ impl ClientConnection {
     fn try_receive(&mut self) -> io::Result<Option<Response>> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            if let Some(answer) = Response::split_off(&mut self.received, false) {
-                return Ok(Some(answer));
+            if let Some(response) = Response::split_off(&mut self.received, false) {
+                return Ok(Some(response));
             }
             match self.stream.read(&mut buffer)? {
                 0 => return Ok(None),
@@ -177,9 +177,9 @@ impl ClientConnection {
         })
     }
 
-    pub(crate) fn assert_answers(&mut self, request: &[u8], answer: &Expected, context: &str) {
+    pub(crate) fn assert_response(&mut self, request: &[u8], response: &Expected, context: &str) {
         self.send(request);
-        self.receive().assert_is(answer, context);
+        self.receive().assert_is(response, context);
     }
 
     /// Waits until the peer closes or resets the connection without a further response. Returns the

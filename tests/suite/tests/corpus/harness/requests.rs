@@ -115,13 +115,13 @@ pub(crate) fn violation(message: &str) -> Vec<Expected> {
     validation(&format!("1 validation error detected: Value {message}"))
 }
 
-/// Adds a case: the service rejects `body` with `answers` and serves the request after it.
+/// Adds a case: the service rejects `body` with `responses` and serves the request after it.
 pub(crate) fn rejects(
     row: Row,
-    what: impl Into<String>,
+    case: impl Into<String>,
     body: impl AsRef<[u8]>,
-    mut answers: Vec<Expected>,
+    mut responses: Vec<Expected>,
 ) -> Row {
-    answers.push(PLAINTEXT_RESPONSE);
-    row.exchange(what, followed_by_plain_request(generate(body)), answers)
+    responses.push(PLAINTEXT_RESPONSE);
+    row.exchange(case, followed_by_plain_request(generate(body)), responses)
 }

@@ -89,7 +89,7 @@ impl Expected {
     pub(crate) fn draws(&self) -> usize {
         match self {
             Self::Plaintext { .. } | Self::Sealed { .. } => 1,
-            Self::Last(answer) => answer.draws(),
+            Self::Last(response) => response.draws(),
             Self::Error { .. }
             | Self::Http { .. }
             | Self::Head { .. }
@@ -102,7 +102,7 @@ impl Expected {
     pub(crate) fn is_rejection(&self) -> bool {
         match self {
             Self::Error { .. } | Self::Http { .. } | Self::Head { .. } => true,
-            Self::Last(answer) => answer.is_rejection(),
+            Self::Last(response) => response.is_rejection(),
             Self::Plaintext { .. } | Self::Sealed { .. } | Self::Ok { .. } | Self::Continue => {
                 false
             }
@@ -121,13 +121,13 @@ impl Response {
     pub(crate) fn split_off(bytes: &mut Vec<u8>, bodiless: bool) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
-        let mut answer = Self::parse_head(head);
-        let length = answer.header("content-length").map_or(0, |text| text.parse().unwrap());
+        let mut response = Self::parse_head(head);
+        let length = response.header("content-length").map_or(0, |text| text.parse().unwrap());
         let end = end + 4;
         let length = if bodiless { 0 } else { length };
-        answer.body = String::from_utf8(bytes.get(end..end + length)?.to_vec()).unwrap();
+        response.body = String::from_utf8(bytes.get(end..end + length)?.to_vec()).unwrap();
         bytes.drain(..end + length);
-        Some(answer)
+        Some(response)
     }
 
     fn parse_head(head: &str) -> Self {
@@ -177,9 +177,9 @@ impl Response {
                 let length = length.to_string();
                 assert_eq!(self.header("content-length"), Some(length.as_str()), "{context}");
             }
-            Expected::Last(answer) => {
+            Expected::Last(response) => {
                 assert_eq!(self.header("connection"), Some("close"), "{context}");
-                self.assert_is(answer, &context);
+                self.assert_is(response, &context);
             }
             Expected::Plaintext { length } => {
                 assert_eq!(self.member("Plaintext", &context).len(), *length, "{context}");

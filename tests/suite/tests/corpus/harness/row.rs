@@ -26,13 +26,13 @@ pub(crate) enum CaseKind {
     Exchange { steps: Vec<Step>, closed_by: ClosedBy },
     /// A direct call of a function, for input that no document can carry. The function returns its
     /// error.
-    Function { expected: DocumentError, refused: fn() -> Option<DocumentError> },
+    Function { expected: DocumentError, function: fn() -> Option<DocumentError> },
     /// A configuration with which the service does not start, and the error's text.
     InvalidConfiguration { configuration: Configuration, error: String },
     /// A function that starts its own service, injects a fault and asserts the result.
     Custom { check: Box<dyn Fn() + Send + Sync>, outcome: Outcome },
     /// A request, its response, and its expected audit record and log line.
-    Logged { request: Vec<u8>, answer: Expected, expected_logs: ExpectedLogs },
+    Logged { request: Vec<u8>, response: Expected, expected_logs: ExpectedLogs },
 }
 
 pub(crate) struct Case {
@@ -87,15 +87,15 @@ impl Row {
         self.with(name, CaseKind::Custom { check: Box::new(check), outcome })
     }
 
-    /// Adds a case: `request` gets `answer` and leaves the expected logs.
+    /// Adds a case: `request` gets `response` and leaves the expected logs.
     pub(crate) fn logs(
         self,
         name: impl Into<String>,
         request: Vec<u8>,
-        answer: Expected,
+        response: Expected,
         expected_logs: ExpectedLogs,
     ) -> Self {
-        self.with(name, CaseKind::Logged { request, answer, expected_logs })
+        self.with(name, CaseKind::Logged { request, response, expected_logs })
     }
 
     /// Adds a case: `document` is rejected with exactly `expected`.
@@ -127,14 +127,14 @@ impl Row {
         self.with(name, CaseKind::Document { document, expected: None, outside: None })
     }
 
-    /// Adds a case: `bytes` on one connection get exactly `answers`.
+    /// Adds a case: `bytes` on one connection get exactly `responses`.
     pub(crate) fn exchange(
         self,
         name: impl Into<String>,
         bytes: impl Into<Vec<u8>>,
-        answers: Vec<Expected>,
+        responses: Vec<Expected>,
     ) -> Self {
-        self.exchange_steps(name, exchange(bytes.into(), answers), ClosedBy::Client)
+        self.exchange_steps(name, exchange(bytes.into(), responses), ClosedBy::Client)
     }
 
     /// Adds a case like [`exchange`](Self::exchange), but the client keeps its sending half open
@@ -143,9 +143,9 @@ impl Row {
         self,
         name: impl Into<String>,
         bytes: impl Into<Vec<u8>>,
-        answers: Vec<Expected>,
+        responses: Vec<Expected>,
     ) -> Self {
-        self.exchange_steps(name, exchange(bytes.into(), answers), ClosedBy::Service)
+        self.exchange_steps(name, exchange(bytes.into(), responses), ClosedBy::Service)
     }
 
     /// Adds a case: `steps` receive exactly the responses that they expect.
@@ -163,9 +163,9 @@ impl Row {
         self,
         name: impl Into<String>,
         expected: impl Into<DocumentError>,
-        refused: fn() -> Option<DocumentError>,
+        function: fn() -> Option<DocumentError>,
     ) -> Self {
-        self.with(name, CaseKind::Function { expected: expected.into(), refused })
+        self.with(name, CaseKind::Function { expected: expected.into(), function })
     }
 
     /// Returns whether the row contains a document that must be accepted.
@@ -194,7 +194,7 @@ impl Row {
             CaseKind::Document { document, .. } => {
                 OperationCounts::measure(|| verify_document(&service, document).is_ok()).1
             }
-            CaseKind::Function { refused, .. } => OperationCounts::measure(refused).1,
+            CaseKind::Function { function, .. } => OperationCounts::measure(function).1,
             CaseKind::Exchange { .. }
             | CaseKind::InvalidConfiguration { .. }
             | CaseKind::Custom { .. }
@@ -237,16 +237,16 @@ impl Row {
                     check();
                     *outcome
                 }
-                CaseKind::Function { expected, refused } => {
-                    assert_eq!(refused().as_ref(), Some(expected), "{context}");
+                CaseKind::Function { expected, function } => {
+                    assert_eq!(function().as_ref(), Some(expected), "{context}");
                     Outcome::Rejected
                 }
                 CaseKind::InvalidConfiguration { configuration, error } => {
                     configuration.assert_invalid(error, &context);
                     Outcome::Rejected
                 }
-                CaseKind::Logged { request, answer, expected_logs } => {
-                    check_logs(configuration.as_ref(), request, answer, expected_logs, &context)
+                CaseKind::Logged { request, response, expected_logs } => {
+                    check_logs(configuration.as_ref(), request, response, expected_logs, &context)
                 }
             };
             log_capture::assert_printable(&log_capture::take(), &context);
@@ -273,8 +273,8 @@ fn check_library(
     assert_eq!(verify_document.err().as_ref(), expected, "{context}");
     let verifications = operations.signature_verifications;
     assert!(verifications <= MAX_SIGNATURE_VERIFICATIONS, "{context}: {verifications} signatures");
-    let Some(refusal) = expected else { return operations };
-    if refusal.rule().is_some_and(|rule| rule < Rule::ChainSignatures) {
+    let Some(rejection) = expected else { return operations };
+    if rejection.rule().is_some_and(|rule| rule < Rule::ChainSignatures) {
         assert_eq!(
             operations,
             OperationCounts::default(),
@@ -295,17 +295,19 @@ fn verify_document(service: &TestService, document: &[u8]) -> Result<(), Documen
 }
 
 /// Returns the response to a request with the document.
-fn expected_response(refusal: Option<&DocumentError>) -> Expected {
-    match refusal {
+fn expected_response(rejection: Option<&DocumentError>) -> Expected {
+    match rejection {
         None => Expected::Sealed { length: 32 },
-        Some(refusal) => Expected::validation(&format!("Recipient.AttestationDocument: {refusal}")),
+        Some(rejection) => {
+            Expected::validation(&format!("Recipient.AttestationDocument: {rejection}"))
+        }
     }
 }
 
 /// Returns steps that send everything before they read.
-fn exchange(bytes: Vec<u8>, answers: Vec<Expected>) -> Vec<Step> {
-    let answers = answers.into_iter().map(Step::Receive);
-    std::iter::once(Step::Send(bytes)).chain(answers).collect()
+fn exchange(bytes: Vec<u8>, responses: Vec<Expected>) -> Vec<Step> {
+    let responses = responses.into_iter().map(Step::Receive);
+    std::iter::once(Step::Send(bytes)).chain(responses).collect()
 }
 
 /// Asserts the exact responses, and that entropy is drawn only for them.
@@ -329,8 +331,8 @@ fn check_exchange(
     let needed: usize = expected.clone().map(Expected::draws).sum();
     assert_eq!(usize::try_from(drawn), Ok(needed), "{context}: draws");
     // A valid request after a rejected one shows where the rejected one ended.
-    let refused = received.is_empty() || expected.clone().any(Expected::is_rejection);
-    if refused { Outcome::Rejected } else { Outcome::Accepted }
+    let is_rejected = received.is_empty() || expected.clone().any(Expected::is_rejection);
+    if is_rejected { Outcome::Rejected } else { Outcome::Accepted }
 }
 
 /// Asserts the exact response, audit record and log line, with a service of the case's own. A
@@ -338,7 +340,7 @@ fn check_exchange(
 fn check_logs(
     configuration: Option<&Configuration>,
     request: &[u8],
-    answer: &Expected,
+    response: &Expected,
     expected_logs: &ExpectedLogs,
     context: &str,
 ) -> Outcome {
@@ -350,7 +352,7 @@ fn check_logs(
     };
     let service = TestService::start(settings.unwrap(), audit);
     drop(log_capture::take());
-    let steps = exchange(request.to_vec(), vec![answer.clone()]);
+    let steps = exchange(request.to_vec(), vec![response.clone()]);
     let outcome = check_exchange(&service, &steps, ClosedBy::Client, context);
     drop(service);
     expected_logs.assert_is(&records.take(), &log_capture::take(), context);

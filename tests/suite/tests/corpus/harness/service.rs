@@ -173,14 +173,14 @@ impl TestService {
         let (client, server) = duplex(PIPE_LENGTH);
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
         let both = async {
-            let patience = if ending == ClosedBy::Deadline {
+            let timeout = if ending == ClosedBy::Deadline {
                 time::pause();
                 DEADLINE_TIMEOUT
             } else {
                 EXCHANGE_TIMEOUT
             };
             let both = async { tokio::join!(TestClient::new(client).take(steps, ending), serve) };
-            let both = time::timeout(patience, both).await;
+            let both = time::timeout(timeout, both).await;
             if ending == ClosedBy::Deadline {
                 time::resume();
             }
@@ -194,7 +194,7 @@ impl TestService {
     pub(crate) fn time_until_closed(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
         let (client, server) = duplex(PIPE_LENGTH);
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
-        let drip = async {
+        let send_slowly = async {
             let TestClient { mut writing, mut reading, .. } = TestClient::new(client);
             writing.write_all(at_once).await.unwrap();
             for byte in bytes {
@@ -208,12 +208,12 @@ impl TestService {
         let both = async {
             time::pause();
             let start = time::Instant::now();
-            let took = tokio::select! {
+            let elapsed = tokio::select! {
                 () = serve => start.elapsed(),
-                () = drip => panic!("the service did not close before the last byte"),
+                () = send_slowly => panic!("the service did not close before the last byte"),
             };
             time::resume();
-            took
+            elapsed
         };
         self.runtime.block_on(both)
     }
@@ -238,9 +238,9 @@ impl TestService {
         let all = async { time::timeout(EXCHANGE_TIMEOUT, all).await };
         let ((), read, ()) = self.runtime.block_on(all).expect("the service must close in time");
         read.unwrap();
-        let answers = std::iter::from_fn(|| Response::split_off(&mut received, false)).collect();
+        let responses = std::iter::from_fn(|| Response::split_off(&mut received, false)).collect();
         assert!(received.is_empty(), "{:?}", String::from_utf8_lossy(&received));
-        answers
+        responses
     }
 }
 
@@ -259,32 +259,32 @@ impl TestClient {
 
     async fn take(mut self, steps: &[Step], ending: ClosedBy) -> Vec<Response> {
         let last_sent = steps.iter().rposition(|step| !matches!(step, Step::Receive(_)));
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             match step {
                 // The service may respond and close before it has read everything.
                 Step::Send(bytes) => drop(self.writing.write_all(bytes).await),
                 Step::SendAll(bytes) => self.writing.write_all(bytes).await.unwrap(),
                 Step::Receive(expected) => {
-                    answers.extend(self.receive(expected.is_bodiless()).await);
+                    responses.extend(self.receive(expected.is_bodiless()).await);
                 }
             }
             if last_sent == Some(index) && ending == ClosedBy::Client {
                 drop(self.writing.shutdown().await);
             }
         }
-        while let Some(answer) = self.receive(false).await {
-            answers.push(answer);
+        while let Some(response) = self.receive(false).await {
+            responses.push(response);
         }
         assert!(self.received.is_empty(), "{:?}", String::from_utf8_lossy(&self.received));
-        answers
+        responses
     }
 
     /// Returns the next response; `None` at the end of the stream.
     async fn receive(&mut self, bodiless: bool) -> Option<Response> {
         loop {
-            if let Some(answer) = Response::split_off(&mut self.received, bodiless) {
-                return Some(answer);
+            if let Some(response) = Response::split_off(&mut self.received, bodiless) {
+                return Some(response);
             }
             if self.reading.read_buf(&mut self.received).await.unwrap() == 0 {
                 return None;

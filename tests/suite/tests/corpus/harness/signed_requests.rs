@@ -15,21 +15,21 @@ pub(crate) fn followed_by_signed_request(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [bytes.as_ref(), &draft().signed()].concat()
 }
 
-/// Adds a case: the service rejects `bytes` with `answer`, draws no entropy for them, and serves
+/// Adds a case: the service rejects `bytes` with `response`, draws no entropy for them, and serves
 /// the request after them.
 pub(crate) fn rejects(
     row: Row,
-    what: impl Into<String>,
+    case: impl Into<String>,
     bytes: impl AsRef<[u8]>,
-    answer: Expected,
+    response: Expected,
 ) -> Row {
-    row.exchange(what, followed_by_signed_request(bytes), vec![answer, PLAINTEXT_RESPONSE])
+    row.exchange(case, followed_by_signed_request(bytes), vec![response, PLAINTEXT_RESPONSE])
 }
 
 /// Adds a case: the service accepts `bytes` and the request after them.
-pub(crate) fn accepts(row: Row, what: impl Into<String>, bytes: impl AsRef<[u8]>) -> Row {
+pub(crate) fn accepts(row: Row, case: impl Into<String>, bytes: impl AsRef<[u8]>) -> Row {
     row.exchange(
-        what,
+        case,
         followed_by_signed_request(bytes),
         vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
     )

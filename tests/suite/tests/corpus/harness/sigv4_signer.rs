@@ -71,7 +71,7 @@ impl UnsignedRequest {
     }
 
     pub(crate) fn without(mut self, name: &str) -> Self {
-        self.fields.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.fields.retain(|(existing, _)| !existing.eq_ignore_ascii_case(name));
         self
     }
 
@@ -87,9 +87,9 @@ impl UnsignedRequest {
     }
 
     /// Changes the case of all field names.
-    pub(crate) fn named(mut self, spell: HeaderCase) -> Self {
+    pub(crate) fn named(mut self, header_case: HeaderCase) -> Self {
         for (name, _) in &mut self.fields {
-            *name = spell(name);
+            *name = header_case(name);
         }
         self
     }
@@ -126,8 +126,8 @@ impl UnsignedRequest {
     }
 
     fn values(&self, name: &str) -> Vec<&[u8]> {
-        let is_it = |(known, _): &&(String, Vec<u8>)| known.eq_ignore_ascii_case(name);
-        self.fields.iter().filter(is_it).map(|(_, value)| value.as_slice()).collect()
+        let is_header = |(existing, _): &&(String, Vec<u8>)| existing.eq_ignore_ascii_case(name);
+        self.fields.iter().filter(is_header).map(|(_, value)| value.as_slice()).collect()
     }
 
     /// Returns the signing time for the string to sign. If Date replaces X-Amz-Date, this is

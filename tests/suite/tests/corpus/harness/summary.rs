@@ -13,7 +13,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Summary {
     rows: AtomicUsize,
     accepted: AtomicUsize,
-    refused: AtomicUsize,
+    rejected: AtomicUsize,
     /// Maximum signatures verified for one document.
     verifications: AtomicU64,
 }
@@ -22,7 +22,7 @@ impl Summary {
     pub(crate) fn count(&self, outcome: Outcome) {
         let counter = match outcome {
             Outcome::Accepted => &self.accepted,
-            Outcome::Rejected => &self.refused,
+            Outcome::Rejected => &self.rejected,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -39,12 +39,12 @@ impl Summary {
     pub(crate) fn print(&self, total: usize) {
         let rows = self.rows.load(Ordering::Relaxed);
         let accepted = self.accepted.load(Ordering::Relaxed);
-        let refused = self.refused.load(Ordering::Relaxed);
+        let rejected = self.rejected.load(Ordering::Relaxed);
         let provider = attestation::crypto::PROVIDER;
         let verifications = self.verifications.load(Ordering::Relaxed);
         println!(
-            "corpus with {provider}: {rows} of {total} rows passed, {} cases: {accepted} accepted, {refused} rejected; at most {verifications} signatures verified for one document",
-            accepted + refused
+            "corpus with {provider}: {rows} of {total} rows passed, {} cases: {accepted} accepted, {rejected} rejected; at most {verifications} signatures verified for one document",
+            accepted + rejected
         );
     }
 }

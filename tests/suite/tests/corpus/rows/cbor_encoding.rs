@@ -24,7 +24,7 @@ fn nesting() -> Row {
         (payload.sign(), M::Encoding(error))
     };
     let mut row = row("A23", "nesting");
-    for (what, opening) in [
+    for (case, opening) in [
         ("arrays", &[0x81][..]),
         ("maps", &[0xa1, 0]),
         ("tags", &[0xc1]),
@@ -32,7 +32,7 @@ fn nesting() -> Row {
     ] {
         for count in [17, 128, 257] {
             let (document, expected) = too_deep(opening, count);
-            row = row.rejects(format!("{count} {what}"), document, expected);
+            row = row.rejects(format!("{count} {case}"), document, expected);
         }
     }
     let allowed = Payload::good().with(cbor::text("x"), [vec![0x81; 16], NULL.to_vec()].concat());

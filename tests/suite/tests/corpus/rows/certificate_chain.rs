@@ -234,8 +234,8 @@ fn signatures() -> Vec<Row> {
         let certificate = position(level);
         let forgery = good();
         let mut chain = certificates.clone();
-        let (key, stranger) = (forgery.key(level).unwrap(), forgery.key(level).unwrap());
-        chain[level] = forgery.specs[level].issue(key.public_key(), stranger).unwrap();
+        let (key, other_key) = (forgery.key(level).unwrap(), forgery.key(level).unwrap());
+        chain[level] = forgery.specs[level].issue(key.public_key(), other_key).unwrap();
         let document = sign_over(&forgery, &chain);
         row = row.rejects(format!("{certificate} signed by itself"), document, U::ChainSignature);
     }

@@ -15,13 +15,13 @@ pub(crate) fn malformed(mut row: Row) -> Row {
     for level in [2, LEAF] {
         let certificate = position(level);
         let expected = || U::CertificateEncoding { certificate };
-        for (what, overrides) in &parts {
+        for (case, overrides) in &parts {
             let document = changed(|specs| specs[level].overrides = overrides.clone());
-            row = row.rejects(format!("{what}, {certificate}"), document, expected());
+            row = row.rejects(format!("{case}, {certificate}"), document, expected());
         }
-        for (what, index, value) in extension_values() {
+        for (case, index, value) in extension_values() {
             let document = changed(|specs| specs[level].extensions[index].value = value);
-            row = row.rejects(format!("{what}, {certificate}"), document, expected());
+            row = row.rejects(format!("{case}, {certificate}"), document, expected());
         }
         for (index, extension) in ["basicConstraints", "keyUsage"].into_iter().enumerate() {
             let twice = changed(|specs| {
@@ -33,14 +33,14 @@ pub(crate) fn malformed(mut row: Row) -> Row {
                 .rejects(format!("{extension} twice, {certificate}"), twice, expected())
                 .rejects(format!("NULL after {extension}, {certificate}"), longer, expected());
         }
-        for (what, name) in names() {
+        for (case, name) in names() {
             let document = changed(|specs| {
                 specs[level].subject = name.clone();
                 if let Some(below) = specs.get_mut(level + 1) {
                     below.issuer = name;
                 }
             });
-            row = row.rejects(format!("{what}, {certificate}"), document, expected());
+            row = row.rejects(format!("{case}, {certificate}"), document, expected());
         }
     }
     row

@@ -24,7 +24,7 @@ fn validity() -> Vec<Row> {
     };
     // A document may not be older than its leaf, and may be up to 60 s in the future.
     let signed_at = |level| if level == LEAF { NOW.plus_secs(60) } else { NOW };
-    let beginning = |level: usize, not_before| {
+    let starts_at = |level: usize, not_before| {
         let mut forgery = good();
         forgery.specs[level].not_before = not_before;
         forgery.document.timestamp = signed_at(level);
@@ -32,15 +32,15 @@ fn validity() -> Vec<Row> {
     };
     let early = |level: usize| {
         let (certificate, at) = (position(level), verification_time(signed_at(level)));
-        let refusal = U::CertificateNotYetValid { certificate, not_before, at };
-        (beginning(level, not_before), refusal)
+        let rejection = U::CertificateNotYetValid { certificate, not_before, at };
+        (starts_at(level, not_before), rejection)
     };
     let within_leeway = |row: Row, level: usize| {
-        let what = format!("{}, within the leeway", position(level));
-        row.accepts(what, beginning(level, NOW.plus_secs(60)))
+        let case = format!("{}, within the leeway", position(level));
+        row.accepts(case, starts_at(level, NOW.plus_secs(60)))
     };
-    let refused =
-        |row: Row, what: &str, (document, expected)| row.rejects(what, document, expected);
+    let rejected =
+        |row: Row, case: &str, (document, expected)| row.rejects(case, document, expected);
     let last_second = changed(|specs| {
         for spec in &mut specs[1..] {
             (spec.not_before, spec.not_after) = (NOW, NOW);
@@ -56,17 +56,17 @@ fn validity() -> Vec<Row> {
         (document, U::DisjointValidity { late, not_before, early, not_after })
     };
     vec![
-        refused(row("C07", "expired leaf"), "by a second", expired(LEAF))
+        rejected(row("C07", "expired leaf"), "by a second", expired(LEAF))
             .accepts("in its last second", last_second),
         {
             let row = (1..=LEAF).fold(row("C08", "not yet valid"), |row, level| {
-                within_leeway(refused(row, &position(level).to_string(), early(level)), level)
+                within_leeway(rejected(row, &position(level).to_string(), early(level)), level)
             });
-            let row = refused(row, "ends before it begins", ends_early(2, 2));
-            refused(row, "ends before another begins", ends_early(1, 3))
+            let row = rejected(row, "ends before it begins", ends_early(2, 2));
+            rejected(row, "ends before another begins", ends_early(1, 3))
         },
         (1..LEAF).fold(row("C09", "expired intermediate"), |row, level| {
-            refused(row, &position(level).to_string(), expired(level))
+            rejected(row, &position(level).to_string(), expired(level))
         }),
     ]
 }
@@ -90,7 +90,7 @@ pub(crate) fn malformed_times(row: Row) -> Row {
         ("one time", [start.clone(), Vec::new()]),
         ("three times", [start, [end.clone(), end].concat()]),
     ];
-    cases.into_iter().fold(row, |row, (what, [not_before, not_after])| {
+    cases.into_iter().fold(row, |row, (case, [not_before, not_after])| {
         (0..=LEAF).fold(row, |row, level| {
             let validity = Some(der::sequence(&[&not_before, &not_after]));
             let overrides = Overrides { validity, ..Overrides::default() };
@@ -102,7 +102,7 @@ pub(crate) fn malformed_times(row: Row) -> Row {
             let certificate = position(level);
             let document = forgery.sign().unwrap();
             row.rejects(
-                format!("{what}, {certificate}"),
+                format!("{case}, {certificate}"),
                 document,
                 U::CertificateEncoding { certificate },
             )
@@ -113,20 +113,20 @@ pub(crate) fn malformed_times(row: Row) -> Row {
 /// Returns the rows C10 to C16.
 fn roles() -> Vec<Row> {
     let each_ca = |row: Row,
-                   what: &str,
+                   case: &str,
                    change: fn(&mut CertificateSpec),
                    expected: fn(ChainPosition) -> U| {
         // The root is included: its role is checked before the trust anchors are.
         (0..LEAF).fold(row, |row, level| {
             let certificate = position(level);
             let document = changed(|specs| change(&mut specs[level]));
-            row.rejects(format!("{what}, {certificate}"), document, expected(certificate))
+            row.rejects(format!("{case}, {certificate}"), document, expected(certificate))
         })
     };
     let not_ca = |certificate| U::NotCa { certificate };
     let may_not_sign = |certificate| U::MissingKeyCertSign { certificate };
-    let leaf = |what: &str, change: fn(&mut CertificateSpec)| {
-        (what.to_owned(), changed(|specs| change(&mut specs[LEAF])))
+    let leaf = |case: &str, change: fn(&mut CertificateSpec)| {
+        (case.to_owned(), changed(|specs| change(&mut specs[LEAF])))
     };
     let mut path_length = row("C14", "pathLen exceeded");
     for (level, below) in [(0, 3), (1, 2), (2, 1)] {
@@ -209,14 +209,14 @@ fn forms() -> Vec<Row> {
             changed(|specs| specs[level].overrides = overrides)
         };
         let expected = U::CertificateAlgorithm { certificate };
-        for (what, inner, outer) in [
+        for (case, inner, outer) in [
             ("both", Some(&sha_256), Some(&sha_256)),
             ("inside", Some(&sha_256), None),
             ("outside", None, Some(&sha_256)),
             ("SHA-384 with NULL parameters", Some(&null), Some(&null)),
         ] {
             c19 = c19.rejects(
-                format!("{what}, {certificate}"),
+                format!("{case}, {certificate}"),
                 algorithm(inner, outer),
                 expected.clone(),
             );
@@ -271,7 +271,7 @@ fn forms() -> Vec<Row> {
         .rejects("compressed P-384", with_key(LEAF, &compressed), key_error(Leaf));
     let c18 = single
         .iter()
-        .fold(c18, |row, (what, key)| row.rejects(*what, with_key(LEAF, key), key_error(Leaf)));
+        .fold(c18, |row, (case, key)| row.rejects(*case, with_key(LEAF, key), key_error(Leaf)));
     vec![c17, c18, c19, c20, c24]
 }
 

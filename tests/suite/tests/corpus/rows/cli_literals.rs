@@ -34,7 +34,7 @@ fn literals() -> Row {
     let tagged = [&[0xd2][..], document()].concat();
     let mut row = row("E30", "AWS CLI v1 literals as documents: the message explains the mistake")
         .with_configuration(Configuration::signed());
-    for (what, text, message) in [
+    for (case, text, message) in [
         ("fileb://doc.bin", "fileb://doc.bin".to_owned(), file.to_owned()),
         ("file://doc.bin", "file://doc.bin".to_owned(), file.to_owned()),
         ("fileb:///tmp/doc.bin", "fileb:///tmp/doc.bin".to_owned(), file.to_owned()),
@@ -64,7 +64,7 @@ fn literals() -> Row {
         ("@doc.bin", "@doc.bin".to_owned(), other.to_owned()),
     ] {
         let bytes = UnsignedRequest::new(attested_body_with(&STANDARD.encode(text))).signed();
-        row = rejects(row, what, bytes, Expected::validation(&message));
+        row = rejects(row, case, bytes, Expected::validation(&message));
     }
     // A literal that was not encoded at all is not base64.
     let message = "Recipient.AttestationDocument is not base64 (standard alphabet, padded, without white space)";

@@ -32,20 +32,20 @@ fn thousand_concurrent_requests() -> Row {
         ("prefetched blocks", "max_age_ms = 60000\n"),
         ("reseed interval", "reseed = \"interval\"\n"),
     ];
-    settings.into_iter().fold(row, |row, (what, lines)| {
-        row.custom(what, Accepted, move || {
+    settings.into_iter().fold(row, |row, (case, lines)| {
+        row.custom(case, Accepted, move || {
             // No request may time out on a slow machine.
-            let patient = "deadline_ms = 60000\nwatchdog_ms = 120000\n";
-            let places = "[verification]\nthreads = 4\n";
-            let lines = [lines, patient, places].concat();
+            let deadlines = "deadline_ms = 60000\nwatchdog_ms = 120000\n";
+            let threads = "[verification]\nthreads = 4\n";
+            let lines = [lines, deadlines, threads].concat();
             let service =
                 FaultyService::with_entropy_settings(&lines, false, Box::new(|_| None)).unwrap();
-            assert_all_distinct(&answers(&service));
+            assert_all_distinct(&responses(&service));
         })
     })
 }
 
-fn answers(service: &FaultyService) -> Vec<OpenedEnvelope> {
+fn responses(service: &FaultyService) -> Vec<OpenedEnvelope> {
     service.block_on(async {
         let requests: Vec<_> = (0..CONCURRENT_REQUESTS)
             .map(|_| {
@@ -55,10 +55,11 @@ fn answers(service: &FaultyService) -> Vec<OpenedEnvelope> {
             .collect();
         let mut opened = Vec::with_capacity(CONCURRENT_REQUESTS);
         for request in requests {
-            let answer = request.await.unwrap();
-            let sealed = answer.blob("CiphertextForRecipient");
-            opened
-                .push(OpenedEnvelope::open(&sealed.unwrap_or_else(|| panic!("{}", answer.body()))));
+            let response = request.await.unwrap();
+            let sealed = response.blob("CiphertextForRecipient");
+            opened.push(OpenedEnvelope::open(
+                &sealed.unwrap_or_else(|| panic!("{}", response.body())),
+            ));
         }
         opened
     })
@@ -102,10 +103,10 @@ fn cancelled_futures() -> Row {
 /// is unaffected. Returns whether the request had completed.
 fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     let held = Latch::default();
-    let letting_go = held.clone();
+    let blocked = held.clone();
     let script: Script = Box::new(move |draw| {
         if draw == 0 {
-            letting_go.wait();
+            blocked.wait();
         }
         None
     });
@@ -140,7 +141,7 @@ fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     });
     held.release();
     // The next request succeeds with a block of its own.
-    service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
+    service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
     assert_eq!(service.readiness(), Readiness::Ready);
     assert_eq!(service.metric("nsm_blocks_ready"), 0);
     ended || steps > 1000
@@ -168,22 +169,22 @@ fn marked_nsm_output() -> Row {
                 }
             });
             let service = FaultyService::start(script);
-            let mut said = Vec::new();
+            let mut output = Vec::new();
             for sealed in [false, true, false, true, false, true] {
-                let answer = service.generate(sealed);
-                said.extend_from_slice(answer.body().as_bytes());
-                if let Some(sealed) = answer.blob("CiphertextForRecipient") {
-                    said.extend(OpenedEnvelope::open(&sealed).content);
+                let response = service.generate(sealed);
+                output.extend_from_slice(response.body().as_bytes());
+                if let Some(sealed) = response.blob("CiphertextForRecipient") {
+                    output.extend(OpenedEnvelope::open(&sealed).content);
                 }
             }
             assert_eq!(service.metric("nsm_faults_total{cause=\"length\"}"), 1);
-            said.extend_from_slice(service.metrics_and_readiness().as_bytes());
-            said.extend(log_capture::take());
+            output.extend_from_slice(service.metrics_and_readiness().as_bytes());
+            output.extend(log_capture::take());
             let nsm_thread_log = log_capture::nsm_thread_log();
             let fault = b"258 random bytes instead of 256";
             assert!(nsm_thread_log.windows(fault.len()).any(|window| window == fault));
-            said.extend(nsm_thread_log);
-            assert_eq!(secret_search::find(&mark(), &said), None);
+            output.extend(nsm_thread_log);
+            assert_eq!(secret_search::find(&mark(), &output), None);
         },
     )
 }

@@ -39,8 +39,8 @@ fn silent_connections() -> Row {
     row("F01", "silent connection: closed at the deadline")
         .custom("by the relay", Rejected, || {
             let deployment = RelayedEnclave::with_relay_flags(&["--idle-timeout", "1"]);
-            let took = deployment.connect().wait_until_closed();
-            assert!(took > SECOND / 2 && took < SOON, "{took:?}");
+            let elapsed = deployment.connect().wait_until_closed();
+            assert!(elapsed > SECOND / 2 && elapsed < SOON, "{elapsed:?}");
             deployment.assert_serves("afterwards");
         })
         .exchange_steps("by the enclave", vec![], ClosedBy::Deadline)
@@ -54,13 +54,13 @@ fn trickling_requests() -> Row {
             let mut connection = deployment.connect();
             let start = Instant::now();
             let request = plain();
-            let fed = request.iter().cycle().take_while(|byte| {
+            let written = request.iter().cycle().take_while(|byte| {
                 thread::sleep(SECOND / 10);
                 connection.stream.write_all(&[**byte]).is_ok()
             });
-            let count = fed.count();
-            let took = start.elapsed();
-            assert!(took > SECOND && took < SOON && count > 1, "{took:?}, {count}");
+            let count = written.count();
+            let elapsed = start.elapsed();
+            assert!(elapsed > SECOND && elapsed < SOON && count > 1, "{elapsed:?}, {count}");
             deployment.assert_serves("afterwards");
         })
         .custom("by the enclave, within the head", Rejected, || {
@@ -77,13 +77,13 @@ fn half_closing_client() -> Row {
     let row = row("F04", "client half-closes after its request: receives the response");
     row.custom("without and with a Recipient", Accepted, || {
         let deployment = RelayedEnclave::start();
-        for (request, answer) in
+        for (request, response) in
             [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
         {
             let mut connection = deployment.connect();
             connection.send(&request);
             connection.half_close();
-            connection.receive().assert_is(&answer, "half-closed");
+            connection.receive().assert_is(&response, "half-closed");
             connection.wait_until_closed();
         }
     })
@@ -114,9 +114,9 @@ fn half_closed_by_enclave() -> Row {
             let (mut enclave, _) = listener.accept().unwrap();
             enclave.write_all(b"answer").unwrap();
             enclave.shutdown(Shutdown::Write).unwrap();
-            let mut answer = String::new();
-            connection.stream.read_to_string(&mut answer).unwrap();
-            assert_eq!(answer, "answer");
+            let mut response = String::new();
+            connection.stream.read_to_string(&mut response).unwrap();
+            assert_eq!(response, "answer");
             connection.send(b"more");
             connection.half_close();
             let mut more = String::new();
@@ -172,11 +172,11 @@ fn slow_reader() -> Row {
             let folder = tempfile::tempdir().unwrap();
             let config = folder.path().join("enclave.toml");
             fs::write(&config, "[entropy]\ndeadline_ms = 60000\nwatchdog_ms = 120000\n").unwrap();
-            let patient = |mut enclave: Command| {
+            let with_config = |mut enclave: Command| {
                 enclave.arg("--config").arg(&config);
                 enclave
             };
-            let deployment = RelayedEnclave::with_commands(patient, |proxy| proxy);
+            let deployment = RelayedEnclave::with_commands(with_config, |proxy| proxy);
             deployment.assert_serves("before");
             let processes = [&deployment.proxy, &deployment.enclave];
             let before = processes.map(|process| process.kib("VmRSS"));
@@ -204,9 +204,9 @@ fn slow_reader() -> Row {
             // Once the client reads, every request gets its complete response.
             connection.half_close();
             for n in 0..sent / request.len() {
-                let answer: Response = connection.receive();
-                let random = answer.blob("Plaintext");
-                assert_eq!(random.map(|random| random.len()), Some(1024), "{n}: {answer:?}");
+                let response: Response = connection.receive();
+                let random = response.blob("Plaintext");
+                assert_eq!(random.map(|random| random.len()), Some(1024), "{n}: {response:?}");
             }
         },
     )
@@ -218,13 +218,13 @@ fn small_segments() -> Row {
         Accepted,
         || {
             let deployment = RelayedEnclave::start();
-            for (request, answer) in
+            for (request, response) in
                 [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
             {
                 let mut connection = deployment.connect();
                 // If a byte of the document changed, verification would fail.
                 request.iter().for_each(|byte| connection.send(&[*byte]));
-                connection.receive().assert_is(&answer, "in one-byte segments");
+                connection.receive().assert_is(&response, "in one-byte segments");
             }
         },
     )

@@ -50,8 +50,8 @@ fn shape() -> Vec<Row> {
     ];
     let not_array = row("A05", "outer value not an array");
     rows.push(
-        others.into_iter().fold(not_array, |row, (what, bytes)| {
-            row.rejects(what, bytes.to_vec(), M::NotCoseSign1)
+        others.into_iter().fold(not_array, |row, (case, bytes)| {
+            row.rejects(case, bytes.to_vec(), M::NotCoseSign1)
         }),
     );
     let five = [&[0x85], body, &NULL].concat();
@@ -80,7 +80,7 @@ fn cut_at_every_offset(document: &[u8], empty: Expected) -> Row {
     let payload = Envelope::OFFSET_OF_PAYLOAD;
     let signature = document.len() - 98;
     let truncated = |offset| CborError { offset, fault: CborFault::Truncated };
-    let refusal = |length: usize| match length {
+    let rejection = |length: usize| match length {
         1..6 => M::ProtectedHeader,
         6 => M::UnprotectedHeader,
         // The head of the payload's byte string is 0x59 and two bytes of length.
@@ -94,7 +94,7 @@ fn cut_at_every_offset(document: &[u8], empty: Expected) -> Row {
     let row =
         row("A02", "cut at every offset").rejects_by_api_limit("0", Vec::new(), M::Empty, empty);
     (1..document.len()).fold(row, |row, length| {
-        row.rejects(length.to_string(), document[..length].to_vec(), refusal(length))
+        row.rejects(length.to_string(), document[..length].to_vec(), rejection(length))
     })
 }
 
@@ -103,8 +103,8 @@ fn headers() -> Vec<Row> {
     let payload = Payload::good().encode();
     let protected = |header: &[u8]| cose::sign(&cbor::bytes(header), header, &[0xa0], &payload);
     let unprotected = |header: &[u8]| cose::sign(&cbor::bytes(&ES384), &ES384, header, &payload);
-    let refused = |row: Row, (what, header): (&'static str, &[u8])| {
-        row.rejects(what, protected(header), M::ProtectedHeader)
+    let rejected = |row: Row, (case, header): (&'static str, &[u8])| {
+        row.rejects(case, protected(header), M::ProtectedHeader)
     };
     let chunked_payload = |chunks: &[&[u8]]| {
         let chunks: Vec<u8> = chunks.iter().flat_map(|chunk| cbor::bytes(chunk)).collect();
@@ -146,7 +146,7 @@ fn headers() -> Vec<Row> {
                 cose::sign(&[0x41, 0xa0], &[0xa0], &ES384, &payload),
                 M::ProtectedHeader,
             ),
-        others.into_iter().fold(row("A14", "other algorithms"), refused),
+        others.into_iter().fold(row("A14", "other algorithms"), rejected),
         row("A15", "duplicate alg")
             .rejects("equal", protected(&[0xa2, 1, 0x38, 34, 1, 0x38, 34]), M::ProtectedHeader)
             .rejects("other", protected(&[0xa2, 1, 0x38, 34, 1, 0x26]), M::ProtectedHeader),
@@ -157,7 +157,7 @@ fn headers() -> Vec<Row> {
                 protected(&[0xa3, 1, 0x38, 34, 2, 0x81, 0x18, 99, 0x18, 99, 0]),
                 M::ProtectedHeader,
             ),
-        labels.into_iter().fold(row("A17", "additional protected labels"), refused),
+        labels.into_iter().fold(row("A17", "additional protected labels"), rejected),
         row("A18", "non-empty unprotected header")
             .rejects("kid", unprotected(&[0xa1, 4, 0x41, 0]), M::UnprotectedHeader)
             .rejects("alg again", unprotected(&ES384), M::UnprotectedHeader)
@@ -202,22 +202,22 @@ fn payload_and_signature() -> Vec<Row> {
     let (r, s) = signature.split_at(48);
     let above_n = cose::plus_one(N);
     let values = [("0", [0; 48]), ("n", N), ("n + 1", above_n), ("all ones", [0xff; 48])];
-    let a21 = values.into_iter().fold(row("A21", "r or s out of range"), |row, (what, value)| {
+    let a21 = values.into_iter().fold(row("A21", "r or s out of range"), |row, (case, value)| {
         let with = |r: &[u8], s: &[u8]| with_signature(cbor::bytes(&[r, s].concat()));
-        row.rejects(format!("r = {what}"), with(&value, s), UntrustedDocument::DocumentSignature)
-            .rejects(format!("s = {what}"), with(r, &value), UntrustedDocument::DocumentSignature)
+        row.rejects(format!("r = {case}"), with(&value, s), UntrustedDocument::DocumentSignature)
+            .rejects(format!("s = {case}"), with(r, &value), UntrustedDocument::DocumentSignature)
             .rejects(
-                format!("both {what}"),
+                format!("both {case}"),
                 with(&value, &value),
                 UntrustedDocument::DocumentSignature,
             )
     });
-    let twin = cose::n_minus(s.try_into().unwrap());
+    let other_s = cose::n_minus(s.try_into().unwrap());
     rows.extend([
         a21,
         row("A22", "the high-S twin of a valid signature: accepted")
             .accepts("as signed", signed.encode())
-            .accepts("its twin", with_signature(cbor::bytes(&[r, &twin].concat()))),
+            .accepts("its twin", with_signature(cbor::bytes(&[r, &other_s].concat()))),
     ]);
     rows
 }

@@ -12,7 +12,7 @@ use crate::harness::service::{ClosedBy, Step, post};
 const MAX_BODY: usize = 512 * 1024;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![large_bodies(), lying_lengths(), pipelining(), expectations()]
+    vec![large_bodies(), wrong_lengths(), pipelining(), expectations()]
 }
 
 fn large_bodies() -> Row {
@@ -22,7 +22,7 @@ fn large_bodies() -> Row {
     let ten_gigabytes = || no_body("10000000000");
     let health = format!("Content-Length: {}", MAX_BODY + 1);
     let health = request("GET /healthz HTTP/1.1", &[&health], "x".repeat(MAX_BODY + 1));
-    let refused = || vec![too_large()];
+    let rejected = || vec![too_large()];
     row("E07", "body over 512 KiB: 413, closed")
         .exchange("at the limit", generate(padded(BODY, MAX_BODY)), vec![PLAINTEXT_RESPONSE])
         .exchange(
@@ -30,8 +30,8 @@ fn large_bodies() -> Row {
             generate(padded(&attested_body(), MAX_BODY)),
             vec![SEALED_RESPONSE],
         )
-        .exchange("a byte over the limit", followed_by_plain_request(over()), refused())
-        .exchange_until_closed("a byte over the limit, client stays connected", over(), refused())
+        .exchange("a byte over the limit", followed_by_plain_request(over()), rejected())
+        .exchange_until_closed("a byte over the limit, client stays connected", over(), rejected())
         // The service reads all of it. With unread bytes, TCP could discard the response.
         .exchange_steps(
             "a byte over the limit, all of it read",
@@ -41,20 +41,20 @@ fn large_bodies() -> Row {
         .exchange(
             "a byte over the limit, with a Recipient",
             generate(padded(&attested_body(), MAX_BODY + 1)),
-            refused(),
+            rejected(),
         )
         .exchange(
             "more than the service reads and discards",
             generate(" ".repeat(5 << 20)),
-            refused(),
+            rejected(),
         )
         .exchange(
             "health check with a body over the limit",
             followed_by_plain_request(health),
-            refused(),
+            rejected(),
         )
-        .exchange("a byte over the limit announced, none sent", no_body("524289"), refused())
-        .exchange("10 GB announced, none sent", ten_gigabytes(), refused())
+        .exchange("a byte over the limit announced, none sent", no_body("524289"), rejected())
+        .exchange("10 GB announced, none sent", ten_gigabytes(), rejected())
         .exchange_steps(
             "10 GB announced, none sent, client stays connected",
             vec![Step::Send(ten_gigabytes()), Step::Receive(too_large())],
@@ -63,12 +63,16 @@ fn large_bodies() -> Row {
         .exchange(
             "10 GB announced, a request sent",
             followed_by_plain_request(ten_gigabytes()),
-            refused(),
+            rejected(),
         )
-        .exchange("2^63", followed_by_plain_request(no_body("9223372036854775808")), refused())
+        .exchange("2^63", followed_by_plain_request(no_body("9223372036854775808")), rejected())
         // hyper reserves two values and returns 431 instead of 400 for them. The connection closes
         // as well.
-        .exchange("2^64 - 3", followed_by_plain_request(no_body("18446744073709551613")), refused())
+        .exchange(
+            "2^64 - 3",
+            followed_by_plain_request(no_body("18446744073709551613")),
+            rejected(),
+        )
         .exchange(
             "2^64 - 2",
             followed_by_plain_request(no_body("18446744073709551614")),
@@ -91,48 +95,53 @@ fn large_bodies() -> Row {
         )
 }
 
-fn lying_lengths() -> Row {
-    let lying = |length: usize, body: &[u8]| framed(&[&format!("Content-Length: {length}")], body);
+fn wrong_lengths() -> Row {
+    let with_length =
+        |length: usize, body: &[u8]| framed(&[&format!("Content-Length: {length}")], body);
     let cut = || vec![Expected::serialization("EOF while parsing a value at line 1 column 17")];
     let trailing = || vec![Expected::serialization("trailing characters at line 1 column 21")];
     let both = [BODY.as_bytes(), &plain()].concat();
     let both_attested = [BODY.as_bytes(), &attested()].concat();
     let never = |bytes| vec![Step::Send(bytes)];
     row("E08", "wrong Content-Length: too long, too short, absent")
-        .exchange("a byte too long, nothing after it", lying(21, BODY.as_bytes()), vec![])
+        .exchange("a byte too long, nothing after it", with_length(21, BODY.as_bytes()), vec![])
         .exchange_steps(
             "a byte too long, client stays connected",
-            never(lying(21, BODY.as_bytes())),
+            never(with_length(21, BODY.as_bytes())),
             ClosedBy::Deadline,
         )
-        .exchange_steps("a body that is never sent", never(lying(20, b"")), ClosedBy::Deadline)
-        .exchange("a byte too long, followed by a request", lying(21, &both), {
-            let mut answers = trailing();
+        .exchange_steps(
+            "a body that is never sent",
+            never(with_length(20, b"")),
+            ClosedBy::Deadline,
+        )
+        .exchange("a byte too long, followed by a request", with_length(21, &both), {
+            let mut responses = trailing();
             // Without its first letter the next request has the method OST.
-            answers.push(Expected::unknown_operation());
-            answers
+            responses.push(Expected::unknown_operation());
+            responses
         })
-        .exchange("as long as both requests", lying(both.len(), &both), trailing())
-        .exchange("longer than both requests", lying(both.len() + 1, &both), vec![])
+        .exchange("as long as both requests", with_length(both.len(), &both), trailing())
+        .exchange("longer than both requests", with_length(both.len() + 1, &both), vec![])
         .exchange(
             "as long as both requests, the second with a Recipient",
-            lying(both_attested.len(), &both_attested),
+            with_length(both_attested.len(), &both_attested),
             trailing(),
         )
         // The bytes after the announced end start the next request.
-        .exchange("three bytes too short", lying(17, BODY.as_bytes()), {
-            let mut answers = cut();
-            answers.push(BAD_REQUEST);
-            answers
+        .exchange("three bytes too short", with_length(17, BODY.as_bytes()), {
+            let mut responses = cut();
+            responses.push(BAD_REQUEST);
+            responses
         })
-        .exchange("three bytes too short, followed by a request", lying(17, &both), {
-            let mut answers = cut();
-            answers.push(BAD_REQUEST);
-            answers
+        .exchange("three bytes too short, followed by a request", with_length(17, &both), {
+            let mut responses = cut();
+            responses.push(BAD_REQUEST);
+            responses
         })
         .exchange(
             "0",
-            followed_by_plain_request(lying(0, BODY.as_bytes())),
+            followed_by_plain_request(with_length(0, BODY.as_bytes())),
             vec![empty_body(), BAD_REQUEST],
         )
         .exchange(
@@ -142,22 +151,22 @@ fn lying_lengths() -> Row {
         )
         .exchange(
             "correct, followed by a request",
-            lying(20, &both),
+            with_length(20, &both),
             vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
         .exchange(
             "correct, followed by a request with a Recipient",
-            lying(20, &both_attested),
+            with_length(20, &both_attested),
             vec![PLAINTEXT_RESPONSE, SEALED_RESPONSE],
         )
         .exchange(
             "0, a health check as the body",
-            lying(0, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"),
+            with_length(0, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"),
             vec![empty_body(), Expected::Ok { body: "ok\n".to_owned() }],
         )
         .exchange(
             "correct, a request as the body",
-            lying(plain().len(), &plain()),
+            with_length(plain().len(), &plain()),
             vec![Expected::serialization("expected value at line 1 column 1")],
         )
         .exchange(
@@ -173,7 +182,7 @@ fn lying_lengths() -> Row {
 
 fn pipelining() -> Row {
     let after = |bytes: Vec<u8>| [bytes, plain(), attested()].concat();
-    let refused = |answer: Expected| vec![answer, PLAINTEXT_RESPONSE, SEALED_RESPONSE];
+    let rejected = |response: Expected| vec![response, PLAINTEXT_RESPONSE, SEALED_RESPONSE];
     let not_json = || Expected::serialization("expected value at line 1 column 1");
     let missing = || Expected::validation("NumberOfBytes is required.");
     let closing = [JSON, TARGET, BODY_LENGTH, "Connection: close"];
@@ -183,17 +192,17 @@ fn pipelining() -> Row {
             [plain(), attested()].concat(),
             vec![PLAINTEXT_RESPONSE, SEALED_RESPONSE],
         )
-        .exchange("not JSON", after(generate("x")), refused(not_json()))
-        .exchange("out of range", after(generate("{}")), refused(missing()))
+        .exchange("not JSON", after(generate("x")), rejected(not_json()))
+        .exchange("out of range", after(generate("{}")), rejected(missing()))
         .exchange(
             "no operation",
             after(post("TrentService.Encrypt", b"{}")),
-            refused(Expected::unknown_operation()),
+            rejected(Expected::unknown_operation()),
         )
         .exchange(
             "an unknown path",
             after(request("GET /x HTTP/1.1", &["Content-Length: 3"], "abc")),
-            refused(Expected::unknown_operation()),
+            rejected(Expected::unknown_operation()),
         )
         .exchange(
             "five",
@@ -250,11 +259,11 @@ fn expectations() -> Row {
     };
     let send = |bytes: &str| Step::Send(bytes.as_bytes().to_vec());
     let receive = Step::Receive;
-    let asked = |expectation: &str| {
+    let waits = |expectation: &str| {
         let head = expect(expectation, BODY_LENGTH);
         vec![head, receive(Expected::Continue), send(BODY), receive(PLAINTEXT_RESPONSE)]
     };
-    let not_asked = |expectation: &str| {
+    let does_not_wait = |expectation: &str| {
         vec![expect(expectation, BODY_LENGTH), send(BODY), receive(PLAINTEXT_RESPONSE)]
     };
     let no_body = framed(&["Expect: 100-continue"], "");
@@ -272,8 +281,8 @@ fn expectations() -> Row {
     );
     let over_http_10 = vec![Step::SendAll(head), receive(too_large())];
     row("E12", "Expect: 100-continue: continued unless the head is rejected")
-        .exchange_steps("with a body", asked("100-continue"), ClosedBy::Client)
-        .exchange_steps("in other case", asked("100-Continue"), ClosedBy::Client)
+        .exchange_steps("with a body", waits("100-continue"), ClosedBy::Client)
+        .exchange_steps("in other case", waits("100-Continue"), ClosedBy::Client)
         .exchange_steps(
             "with a Recipient",
             vec![
@@ -325,9 +334,13 @@ fn expectations() -> Row {
         )
         .exchange("HTTP/1.0", http_10, vec![PLAINTEXT_RESPONSE])
         // RFC 9110 section 10.1.1 permits 417 for unknown expectations, but does not require it.
-        .exchange_steps("another expectation", not_asked("200-ok"), ClosedBy::Client)
-        .exchange_steps("two expectations in one", not_asked("100-continue, x"), ClosedBy::Client)
-        .exchange_steps("an empty one", not_asked(""), ClosedBy::Client)
+        .exchange_steps("another expectation", does_not_wait("200-ok"), ClosedBy::Client)
+        .exchange_steps(
+            "two expectations in one",
+            does_not_wait("100-continue, x"),
+            ClosedBy::Client,
+        )
+        .exchange_steps("an empty one", does_not_wait(""), ClosedBy::Client)
         // A client that does not wait is read as if it had sent no Expect.
         .exchange_steps("another expectation, a body over the limit", over_other, ClosedBy::Service)
         .exchange_steps("HTTP/1.0, a body over the cap", over_http_10, ClosedBy::Service)

@@ -26,29 +26,29 @@ pub(crate) fn rows() -> Vec<Row> {
 fn transfer_encodings() -> Row {
     let body = attested_body();
     let attested_chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-    let refused = || vec![transfer_encoding()];
+    let rejected = || vec![transfer_encoding()];
     let health = request("GET /healthz HTTP/1.1", &[CHUNKED], "0\r\n\r\n");
-    let asked = framed(&[CHUNKED, "Expect: 100-continue"], "");
+    let waiting_request = framed(&[CHUNKED, "Expect: 100-continue"], "");
     row("E01", "any Transfer-Encoding: 400, closed")
-        .exchange("well formed", followed_by_plain_request(framed(&[CHUNKED], CHUNKS)), refused())
+        .exchange("well formed", followed_by_plain_request(framed(&[CHUNKED], CHUNKS)), rejected())
         .exchange(
             "with a Recipient",
             followed_by_plain_request(framed(&[CHUNKED], attested_chunks)),
-            refused(),
+            rejected(),
         )
-        .exchange("no body", followed_by_plain_request(framed(&[CHUNKED], "0\r\n\r\n")), refused())
-        .exchange("with trailers", framed(&[CHUNKED], "0\r\nX: y\r\n\r\n"), refused())
-        .exchange("Content-Length first", framed(&[BODY_LENGTH, CHUNKED], BODY), refused())
-        .exchange("Content-Length last", framed(&[CHUNKED, BODY_LENGTH], CHUNKS), refused())
+        .exchange("no body", followed_by_plain_request(framed(&[CHUNKED], "0\r\n\r\n")), rejected())
+        .exchange("with trailers", framed(&[CHUNKED], "0\r\nX: y\r\n\r\n"), rejected())
+        .exchange("Content-Length first", framed(&[BODY_LENGTH, CHUNKED], BODY), rejected())
+        .exchange("Content-Length last", framed(&[CHUNKED, BODY_LENGTH], CHUNKS), rejected())
         .exchange(
             "Content-Length of another request's end",
             framed(&["Content-Length: 5", CHUNKED], [b"0\r\n\r\n", &plain()[..]].concat()),
-            refused(),
+            rejected(),
         )
-        .exchange("health check", followed_by_plain_request(health), refused())
-        .exchange_until_closed("client stays connected", framed(&[CHUNKED], CHUNKS), refused())
-        .exchange_until_closed("body is never sent", framed(&[CHUNKED], ""), refused())
-        .exchange_until_closed("client waits for 100 Continue", asked, refused())
+        .exchange("health check", followed_by_plain_request(health), rejected())
+        .exchange_until_closed("client stays connected", framed(&[CHUNKED], CHUNKS), rejected())
+        .exchange_until_closed("body is never sent", framed(&[CHUNKED], ""), rejected())
+        .exchange_until_closed("client waits for 100 Continue", waiting_request, rejected())
 }
 
 fn content_lengths() -> Row {
@@ -128,9 +128,9 @@ fn odd_transfer_encodings() -> Row {
         &["Transfer-Encoding: gzip", "Transfer-Encoding: chunked"],
         &["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
     ] {
-        let what = fields.join(", then ");
+        let case = fields.join(", then ");
         row = row.exchange(
-            what,
+            case,
             followed_by_plain_request(framed(fields, CHUNKS)),
             vec![transfer_encoding()],
         );
@@ -151,9 +151,9 @@ fn odd_transfer_encodings() -> Row {
         &["Transfer-Encoding: chun\r\n ked"],
         &["Transfer-Encoding: chunked\0"],
     ] {
-        let what = fields.join(", then ");
+        let case = fields.join(", then ");
         row = row.exchange(
-            what,
+            case,
             followed_by_plain_request(framed(fields, CHUNKS)),
             vec![BAD_REQUEST],
         );
@@ -257,30 +257,30 @@ fn large_heads() -> Row {
         framed(&[BODY_LENGTH, &format!("X-A: {padding}")], BODY)
     };
     let many = vec![format!("X-A: {}", "x".repeat(1000)); 64].join("\r\n");
-    let unended = [b"POST / HTTP/1.1\r\nX-A: ", &[b'x'; 64 * 1024][..]].concat();
+    let endless = [b"POST / HTTP/1.1\r\nX-A: ", &[b'x'; 64 * 1024][..]].concat();
     let long_path = format!("POST /{} HTTP/1.1", "x".repeat(64 * 1024));
-    let refused = || vec![HEAD_TOO_LARGE];
+    let rejected = || vec![HEAD_TOO_LARGE];
     row("E06", "101 headers, 64 KiB of headers: 431")
         .exchange("100 headers", fields(100), vec![PLAINTEXT_RESPONSE])
-        .exchange("101 headers", followed_by_plain_request(fields(101)), refused())
+        .exchange("101 headers", followed_by_plain_request(fields(101)), rejected())
         .exchange("16 KiB", padded(MAX_HEAD), vec![PLAINTEXT_RESPONSE])
-        .exchange("16 KiB and 1 byte", followed_by_plain_request(padded(MAX_HEAD + 1)), refused())
+        .exchange("16 KiB and 1 byte", followed_by_plain_request(padded(MAX_HEAD + 1)), rejected())
         .exchange(
             "64 KiB in one header",
             followed_by_plain_request(padded(4 * MAX_HEAD)),
-            refused(),
+            rejected(),
         )
         .exchange(
             "64 KiB in 64 headers",
             followed_by_plain_request(framed(&[BODY_LENGTH, &many], BODY)),
-            refused(),
+            rejected(),
         )
-        .exchange_until_closed("64 KiB without an end", unended, refused())
+        .exchange_until_closed("64 KiB without an end", endless, rejected())
         // The limit on heads applies before hyper's limit on request targets, so there is no 414.
         .exchange(
             "64 KiB of path",
             followed_by_plain_request(request(&long_path, &[JSON, TARGET], "")),
-            refused(),
+            rejected(),
         )
         .exchange_steps(
             "an incomplete head",

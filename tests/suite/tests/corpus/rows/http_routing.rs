@@ -102,11 +102,11 @@ fn other_authorities(mut row: Row, fields: &[&str]) -> Row {
         "POST http://localhost@other/ HTTP/1.1",
         "GET http://other/healthz HTTP/1.1",
     ] {
-        let answer = Expected::validation(message).and_close();
+        let response = Expected::validation(message).and_close();
         row = row.exchange(
             form,
             followed_by_plain_request(request(form, fields, BODY)),
-            vec![answer],
+            vec![response],
         );
     }
     row
@@ -155,14 +155,14 @@ fn targets() -> Row {
             BODY,
         ))
     };
-    let refused = || vec![Expected::unknown_operation(), PLAINTEXT_RESPONSE];
+    let rejected = || vec![Expected::unknown_operation(), PLAINTEXT_RESPONSE];
     let describe = "X-Amz-Target: TrentService.DescribeCustomKeyStores";
     let mut row = row("E13", "X-Amz-Target missing, twice")
-        .exchange("missing", with(&[]), refused())
-        .exchange("twice", with(&[TARGET, TARGET]), refused())
-        .exchange("two", with(&[TARGET, describe]), refused())
-        .exchange("two, in reverse order", with(&[describe, TARGET]), refused())
-        .exchange("an empty one before", with(&["X-Amz-Target:", TARGET]), refused())
+        .exchange("missing", with(&[]), rejected())
+        .exchange("twice", with(&[TARGET, TARGET]), rejected())
+        .exchange("two", with(&[TARGET, describe]), rejected())
+        .exchange("two, in reverse order", with(&[describe, TARGET]), rejected())
+        .exchange("an empty one before", with(&["X-Amz-Target:", TARGET]), rejected())
         .exchange(
             "in another case",
             with(&["x-AMZ-target: TrentService.GenerateRandom"]),
@@ -184,7 +184,7 @@ fn targets() -> Row {
                 let line = "POST /?X-Amz-Target=TrentService.GenerateRandom HTTP/1.1";
                 followed_by_plain_request(request(line, &[JSON, BODY_LENGTH], BODY))
             },
-            refused(),
+            rejected(),
         );
     for target in [
         "",
@@ -208,7 +208,7 @@ fn targets() -> Row {
         "TrentService.%47enerateRandom",
     ] {
         let field = format!("X-Amz-Target: {target}");
-        row = row.exchange(format!("{target:?}"), with(&[&field]), refused());
+        row = row.exchange(format!("{target:?}"), with(&[&field]), rejected());
     }
     row
 }
@@ -222,11 +222,11 @@ fn content_types() -> Row {
         ))
     };
     let message = "Content-Type must be application/x-amz-json-1.1";
-    let refused = || vec![Expected::validation(message), PLAINTEXT_RESPONSE];
+    let rejected = || vec![Expected::validation(message), PLAINTEXT_RESPONSE];
     let mut row = row("E14", "another content type: ValidationException")
-        .exchange("missing", with(&[]), refused())
-        .exchange("twice", with(&[JSON, JSON]), refused())
-        .exchange("two", with(&["Content-Type: text/plain", JSON]), refused())
+        .exchange("missing", with(&[]), rejected())
+        .exchange("twice", with(&[JSON, JSON]), rejected())
+        .exchange("two", with(&["Content-Type: text/plain", JSON]), rejected())
         .exchange(
             "without an operation",
             {
@@ -252,7 +252,7 @@ fn content_types() -> Row {
         "application/x-www-form-urlencoded",
     ] {
         let field = format!("Content-Type: {content_type}");
-        row = row.exchange(format!("{content_type:?}"), with(&[&field]), refused());
+        row = row.exchange(format!("{content_type:?}"), with(&[&field]), rejected());
     }
     for content_type in [
         "Application/X-Amz-JSON-1.1",

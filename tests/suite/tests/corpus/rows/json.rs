@@ -82,9 +82,9 @@ fn depths() -> Row {
         let column = r#"{"NumberOfBytes":32,"X":"#.len() + 126 * r#"{"X":"#.len() + 1;
         row = rejects(row, format!("{depth}, structures"), maps(depth - 1), too_deep(column));
     }
-    let unended = format!(r#"{{"NumberOfBytes":32,"X":{}"#, "[".repeat(200_000));
+    let endless = format!(r#"{{"NumberOfBytes":32,"X":{}"#, "[".repeat(200_000));
     let column = r#"{"NumberOfBytes":32,"X":"#.len() + 127;
-    row = rejects(row, "200,000 without an end", unended, too_deep(column));
+    row = rejects(row, "200,000 without an end", endless, too_deep(column));
     let recipient = deep_recipient(128);
     let column = recipient.find('[').unwrap() + 127;
     row = rejects(row, "with a Recipient", recipient, too_deep(column));
@@ -265,8 +265,8 @@ fn encodings() -> Row {
         ("only white space", b" \r\n\t".into(), "EOF while parsing a value at line 2 column 1"),
         ("form feed", b"\x0c{\"NumberOfBytes\":32}".into(), "expected value at line 1 column 1"),
     ];
-    for (what, body, message) in cases {
-        row = rejects(row, what, body, serialization(message));
+    for (case, body, message) in cases {
+        row = rejects(row, case, body, serialization(message));
     }
     for (body, message) in [
         (

@@ -37,9 +37,9 @@ pub(crate) fn rows() -> Vec<Row> {
             hsm.inject("C_GenerateRandom sleep 3000\n");
             let start = Instant::now();
             assert_eq!(enclave.draw(), Some(TIMEOUT.to_owned()));
-            let (took, deadline) = (start.elapsed(), Duration::from_millis(HASTY.deadline_ms));
+            let (elapsed, deadline) = (start.elapsed(), Duration::from_millis(HASTY.deadline_ms));
             // The caller does not wait longer than the deadline.
-            assert!(took >= deadline && took < 3 * deadline, "{took:?}");
+            assert!(elapsed >= deadline && elapsed < 3 * deadline, "{elapsed:?}");
             enclave.deployment.assert_serves("while the HSM is slow");
             hsm.inject("");
             enclave.wait_until_recovered();
@@ -98,12 +98,12 @@ impl KeyStoreEnclave {
         let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{}"}}"#, VAULT.id);
         let mut connection = self.deployment.connect();
         connection.send(&generate(body));
-        let answer = connection.receive();
-        if answer.status() == 200 {
-            assert_eq!(answer.blob("Plaintext").map(|random| random.len()), Some(32));
+        let response = connection.receive();
+        if response.status() == 200 {
+            assert_eq!(response.blob("Plaintext").map(|random| random.len()), Some(32));
             return None;
         }
-        let body: Value = serde_json::from_str(answer.body()).unwrap();
+        let body: Value = serde_json::from_str(response.body()).unwrap();
         Some(body["__type"].as_str().unwrap().to_owned())
     }
 

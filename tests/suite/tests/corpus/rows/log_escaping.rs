@@ -55,8 +55,8 @@ fn agents(mut row: Row) -> Row {
     let long = "a".repeat(10_000);
     let wide = "\u{9b}".repeat(5_000);
     // 1,023 bytes followed by characters of four bytes.
-    let uneven = format!("{}{}", "a".repeat(MAX_TEXT - 1), "\u{1f512}".repeat(10));
-    for (what, agent) in [
+    let multibyte = format!("{}{}", "a".repeat(MAX_TEXT - 1), "\u{1f512}".repeat(10));
+    for (case, agent) in [
         ("U+009B, which starts control sequences", "\u{9b}31m red \u{9b}2J"),
         ("U+009D, which sets window titles", "\u{9d}0;title\u{9c}"),
         ("every C1 control character", &('\u{80}'..='\u{9f}').collect::<String>()),
@@ -75,12 +75,12 @@ fn agents(mut row: Row) -> Row {
         ("supplementary planes", "\u{1f512}\u{10ffff}\u{e000}"),
         ("very long", &long),
         ("very long, control characters", &wide),
-        ("truncated between characters", &uneven),
+        ("truncated between characters", &multibyte),
     ] {
         let bytes = draft().with("User-Agent", agent).signed();
-        row = row.logs(what, bytes, PLAINTEXT_RESPONSE, granted(Some(&clip(agent))));
+        row = row.logs(case, bytes, PLAINTEXT_RESPONSE, granted(Some(&clip(agent))));
     }
-    for (what, agent, recorded) in [
+    for (case, agent, recorded) in [
         ("not UTF-8: the 8-bit control character", &b"a\x9b2J"[..], "a\u{fffd}2J"),
         (
             "not UTF-8: every high byte",
@@ -89,7 +89,7 @@ fn agents(mut row: Row) -> Row {
         ),
     ] {
         let bytes = draft().with("User-Agent", agent).signed();
-        row = row.logs(what, bytes, PLAINTEXT_RESPONSE, granted(Some(recorded)));
+        row = row.logs(case, bytes, PLAINTEXT_RESPONSE, granted(Some(recorded)));
     }
     let mut named = good();
     named.document.module_id = "i-0\u{202e}\u{2028}\"%s".to_owned();
@@ -166,12 +166,12 @@ const HARMFUL: [(&str, &str); 14] = [
 ];
 
 fn bodies(mut row: Row) -> Row {
-    for (what, text) in HARMFUL {
+    for (case, text) in HARMFUL {
         let json = escaped(text);
         let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{json}"}}"#);
         let message = format!("The custom key store {text} does not exist.");
         row = row.logs(
-            format!("CustomKeyStoreId: {what}"),
+            format!("CustomKeyStoreId: {case}"),
             UnsignedRequest::new(body).signed(),
             Expected::error(400, "CustomKeyStoreNotFoundException", &message),
             ExpectedLogs {
@@ -186,7 +186,7 @@ fn bodies(mut row: Row) -> Row {
              failed to satisfy constraint: Member must satisfy enum value set: [RSAES_OAEP_SHA_256]"
         );
         row = row.logs(
-            format!("KeyEncryptionAlgorithm: {what}"),
+            format!("KeyEncryptionAlgorithm: {case}"),
             UnsignedRequest::new(recipient_body(&recipient)).signed(),
             Expected::validation(&message),
             rejected("ValidationException", &message),
@@ -194,7 +194,7 @@ fn bodies(mut row: Row) -> Row {
         let body = format!(r#"{{"CustomKeyStoreName":"{json}"}}"#);
         let message = format!("The custom key store {text} does not exist.");
         row = row.logs(
-            format!("CustomKeyStoreName: {what}"),
+            format!("CustomKeyStoreName: {case}"),
             UnsignedRequest::new(body)
                 .set("X-Amz-Target", "TrentService.DescribeCustomKeyStores")
                 .signed(),
@@ -225,7 +225,7 @@ fn bodies(mut row: Row) -> Row {
 
 fn headers(mut row: Row) -> Row {
     let long = "A".repeat(200);
-    for (what, access_key_id, error, answer) in [
+    for (case, access_key_id, error, response) in [
         ("quotes", "a\"b\\n%s", "IncompleteSignatureException", access_key_form()),
         ("a tab", "a\tb", "IncompleteSignatureException", access_key_form()),
         ("slashes", "a/b/c", "IncompleteSignatureException", credential_form()),
@@ -235,9 +235,9 @@ fn headers(mut row: Row) -> Row {
         ("an unknown one", "A_B", "UnrecognizedClientException", unrecognized()),
         ("one of a session", SESSION_KEY_ID, "UnrecognizedClientException", unrecognized()),
     ] {
-        let mut trace = rejected(error, &answer.message());
+        let mut trace = rejected(error, &response.message());
         trace.access_key_id = Some(access_key_id.chars().take(128).collect());
-        row = row.logs(format!("an access key: {what}"), by(access_key_id), answer, trace);
+        row = row.logs(format!("an access key: {case}"), by(access_key_id), response, trace);
     }
     let trace = rejected("IncompleteSignatureException", &credential_form().message());
     row = row.logs(
@@ -253,12 +253,12 @@ fn headers(mut row: Row) -> Row {
         mismatch(),
         ExpectedLogs { access_key_id: Some(ACCESS_KEY_ID.to_owned()), ..trace },
     );
-    let answer = Expected::validation("Content-Type must be application/x-amz-json-1.1");
-    let trace = rejected("ValidationException", &answer.message());
+    let response = Expected::validation("Content-Type must be application/x-amz-json-1.1");
+    let trace = rejected("ValidationException", &response.message());
     row = row.logs(
         "a content type of C1 controls",
         draft().set("Content-Type", "text/\u{9b}2J").signed(),
-        answer,
+        response,
         ExpectedLogs {
             logged: Some("Content-Type is not application/x-amz-json-1.1".to_owned()),
             ..trace

@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![lacking()]
+    vec![missing()]
 }
 
 /// Signs a valid document after a change to its claims.
@@ -45,13 +45,13 @@ pub(crate) fn signed_by(access_key_id: &str, document: &[u8]) -> Vec<u8> {
     UnsignedRequest::new(body).signed_as(&SigningOptions::by(access_key_id))
 }
 
-pub(crate) fn denied(access_key_id: &str, why: &str) -> Expected {
-    denied_as(&principal(access_key_id), why)
+pub(crate) fn denied(access_key_id: &str, denial: &str) -> Expected {
+    denied_as(&principal(access_key_id), denial)
 }
 
-pub(crate) fn denied_as(caller: &str, why: &str) -> Expected {
+pub(crate) fn denied_as(caller: &str, denial: &str) -> Expected {
     Expected::access_denied(&format!(
-        "User: {caller} is not authorized to perform: kms:GenerateRandom on resource: * {why}"
+        "User: {caller} is not authorized to perform: kms:GenerateRandom on resource: * {denial}"
     ))
 }
 
@@ -80,27 +80,33 @@ pub(crate) fn deny(operator: &str, register: &str, value: &str) -> String {
 
 /// The expected decisions for a document without the PCR and for one with it.
 struct PolicyCase {
-    what: String,
+    description: String,
     policy: String,
     register: u8,
-    lacking: Result<(), &'static str>,
-    holding: Result<(), &'static str>,
+    when_absent: Result<(), &'static str>,
+    when_present: Result<(), &'static str>,
 }
 
 fn policy_cases() -> Vec<PolicyCase> {
     let quoted = |text: &str| format!("\"{text}\"");
-    let case = |what: &str, policy, register, lacking, holding| PolicyCase {
-        what: what.to_owned(),
+    let case = |description: &str, policy, register, when_absent, when_present| PolicyCase {
+        description: description.to_owned(),
         policy,
         register,
-        lacking,
-        holding,
+        when_absent,
+        when_present,
     };
     let mut cases = Vec::new();
     for register in [0, 1, 2, 3, 4, 8] {
         let (name, value) = (format!("PCR{register}"), quoted(&measured(register)));
-        let mut with = |what: &str, policy, lacking, holding| {
-            cases.push(case(&format!("{name}, {what}"), policy, register, lacking, holding));
+        let mut with = |description: &str, policy, when_absent, when_present| {
+            cases.push(case(
+                &format!("{name}, {description}"),
+                policy,
+                register,
+                when_absent,
+                when_present,
+            ));
         };
         let several = format!(r#"["{}",{value}]"#, "ab".repeat(PCR_LENGTH));
         with("equals", allow("StringEquals", &name, &value), Err(IMPLICIT_DENY), Ok(()));
@@ -120,7 +126,7 @@ fn policy_cases() -> Vec<PolicyCase> {
     let (value, upper) = (quoted(&measured(8)), quoted(&measured(8).to_uppercase()));
     let like = format!("\"{}*\"", &measured(8)[..16]);
     let image = quoted(&measured(0));
-    for (what, policy, register, lacking, holding) in [
+    for (description, policy, register, when_absent, when_present) in [
         (
             "equals, ignoring case",
             allow("StringEqualsIgnoreCase", "PCR8", &upper),
@@ -203,12 +209,12 @@ fn policy_cases() -> Vec<PolicyCase> {
             Err(IMPLICIT_DENY),
         ),
     ] {
-        cases.push(case(what, policy, register, lacking, holding));
+        cases.push(case(description, policy, register, when_absent, when_present));
     }
     cases
 }
 
-fn lacking() -> Row {
+fn missing() -> Row {
     let mut row = row("B15", "policy names a PCR that the document lacks: AccessDeniedException");
     let cases = policy_cases();
     let access_key_id = |index: usize| format!("AKIDPCR{index}");
@@ -225,27 +231,28 @@ fn lacking() -> Row {
         }
     });
     for (index, case) in cases.iter().enumerate() {
-        let PolicyCase { what, register, lacking, holding, .. } = case;
+        let PolicyCase { description, register, when_absent, when_present, .. } = case;
         let key = access_key_id(index);
         let mut requests = vec![
-            ("PCR missing", signed_by(&key, &without(*register)), *lacking),
-            ("PCR present", signed_by(&key, &whole), *holding),
+            ("PCR missing", signed_by(&key, &without(*register)), *when_absent),
+            ("PCR present", signed_by(&key, &whole), *when_present),
         ];
         // Cases that require a value of the PCR.
-        if what.starts_with("PCR") {
-            let why = if what.contains("denied") { EXPLICIT_DENY } else { IMPLICIT_DENY };
+        if description.starts_with("PCR") {
+            let denial = if description.contains("denied") { EXPLICIT_DENY } else { IMPLICIT_DENY };
             requests.extend([
-                ("another value", signed_by(&key, &other_value), Err(why)),
-                ("of a NitroTPM", signed_by(&key, &nitro_tpm()), Err(why)),
-                ("without a Recipient", draft().signed_as(&SigningOptions::by(&key)), Err(why)),
+                ("another value", signed_by(&key, &other_value), Err(denial)),
+                ("of a NitroTPM", signed_by(&key, &nitro_tpm()), Err(denial)),
+                ("without a Recipient", draft().signed_as(&SigningOptions::by(&key)), Err(denial)),
             ]);
         }
         for (which, bytes, verify_document) in requests {
-            let answer = verify_document.map_or_else(|why| denied(&key, why), |()| SEALED_RESPONSE);
+            let response =
+                verify_document.map_or_else(|denial| denied(&key, denial), |()| SEALED_RESPONSE);
             row = row.exchange(
-                format!("{what}: {which}"),
+                format!("{description}: {which}"),
                 followed_by_signed_request(bytes),
-                vec![answer, PLAINTEXT_RESPONSE],
+                vec![response, PLAINTEXT_RESPONSE],
             );
         }
     }
@@ -262,18 +269,18 @@ fn configured(mut row: Row) -> Row {
         measured(3),
         measured(4)
     );
-    let lacking = |indices: &'static [u8]| {
+    let without = |indices: &'static [u8]| {
         document(|document| document.pcrs.retain(|index, _| !indices.contains(index)))
     };
     let cases = [
-        ("all of the first entry", lacking(&[3]), true),
-        ("all of the second entry", lacking(&[0, 8]), true),
-        ("all of both", lacking(&[]), true),
+        ("all of the first entry", without(&[3]), true),
+        ("all of the second entry", without(&[0, 8]), true),
+        ("all of both", without(&[]), true),
         ("all of the third entry", nitro_tpm(), true),
-        ("half of the first entry", lacking(&[3, 8]), false),
-        ("the other half of the first entry", lacking(&[0, 3]), false),
-        ("none of any entry", lacking(&[0, 3, 8]), false),
-        ("only one PCR", lacking(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]), false),
+        ("half of the first entry", without(&[3, 8]), false),
+        ("the other half of the first entry", without(&[0, 3]), false),
+        ("none of any entry", without(&[0, 3, 8]), false),
+        ("only one PCR", without(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]), false),
         (
             "another platform without the PCR",
             document(|document| {
@@ -291,7 +298,7 @@ fn configured(mut row: Row) -> Row {
             false,
         ),
     ];
-    let anybody = Configuration::new(format!("[auth]\nmode = \"none\"\n{entries}"))
+    let unauthenticated = Configuration::new(format!("[auth]\nmode = \"none\"\n{entries}"))
         .with_development_profile();
     let signed =
         Configuration::new(format!("[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n{entries}"))
@@ -300,17 +307,19 @@ fn configured(mut row: Row) -> Row {
                 "",
                 r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#,
             );
-    row = row.with_configuration(anybody);
-    for (what, document, admitted) in &cases {
-        let answer = if *admitted { SEALED_RESPONSE } else { denied_as("anonymous", NOT_ADMITTED) };
-        let what = format!("[recipient] measurements, unauthenticated: {what}");
-        row = row.exchange(what, generate_random(document), vec![answer]);
+    row = row.with_configuration(unauthenticated);
+    for (description, document, admitted) in &cases {
+        let response =
+            if *admitted { SEALED_RESPONSE } else { denied_as("anonymous", NOT_ADMITTED) };
+        let description = format!("[recipient] measurements, unauthenticated: {description}");
+        row = row.exchange(description, generate_random(document), vec![response]);
     }
     row = row.with_configuration(signed);
-    for (what, document, admitted) in &cases {
-        let answer = if *admitted { SEALED_RESPONSE } else { denied(ACCESS_KEY_ID, NOT_ADMITTED) };
-        let what = format!("[recipient] measurements: {what}");
-        row = row.exchange(what, signed_by(ACCESS_KEY_ID, document), vec![answer]);
+    for (description, document, admitted) in &cases {
+        let response =
+            if *admitted { SEALED_RESPONSE } else { denied(ACCESS_KEY_ID, NOT_ADMITTED) };
+        let description = format!("[recipient] measurements: {description}");
+        row = row.exchange(description, signed_by(ACCESS_KEY_ID, document), vec![response]);
     }
     row
 }

@@ -66,18 +66,19 @@ fn at(
 
 /// Adds cases in which the NSM behaves this way in service and at boot. Requests fail, `/readyz`
 /// states `reason`, and the service recovers or not according to `recovers`.
-fn nsm_fault(row: Row, what: &str, reason: &str, recovers: bool, behaviour: NsmBehaviour) -> Row {
+fn nsm_fault(row: Row, case: &str, reason: &str, recovers: bool, behaviour: NsmBehaviour) -> Row {
     let reason = match recovers {
         true => reason.to_owned(),
         false => format!("the NSM is unhealthy until this service is restarted: {reason}"),
     };
     let (in_service, at_boot) = (reason.clone(), reason);
-    row.custom(format!("{what}, in service"), Rejected, move || {
+    row.custom(format!("{case}, in service"), Rejected, move || {
         let broken = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&broken);
-        let script: Script = Box::new(move |_| told.load(Ordering::SeqCst).then(behaviour));
+        let nsm_is_broken = Arc::clone(&broken);
+        let script: Script =
+            Box::new(move |_| nsm_is_broken.load(Ordering::SeqCst).then(behaviour));
         let (service, reason) = (FaultyService::start(script), &in_service);
-        service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "before");
+        service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "before");
         assert_eq!(service.readiness(), Readiness::Ready);
         broken.store(true, Ordering::SeqCst);
         for sealed in [false, true] {
@@ -88,14 +89,14 @@ fn nsm_fault(row: Row, what: &str, reason: &str, recovers: bool, behaviour: NsmB
         }
         broken.store(false, Ordering::SeqCst);
         if recovers {
-            service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "after");
+            service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "after");
             assert_eq!(service.readiness(), Readiness::Ready);
         } else {
-            service.assert_answers(&internal(), &internal(), "after");
+            service.assert_response(&internal(), &internal(), "after");
             assert_eq!(service.readiness(), Readiness::not(reason));
         }
     })
-    .custom(format!("{what}, at boot"), Rejected, move || {
+    .custom(format!("{case}, at boot"), Rejected, move || {
         let error = FaultyService::with_entropy_settings("", true, at(0..u64::MAX, behaviour))
             .err()
             .unwrap();
@@ -157,7 +158,7 @@ fn repeated_block() -> Row {
         }));
         service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "a first block");
         service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "the block to be repeated");
-        service.assert_answers(&internal(), &internal(), "the repeated block, then valid blocks");
+        service.assert_response(&internal(), &internal(), "the repeated block, then valid blocks");
         let reason = "the NSM is unhealthy until this service is restarted: it returned the same \
                       bytes twice";
         assert_eq!(service.readiness(), Readiness::not(reason));
@@ -178,7 +179,7 @@ fn non_random_blocks() -> Row {
     let reason = "the repetition count test failed";
     let row = sources
         .into_iter()
-        .fold(row, |row, (what, behaviour)| nsm_fault(row, what, reason, false, behaviour));
+        .fold(row, |row, (case, behaviour)| nsm_fault(row, case, reason, false, behaviour));
     let alternating = || block((0..=255_u8).map(|n| if n % 2 == 0 { 3 } else { 200 }));
     nsm_fault(
         row,
@@ -200,7 +201,7 @@ fn malformed_responses() -> Row {
     let reason = "the NSM returned the response to another request";
     let row = variants
         .into_iter()
-        .fold(row, |row, (what, behaviour)| nsm_fault(row, what, reason, true, behaviour));
+        .fold(row, |row, (case, behaviour)| nsm_fault(row, case, reason, true, behaviour));
     let errors: [(&str, &str, NsmBehaviour); 4] = [
         ("malformed CBOR", "the response is not valid CBOR of the NSM", || {
             Err(NsmError::Malformed)
@@ -211,13 +212,13 @@ fn malformed_responses() -> Row {
             Err(NsmError::Ioctl { errno: EINTR })
         }),
     ];
-    errors.into_iter().fold(row, |row, (what, reason, behaviour)| {
-        nsm_fault(row, what, &format!("the NSM device failed: {reason}"), true, behaviour)
+    errors.into_iter().fold(row, |row, (case, reason, behaviour)| {
+        nsm_fault(row, case, &format!("the NSM device failed: {reason}"), true, behaviour)
     })
 }
 
 /// Creates a script that blocks these draws until the latch is released.
-fn holding(draws: std::ops::Range<u64>, held: &Latch) -> Script {
+fn block_draws(draws: std::ops::Range<u64>, held: &Latch) -> Script {
     let held = held.clone();
     Box::new(move |draw| {
         if draws.contains(&draw) {
@@ -233,9 +234,9 @@ fn blocked_nsm() -> Row {
             let held = Latch::default();
             let entropy = "deadline_ms = 400\nwatchdog_ms = 60000\n";
             let service =
-                FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
+                FaultyService::with_entropy_settings(entropy, false, block_draws(0..1, &held)).unwrap();
             let calls = service.metric("nsm_calls_total{request=\"GetRandom\"}");
-            service.assert_answers(&timeout(), &timeout(), "blocked");
+            service.assert_response(&timeout(), &timeout(), "blocked");
             let reason = "the NSM returned no entropy within 400ms";
             assert_eq!(service.readiness(), Readiness::not(reason));
             // Both requests waited for the same call.
@@ -246,25 +247,25 @@ fn blocked_nsm() -> Row {
             let ready = (0..100_000).any(|_| service.readiness() == Readiness::Ready);
             assert!(ready);
             assert_eq!(service.readiness(), Readiness::Ready);
-            service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "released");
+            service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "released");
         })
         .custom("beyond the watchdog's limit", Rejected, || {
             let held = Latch::default();
             let entropy = "deadline_ms = 60000\nwatchdog_ms = 2500\n";
             let service =
-                FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
-            service.assert_answers(&internal(), &internal(), "blocked");
+                FaultyService::with_entropy_settings(entropy, false, block_draws(0..1, &held)).unwrap();
+            service.assert_response(&internal(), &internal(), "blocked");
             let reason = "the NSM is unhealthy until this service is restarted: a call took longer than \
                           2.5s";
             assert_eq!(service.readiness(), Readiness::not(reason));
             held.release();
-            service.assert_answers(&internal(), &internal(), "released");
+            service.assert_response(&internal(), &internal(), "released");
             assert_eq!(service.readiness(), Readiness::not(reason));
             assert_eq!(service.metric("nsm_faults_total{cause=\"stuck\"}"), 1);
         })
         .custom("at boot", Rejected, || {
             let held = Latch::default();
-            let script = holding(0..u64::MAX, &held);
+            let script = block_draws(0..u64::MAX, &held);
             let error = FaultyService::with_entropy_settings("watchdog_ms = 100\n", true, script)
                 .err()
                 .unwrap();

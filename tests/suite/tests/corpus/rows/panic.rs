@@ -23,17 +23,17 @@ fn panics() {
     let records = AuditBuffer::default();
     let service = FaultyService::with_audit(records.clone());
     let filling = "x".repeat(MAX_BODY_LENGTH - 100);
-    let refused = post(GENERATE_RANDOM, format!(r#"{{"a":"{filling}"}}"#).as_bytes());
+    let rejected = post(GENERATE_RANDOM, format!(r#"{{"a":"{filling}"}}"#).as_bytes());
     for number in 0..PANICS {
         log_capture::panic_once();
         service
-            .send_request(refused.clone())
+            .send_request(rejected.clone())
             .assert_is(&internal().and_close(), &number.to_string());
     }
     // The same request without a panic.
-    let missing = service.send_request(refused);
+    let missing = service.send_request(rejected);
     assert!(missing.body().contains("NumberOfBytes is required."), "{}", missing.body());
-    service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
+    service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
     assert_eq!(service.readiness(), Readiness::Ready);
     let counted = |outcome: &str| {
         let labels = format!("{{operation=\"GenerateRandom\",outcome=\"{outcome}\"}}");
@@ -41,8 +41,8 @@ fn panics() {
     };
     let counts = ["KMSInternalException", "ValidationException", "success"].map(counted);
     assert_eq!(counts, [u64::try_from(PANICS).unwrap(), 1, 2]);
-    let said = String::from_utf8(log_capture::take()).unwrap();
-    assert_eq!(said.matches("request handler panicked").count(), PANICS, "{said}");
+    let log = String::from_utf8(log_capture::take()).unwrap();
+    assert_eq!(log.matches("request handler panicked").count(), PANICS, "{log}");
 
     drop(service);
     let trail = String::from_utf8(records.take()).unwrap();

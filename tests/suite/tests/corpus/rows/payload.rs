@@ -47,14 +47,14 @@ fn keys() -> Vec<Row> {
     let register = (cbor::unsigned(3), cbor::filled(PCR_LENGTH));
     let registers = cbor::map(&[register.clone(), register]);
     let mut passed_over = row("B03", "unknown text key: accepted");
-    for (what, value) in [
+    for (case, value) in [
         ("null", NULL.to_vec()),
         ("map", cbor::map(&[(cbor::unsigned(1), cbor::text("a"))])),
         ("tagged", [&[0xc0], &cbor::text("2026")[..]].concat()),
         ("indefinite array", [&[0x9f][..], &cbor::unsigned(1), &BREAK].concat()),
         ("float", vec![0xfb, 0x40, 9, 0x21, 0xfb, 0x54, 0x44, 0x2d, 0x18]),
     ] {
-        passed_over = passed_over.accepts(what, again("x", value));
+        passed_over = passed_over.accepts(case, again("x", value));
     }
     let many = |count: u64| {
         (0..count).fold(Payload::good(), |payload, index| {
@@ -272,7 +272,7 @@ fn sizes() -> Vec<Row> {
 /// Returns the rows B22 and B24.
 fn types() -> Vec<Row> {
     let mut b22 = row("B22", "another type for an integer");
-    for (what, found, value) in [
+    for (case, found, value) in [
         ("float", "float", vec![0xfb, 0x42, 0x79, 0, 0, 0, 0, 0, 0]),
         ("half float", "float", vec![0xf9, 0x3c, 0]),
         ("bignum", "tag", vec![0xc2, 0x41, 1]),
@@ -283,14 +283,14 @@ fn types() -> Vec<Row> {
         let (document, offset) = set("timestamp", value.clone());
         let error = wrong_type("unsigned integer", found, offset);
         b22 = b22.rejects(
-            format!("timestamp: {what}"),
+            format!("timestamp: {case}"),
             document,
             M::Field { field: "timestamp", error },
         );
         let (document, offset) = set("pcrs", one_pcr(&value, cbor::filled(PCR_LENGTH)));
         let error = wrong_type("unsigned integer", found, offset + 1);
         b22 =
-            b22.rejects(format!("PCR index: {what}"), document, M::Field { field: "pcrs", error });
+            b22.rejects(format!("PCR index: {case}"), document, M::Field { field: "pcrs", error });
     }
     let good = Payload::good();
     let endless = |opening: u8, definite: &[u8], head: usize| {

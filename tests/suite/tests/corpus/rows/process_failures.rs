@@ -54,9 +54,9 @@ fn enclave_killed() -> Row {
         connection(&mut client);
         deployment.enclave.kill();
         let start = Instant::now();
-        while let Some(answer) = client.next() {
+        while let Some(response) = client.next() {
             // A response in transit is either complete or missing.
-            answer.assert_is(&PLAINTEXT_RESPONSE, "before the end");
+            response.assert_is(&PLAINTEXT_RESPONSE, "before the end");
         }
         assert!(start.elapsed() < SOON);
         assert!(deployment.connect().wait_until_closed() < SOON);
@@ -76,7 +76,7 @@ fn enclave_killed() -> Row {
         })
         .custom("between two requests", Rejected, || {
             kill_during(|client| {
-                client.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "the first response")
+                client.assert_response(&plain(), &PLAINTEXT_RESPONSE, "the first response")
             });
         })
 }
@@ -119,25 +119,25 @@ fn terminated() -> Row {
     both.into_iter().fold(row, |row, (name, which)| {
         row.custom(format!("the {name} drains"), Accepted, move || {
             let mut deployment = unchecked();
-            let mut asking = start_request(&deployment);
-            let mut resting = deployment.connect();
-            resting.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "before");
+            let mut client = start_request(&deployment);
+            let mut idle = deployment.connect();
+            idle.assert_response(&plain(), &PLAINTEXT_RESPONSE, "before");
             which(&mut deployment).signal("TERM");
             // The idle connection closes, which shows that the process drains.
-            resting.wait_until_closed();
-            asking.send(&plain()[BEFORE..]);
-            asking.receive().assert_is(&PLAINTEXT_RESPONSE, "while draining");
-            drop(asking);
+            idle.wait_until_closed();
+            client.send(&plain()[BEFORE..]);
+            client.receive().assert_is(&PLAINTEXT_RESPONSE, "while draining");
+            drop(client);
             let status = which(&mut deployment).wait_for_exit();
             assert_eq!(status.code(), Some(0), "{status}");
         })
         .custom(format!("the {name} exits at the second signal"), Rejected, move || {
             let mut deployment = unchecked();
-            let mut asking = start_request(&deployment);
-            let mut resting = deployment.connect();
-            resting.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "before");
+            let mut client = start_request(&deployment);
+            let mut idle = deployment.connect();
+            idle.assert_response(&plain(), &PLAINTEXT_RESPONSE, "before");
             which(&mut deployment).signal("TERM");
-            resting.wait_until_closed();
+            idle.wait_until_closed();
             assert!(which(&mut deployment).is_running());
             let start = Instant::now();
             which(&mut deployment).signal("TERM");
@@ -145,7 +145,7 @@ fn terminated() -> Row {
             assert_eq!(status.code(), Some(143), "{status}");
             // The enclave would wait 10 s for the request, and the relay longer.
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-            asking.wait_until_closed();
+            client.wait_until_closed();
         })
     })
 }

@@ -59,8 +59,8 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     rsa_spki(&rsa_public_key(modulus, exponent))
 }
 
-fn refused(row: Row, what: &str, key: &[u8], expected: RecipientKeyError) -> Row {
-    row.rejects(what, with_key(key), expected)
+fn rejects_key(row: Row, case: &str, key: &[u8], expected: RecipientKeyError) -> Row {
+    row.rejects(case, with_key(key), expected)
 }
 
 /// Returns the error of `check_spki` for a key of `BITS` bits.
@@ -72,7 +72,7 @@ fn inner<const BITS: usize>() -> Option<DocumentError> {
 fn sizes() -> Vec<Row> {
     let of_bits = |row: Row, bits: usize| {
         let key = rsa(&modulus(bits), &F4);
-        refused(row, &bits.to_string(), &key, ModulusSize { bits })
+        rejects_key(row, &bits.to_string(), &key, ModulusSize { bits })
     };
     let too_long = |bits: usize| {
         let key = rsa(&modulus(bits), &F4);
@@ -85,15 +85,15 @@ fn sizes() -> Vec<Row> {
         &der::integer(&F4),
     ]));
     let good = RECIPIENTS.iter().zip(["2048", "3072", "4096"]);
-    let d04 = good.fold(row("D04", "2048, 3072, 4096 bits: accepted"), |row, (key, what)| {
-        row.accepts(what, with_key(key.public_key_der()))
+    let d04 = good.fold(row("D04", "2048, 3072, 4096 bits: accepted"), |row, (key, case)| {
+        row.accepts(case, with_key(key.public_key_der()))
     });
     let (d05, no_field) = too_long(8192);
     let (d06, no_field_either) = too_long(16_384);
     vec![
         of_bits(of_bits(row("D01", "512, 1016 bits"), 512), 1016),
         of_bits(row("D02", "1024 bits"), 1024),
-        refused(
+        rejects_key(
             of_bits(row("D03", "2047 bits, leading zero"), 2047),
             "0",
             &padded,
@@ -117,7 +117,7 @@ fn sizes() -> Vec<Row> {
 fn exponents() -> Vec<Row> {
     let with_exponent = |row: Row, exponent: &[u8]| {
         let key = rsa(&modulus(2048), exponent);
-        refused(row, &format!("{exponent:?}"), &key, Exponent)
+        rejects_key(row, &format!("{exponent:?}"), &key, Exponent)
     };
     let small: [&[u8]; 5] = [&[0], &[1], &[2], &[4], &[1, 0, 0]];
     let near: [&[u8]; 3] = [&[5], &[1, 0, 2], &[1, 0, 3]];
@@ -131,7 +131,7 @@ fn exponents() -> Vec<Row> {
             large.into_iter().fold(row("D09", "e >= 2^33"), with_exponent),
             &modulus(2048),
         ),
-        refused(row("D10", "even modulus"), "", &rsa(&even, &F4), EvenModulus),
+        rejects_key(row("D10", "even modulus"), "", &rsa(&even, &F4), EvenModulus),
     ]
 }
 
@@ -145,16 +145,16 @@ fn kinds() -> Vec<Row> {
     let dsa = spki(DSA, &parameters, &number(128));
     let key = rsa_public_key(&modulus(2048), &F4);
     let named = |algorithm: &[u8], parameters: &[u8]| spki(algorithm, parameters, &key);
-    let d11 = refused(row("D11", "EC, Ed25519, DSA"), "EC", &ec, Algorithm);
-    let d11 = refused(d11, "Ed25519", &spki(ED25519, &[], &[7; 32]), Algorithm);
+    let d11 = rejects_key(row("D11", "EC, Ed25519, DSA"), "EC", &ec, Algorithm);
+    let d11 = rejects_key(d11, "Ed25519", &spki(ED25519, &[], &[7; 32]), Algorithm);
     let d12 = row("D12", "RSASSA-PSS, RSAES-OAEP as key algorithm");
-    let d12 = refused(d12, "PSS, without parameters", &named(RSASSA_PSS, &[]), Algorithm);
-    let d12 = refused(d12, "PSS, NULL", &named(RSASSA_PSS, &NULL), Algorithm);
-    let d12 = refused(d12, "PSS, empty", &named(RSASSA_PSS, &[0x30, 0]), Algorithm);
+    let d12 = rejects_key(d12, "PSS, without parameters", &named(RSASSA_PSS, &[]), Algorithm);
+    let d12 = rejects_key(d12, "PSS, NULL", &named(RSASSA_PSS, &NULL), Algorithm);
+    let d12 = rejects_key(d12, "PSS, empty", &named(RSASSA_PSS, &[0x30, 0]), Algorithm);
     vec![
-        refused(d11, "DSA", &dsa, Algorithm),
-        refused(d12, "OAEP", &named(RSAES_OAEP, &[0x30, 0]), Algorithm),
-        refused(row("D13", "PKCS#1"), "", &key, Pkcs1),
+        rejects_key(d11, "DSA", &dsa, Algorithm),
+        rejects_key(d12, "OAEP", &named(RSAES_OAEP, &[0x30, 0]), Algorithm),
+        rejects_key(row("D13", "PKCS#1"), "", &key, Pkcs1),
     ]
 }
 
@@ -174,20 +174,24 @@ fn encodings() -> Vec<Row> {
         der::sequence(&[&der::integer(&modulus(2048)), &der::integer(&F4), &der::integer(&F4)]);
     let negative = der::sequence(&[&raw_integer(&modulus(2048)), &der::integer(&F4)]);
     let d14 = row("D14", "trailing DER, BER lengths, NULL parameters missing");
-    let d14 = refused(d14, "a byte after the key", &trailing(&good), NotSpki);
+    let d14 = rejects_key(d14, "a byte after the key", &trailing(&good), NotSpki);
     let d14 =
-        refused(d14, "a byte after the inner key", &rsa_spki(&trailing(&key)), NotRsaPublicKey);
-    let d14 = refused(d14, "a third number", &rsa_spki(&three), NotRsaPublicKey);
-    let d14 = refused(d14, "indefinite", &indefinite, NotSpki);
-    let d14 = refused(d14, "a length in three bytes", &long_length, NotSpki);
-    let d14 = refused(d14, "unused bits", &unused_bits, NotSpki);
-    let d14 =
-        refused(d14, "OCTET STRING for NULL", &spki(oid::RSA_ENCRYPTION, &[4, 0], &key), Algorithm);
+        rejects_key(d14, "a byte after the inner key", &rsa_spki(&trailing(&key)), NotRsaPublicKey);
+    let d14 = rejects_key(d14, "a third number", &rsa_spki(&three), NotRsaPublicKey);
+    let d14 = rejects_key(d14, "indefinite", &indefinite, NotSpki);
+    let d14 = rejects_key(d14, "a length in three bytes", &long_length, NotSpki);
+    let d14 = rejects_key(d14, "unused bits", &unused_bits, NotSpki);
+    let d14 = rejects_key(
+        d14,
+        "OCTET STRING for NULL",
+        &spki(oid::RSA_ENCRYPTION, &[4, 0], &key),
+        Algorithm,
+    );
     let d16 = row("D16", "negative modulus");
     let pem = include_str!("../../../keys/rsa-2048.pem").replace("PRIVATE", "PUBLIC");
     vec![
-        refused(d14, "NULL missing", &without_null, Algorithm),
-        refused(row("D15", "PEM"), "", &pem.as_bytes()[..1024], Pem),
-        refused(d16, "", &rsa_spki(&negative), NotRsaPublicKey),
+        rejects_key(d14, "NULL missing", &without_null, Algorithm),
+        rejects_key(row("D15", "PEM"), "", &pem.as_bytes()[..1024], Pem),
+        rejects_key(d16, "", &rsa_spki(&negative), NotRsaPublicKey),
     ]
 }

@@ -29,7 +29,7 @@ fn base64() -> Row {
             );
     let message = "Recipient.AttestationDocument is not base64 (standard alphabet, padded, without white space)";
     let (first, rest) = good_base64.split_at(76);
-    for (what, text) in [
+    for (case, text) in [
         ("url-safe", URL_SAFE.encode(document())),
         ("a space before", format!(" {good_base64}")),
         ("a space after", format!("{good_base64} ")),
@@ -47,19 +47,19 @@ fn base64() -> Row {
         ("a character outside ASCII", format!("{first}\u{e9}{rest}")),
         ("only padding", "====".to_owned()),
     ] {
-        row = rejects(row, what, attested_body_with(&text), serialization(message));
+        row = rejects(row, case, attested_body_with(&text), serialization(message));
     }
     for padding in [1, 2] {
         let text = padded(padding);
         let unpadded = STANDARD_NO_PAD.encode(STANDARD.decode(&text).unwrap());
-        for (what, text) in [
+        for (case, text) in [
             ("unpadded", unpadded.clone()),
             ("padded too little", format!("{unpadded}{}", "=".repeat(padding - 1))),
             ("padded too much", format!("{text}=")),
             ("with non-zero trailing bits", with_trailing_bit(&unpadded, padding)),
         ] {
-            let what = format!("{what}, {padding} needed");
-            row = rejects(row, what, attested_body_with(&text), serialization(message));
+            let case = format!("{case}, {padding} needed");
+            row = rejects(row, case, attested_body_with(&text), serialization(message));
         }
         row = row.exchange(
             format!("padded with {padding}"),
@@ -67,7 +67,7 @@ fn base64() -> Row {
             vec![SEALED_RESPONSE],
         );
     }
-    for (what, value, message) in [
+    for (case, value, message) in [
         ("a number", "1", "NUMBER_VALUE can not be converted to a String"),
         ("a list of bytes", "[132,68]", "Start of list found where not expected"),
         ("a structure", r#"{"B":"hEQ="}"#, "Start of structure or map found where not expected"),
@@ -75,7 +75,7 @@ fn base64() -> Row {
     ] {
         let body = attested_body_with("")
             .replace(r#""AttestationDocument":"""#, &format!(r#""AttestationDocument":{value}"#));
-        row = rejects(row, what, body, serialization(message));
+        row = rejects(row, case, body, serialization(message));
     }
     row
 }
@@ -163,7 +163,7 @@ fn half_recipients() -> Row {
     let no_algorithm = || validation("Recipient.KeyEncryptionAlgorithm is required.");
     let no_document = || validation("Recipient.AttestationDocument is required.");
     let mut row = row("E21", "incomplete Recipient: never answered in plaintext");
-    for (what, members, expected) in [
+    for (case, members, expected) in [
         ("no algorithm", document.clone(), no_algorithm()),
         ("algorithm null", format!(r#""KeyEncryptionAlgorithm":null,{document}"#), no_algorithm()),
         (
@@ -199,7 +199,7 @@ fn half_recipients() -> Row {
             no_algorithm(),
         ),
     ] {
-        row = rejects(row, what, recipient_body(&format!("{{{members}}}")), expected);
+        row = rejects(row, case, recipient_body(&format!("{{{members}}}")), expected);
     }
     for (value, message) in [
         ("[]", "Start of list found where not expected"),

@@ -143,8 +143,9 @@ fn memory_limit() -> Row {
             deployment.assert_serves("before");
             // The enclave is stopped, so the relay must buffer all it receives.
             deployment.enclave.signal("STOP");
-            let clients: Vec<_> =
-                (0..CONCURRENT_REQUESTS).map(|_| stuffed(&deployment, &[0; 512 * 1024])).collect();
+            let clients: Vec<_> = (0..CONCURRENT_REQUESTS)
+                .map(|_| fill_connection(&deployment, &[0; 512 * 1024]))
+                .collect();
             wait_until("the relay is full", || {
                 (deployment.proxy.descriptors() >= 2 * 128).then_some(())
             });
@@ -170,7 +171,7 @@ fn memory_limit() -> Row {
             // All bytes except the last, so that each request must be buffered.
             let request = [head.as_bytes(), &body].concat();
             let clients: Vec<_> =
-                (0..CONCURRENT_REQUESTS).map(|_| stuffed(&deployment, &request)).collect();
+                (0..CONCURRENT_REQUESTS).map(|_| fill_connection(&deployment, &request)).collect();
             deployment.assert_serves("meanwhile");
             drop(clients);
             deployment.wait_until_serves();
@@ -179,7 +180,7 @@ fn memory_limit() -> Row {
 }
 
 /// Opens a connection and sends what fits without blocking.
-fn stuffed(deployment: &RelayedEnclave, bytes: &[u8]) -> TcpStream {
+fn fill_connection(deployment: &RelayedEnclave, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address(&deployment.proxy)).unwrap();
     stream.set_nonblocking(true).unwrap();
     // The rest of the bytes is not sent.

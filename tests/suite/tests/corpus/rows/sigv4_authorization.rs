@@ -34,7 +34,7 @@ fn absent_and_twice() -> Row {
 }
 
 fn absent(mut row: Row) -> Row {
-    for (what, draft) in [
+    for (case, draft) in [
         ("absent", draft()),
         ("absent, with a Recipient", UnsignedRequest::new(attested_body())),
         ("absent, and a body that is not JSON", UnsignedRequest::new("{")),
@@ -51,7 +51,7 @@ fn absent(mut row: Row) -> Row {
         ("absent, and X-Amz-Date twice", draft().with("X-Amz-Date", DATE)),
         ("only a session token", draft().with("X-Amz-Security-Token", "token")),
     ] {
-        row = rejects(row, what, draft.unsigned(), missing_token());
+        row = rejects(row, case, draft.unsigned(), missing_token());
     }
     let signature = SigningOptions::default().authorization(&draft());
     for name in ["Proxy-Authorization", "X-Authorization", "Authorisation", "Authorization_"] {
@@ -75,7 +75,7 @@ fn several(mut row: Row) -> Row {
     let good = SigningOptions::default().authorization(&draft());
     let other =
         SigningOptions { secret: "another", ..SigningOptions::default() }.authorization(&draft());
-    for (what, values) in [
+    for (case, values) in [
         ("twice, identical", &[good.as_str(), &good][..]),
         ("twice, a wrong one first", &[&other, &good]),
         ("twice, a wrong one last", &[&good, &other]),
@@ -87,12 +87,12 @@ fn several(mut row: Row) -> Row {
         ("three times", &[&good, &good, &good]),
     ] {
         let draft = values.iter().fold(draft(), |draft, value| draft.with("Authorization", value));
-        row = rejects(row, what, draft.unsigned(), several_authorizations());
+        row = rejects(row, case, draft.unsigned(), several_authorizations());
     }
-    let spelt = draft().with("AUTHORIZATION", &good).with("authorization", &good);
-    row = rejects(row, "twice, in other case", spelt.unsigned(), several_authorizations());
-    let joined = format!("{good}, {good}");
-    rejects(row, "twice in one", draft().authorized(joined), unknown_parameter())
+    let both_cases = draft().with("AUTHORIZATION", &good).with("authorization", &good);
+    row = rejects(row, "twice, in other case", both_cases.unsigned(), several_authorizations());
+    let in_one_field = format!("{good}, {good}");
+    rejects(row, "twice in one", draft().authorized(in_one_field), unknown_parameter())
 }
 
 fn others(mut row: Row) -> Row {
@@ -126,15 +126,15 @@ fn others(mut row: Row) -> Row {
     ] {
         let parameters: Vec<&str> = parameters.into_iter().map(String::as_str).collect();
         let value = format!("{ALGORITHM} {}", parameters.join(", "));
-        let what = format!("without {}", missing.join(", "));
-        row = rejects(row, what, draft().authorized(value), missing_parameters(missing));
+        let case = format!("without {}", missing.join(", "));
+        row = rejects(row, case, draft().authorized(value), missing_parameters(missing));
     }
     row
 }
 
 fn credentials_and_payloads() -> Row {
-    let what = "CR, LF, NUL in the access key, 10 kB credential, UNSIGNED-PAYLOAD, presigned query";
-    let row = row("E28", what).with_configuration(Configuration::signed());
+    let case = "CR, LF, NUL in the access key, 10 kB credential, UNSIGNED-PAYLOAD, presigned query";
+    let row = row("E28", case).with_configuration(Configuration::signed());
     presigned(payload_hashes(lengths(access_keys(row))))
 }
 
@@ -211,7 +211,7 @@ fn access_keys(mut row: Row) -> Row {
 fn lengths(mut row: Row) -> Row {
     let rest = SigningOptions::by("").authorization(&draft()).len();
     let keyed = |length: usize| by("A".repeat(length));
-    for (what, bytes, expected) in [
+    for (case, bytes, expected) in [
         ("128 letters", keyed(128), unrecognized()),
         ("129 letters", keyed(129), access_key_form()),
         ("at the maximum length", keyed(MAX_AUTHORIZATION - rest), access_key_form()),
@@ -219,10 +219,10 @@ fn lengths(mut row: Row) -> Row {
         ("10 kB", keyed(10_000), not_printable()),
         ("10 kB of slashes", by("/".repeat(10_000)), not_printable()),
     ] {
-        row = rejects(row, what, bytes, expected);
+        row = rejects(row, case, bytes, expected);
     }
-    for (what, bytes) in [("16 KiB", keyed(16 * 1024)), ("64 KiB", keyed(64 * 1024))] {
-        row = row.exchange(what, followed_by_signed_request(bytes), vec![HEAD_TOO_LARGE]);
+    for (case, bytes) in [("16 KiB", keyed(16 * 1024)), ("64 KiB", keyed(64 * 1024))] {
+        row = row.exchange(case, followed_by_signed_request(bytes), vec![HEAD_TOO_LARGE]);
     }
     let spaced =
         format!("{}{}", SigningOptions::default().authorization(&draft()), " ".repeat(10_000));
@@ -253,13 +253,13 @@ fn payload_hashes(mut row: Row) -> Row {
             not_signed("x-amz-content-sha256"),
         );
         let signing = signing.and("x-amz-content-sha256");
-        let what = format!("{hash:?} signed, sent, and the header signed");
-        row = rejects(row, what, named.signed_as(&signing), mismatch());
+        let case = format!("{hash:?} signed, sent, and the header signed");
+        row = rejects(row, case, named.signed_as(&signing), mismatch());
         // The service hashes the received body and ignores the header's value.
-        let what = format!("{hash:?} sent, and the body signed");
+        let case = format!("{hash:?} sent, and the body signed");
         row = accepts(
             row,
-            what,
+            case,
             named.signed_as(&SigningOptions::default().and("x-amz-content-sha256")),
         );
     }
@@ -312,10 +312,10 @@ fn presigned(mut row: Row) -> Row {
         "%00",
     ] {
         let draft = draft().line(&line(query_text));
-        let what = query_text.get(..40).unwrap_or(query_text);
-        let what = format!("?{what} ({})", query_text.len());
-        row = rejects(row, format!("{what}, without Authorization"), draft.unsigned(), query());
-        row = rejects(row, format!("{what}, with Authorization"), draft.signed(), query());
+        let case = query_text.get(..40).unwrap_or(query_text);
+        let case = format!("?{case} ({})", query_text.len());
+        row = rejects(row, format!("{case}, without Authorization"), draft.unsigned(), query());
+        row = rejects(row, format!("{case}, with Authorization"), draft.signed(), query());
     }
     let absolute = draft().line(&format!("POST http://localhost/?{whole} HTTP/1.1"));
     row = rejects(row, "in the absolute form", absolute.unsigned(), query());

@@ -21,9 +21,9 @@ fn scopes_and_dates() -> Row {
 }
 
 /// Adds a request that is signed for another scope, with the key of that scope.
-fn scoped(row: Row, scope: &str, answer: Expected) -> Row {
+fn scoped(row: Row, scope: &str, response: Expected) -> Row {
     let bytes = draft().signed_as(&SigningOptions::for_scope(scope));
-    rejects(row, format!("{scope:?}"), bytes, answer)
+    rejects(row, format!("{scope:?}"), bytes, response)
 }
 
 fn scopes(mut row: Row) -> Row {
@@ -85,10 +85,10 @@ fn scopes(mut row: Row) -> Row {
 }
 
 fn scope_dates(mut row: Row) -> Row {
-    let date = |shown: &str| {
+    let date = |credential_date: &str| {
         invalid(&format!(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from \
-             HTTP: '{shown}' != '20270115', from '20270115T080000Z'."
+             HTTP: '{credential_date}' != '20270115', from '20270115T080000Z'."
         ))
     };
     for day in ["20270114", "20270116", "20260115", "20270215", "00000000", "99999999", "19700101"]

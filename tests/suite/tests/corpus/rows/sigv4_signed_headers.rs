@@ -11,13 +11,13 @@ use crate::harness::signed_requests::{
 use crate::harness::sigv4_signer::{DATE, HTTP_DATE, HeaderCase, SigningOptions, UnsignedRequest};
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![left_out(), sent_otherwise()]
+    vec![left_out(), changed_after_signing()]
 }
 
 /// Adds a request that is signed over this list.
-fn over(row: Row, list: &str, answer: Expected) -> Row {
+fn over(row: Row, list: &str, response: Expected) -> Row {
     let bytes = draft().signed_as(&SigningOptions::over_headers(list));
-    rejects(row, format!("{list:?}"), bytes, answer)
+    rejects(row, format!("{list:?}"), bytes, response)
 }
 
 fn left_out() -> Row {
@@ -60,14 +60,15 @@ fn left_out() -> Row {
 fn unsigned_type(mut row: Row) -> Row {
     let list = SigningOptions::over_headers("host;x-amz-date;x-amz-target");
     row = accepts(row, "Content-Type sent and not signed", draft().signed_as(&list));
-    let refused = || Expected::validation("Content-Type must be application/x-amz-json-1.1");
+    let rejected = || Expected::validation("Content-Type must be application/x-amz-json-1.1");
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/cbor", ""]
     {
         let typed = draft().set("Content-Type", content_type).signed_as(&list);
-        row = rejects(row, format!("Content-Type {content_type:?}, not signed"), typed, refused());
+        row = rejects(row, format!("Content-Type {content_type:?}, not signed"), typed, rejected());
     }
     let untyped = draft().without("Content-Type");
-    row = rejects(row, "Content-Type neither sent nor signed", untyped.signed_as(&list), refused());
+    row =
+        rejects(row, "Content-Type neither sent nor signed", untyped.signed_as(&list), rejected());
     let twice = draft().with("Content-Type", "text/plain").signed_as(&list);
     row = rejects(row, "Content-Type twice, not signed", twice, sent_twice("content-type"));
     rejects(row, "Content-Type signed and not sent", untyped.signed(), mismatch())
@@ -75,24 +76,24 @@ fn unsigned_type(mut row: Row) -> Row {
 
 /// Adds cases with Date instead of X-Amz-Date.
 fn dated(mut row: Row) -> Row {
-    let undated = draft().without("X-Amz-Date");
-    row = rejects(row, "X-Amz-Date signed and not sent", undated.signed(), no_date());
+    let without_date = draft().without("X-Amz-Date");
+    row = rejects(row, "X-Amz-Date signed and not sent", without_date.signed(), no_date());
     let list = SigningOptions::over_headers("content-type;host;x-amz-target");
-    row = rejects(row, "no date", undated.signed_as(&list), no_date());
+    row = rejects(row, "no date", without_date.signed_as(&list), no_date());
     let signing = SigningOptions::over_headers("content-type;date;host;x-amz-target");
     for date in [HTTP_DATE, DATE, "Fri, 15 Jan 2027 08:00:00 -0000"] {
-        let sent = undated.clone().with("Date", date);
+        let sent = without_date.clone().with("Date", date);
         row = accepts(row, format!("Date: {date}"), sent.signed_as(&signing));
-        let what = format!("Date: {date}, not signed");
-        row = rejects(row, what, sent.signed_as(&list), not_signed("date"));
+        let case = format!("Date: {date}, not signed");
+        row = rejects(row, case, sent.signed_as(&list), not_signed("date"));
         let twice = sent.with("Date", date).signed_as(&signing);
         row = rejects(row, format!("Date: {date}, twice"), twice, sent_twice("date"));
     }
     for date in ["", "Friday, 15-Jan-27 08:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 +0100"] {
-        let sent = undated.clone().with("Date", date).signed_as(&signing);
+        let sent = without_date.clone().with("Date", date).signed_as(&signing);
         row = rejects(row, format!("Date: {date:?}"), sent, http_date_form());
     }
-    let other = undated.with("Date", "Fri, 15 Jan 2027 08:00:01 GMT");
+    let other = without_date.with("Date", "Fri, 15 Jan 2027 08:00:01 GMT");
     row = rejects(row, "Date of another second", other.signed_as(&signing), mismatch());
     let both = draft().with("Date", "Thu, 01 Jan 1970 00:00:00 GMT");
     accepts(row, "Date beside X-Amz-Date, which counts", both.signed())
@@ -117,43 +118,43 @@ fn of_aws(mut row: Row) -> Row {
 
 /// Adds cases with headers that are signed but not sent, or neither.
 fn not_sent(mut row: Row) -> Row {
-    let usual = SigningOptions::default;
+    let default_options = SigningOptions::default;
     for name in ["x-amz-meta", "user-agent", "x-amz-security-token", "date", "a", "zzz"] {
-        let bytes = draft().signed_as(&usual().and(name));
+        let bytes = draft().signed_as(&default_options().and(name));
         row = rejects(row, format!("{name} signed and not sent"), bytes, mismatch());
         let dropped = draft().with(name, "a");
-        let value = usual().and(name).authorization(&dropped);
-        let what = format!("{name} signed and dropped");
-        row = rejects(row, what, draft().authorized(value), mismatch());
+        let value = default_options().and(name).authorization(&dropped);
+        let case = format!("{name} signed and dropped");
+        row = rejects(row, case, draft().authorized(value), mismatch());
     }
     row = rejects(
         row,
         "authorization signed",
-        draft().signed_as(&usual().and("authorization")),
+        draft().signed_as(&default_options().and("authorization")),
         mismatch(),
     );
-    let untargeted = draft().without("X-Amz-Target");
-    row = rejects(row, "X-Amz-Target signed and not sent", untargeted.signed(), mismatch());
+    let without_target = draft().without("X-Amz-Target");
+    row = rejects(row, "X-Amz-Target signed and not sent", without_target.signed(), mismatch());
     let list = SigningOptions::over_headers("content-type;host;x-amz-date");
     row = rejects(
         row,
         "X-Amz-Target neither: the signature is right, the request is not",
-        untargeted.signed_as(&list),
+        without_target.signed_as(&list),
         Expected::unknown_operation(),
     );
 
     // Only HTTP/1.0 permits requests without Host. The connection ends with the response.
-    let hostless = draft().without("Host").line("POST / HTTP/1.0");
+    let without_host = draft().without("Host").line("POST / HTTP/1.0");
     let list = SigningOptions::over_headers("content-type;x-amz-date;x-amz-target");
     row = row
         .exchange_until_closed(
             "HTTP/1.0: Host signed and not sent",
-            followed_by_signed_request(hostless.signed()),
+            followed_by_signed_request(without_host.signed()),
             vec![mismatch()],
         )
         .exchange_until_closed(
             "HTTP/1.0: Host neither",
-            followed_by_signed_request(hostless.signed_as(&list)),
+            followed_by_signed_request(without_host.signed_as(&list)),
             vec![not_signed("host")],
         );
 
@@ -162,7 +163,7 @@ fn not_sent(mut row: Row) -> Row {
     row = accepts(
         row,
         "more headers than required",
-        more.signed_as(&usual().and("content-length").and("user-agent")),
+        more.signed_as(&default_options().and("content-length").and("user-agent")),
     );
     row = accepts(row, "fewer headers than sent", more.signed());
     let session = draft().with("X-Amz-Security-Token", SESSION_TOKEN);
@@ -180,7 +181,7 @@ fn not_sent(mut row: Row) -> Row {
     )
 }
 
-fn sent_otherwise() -> Row {
+fn changed_after_signing() -> Row {
     let row = row("E25", "a signed header sent twice, other order, white space or case")
         .with_configuration(Configuration::signed());
     wire(values(lists(twice(row))))
@@ -206,7 +207,7 @@ fn twice(mut row: Row) -> Row {
         draft().with("X-AMZ-META", "a").with("x-amz-meta", "b").signed_as(&signing),
     );
     let three = two.clone().with(META, "c");
-    for (what, sent, signed) in [
+    for (case, sent, signed) in [
         ("twice, signed in the other order", &two, &draft().with(META, "b").with(META, "a")),
         ("twice, the first signed", &two, &one("a")),
         ("twice, the last signed", &two, &one("b")),
@@ -217,7 +218,7 @@ fn twice(mut row: Row) -> Row {
         ("identical, one signed", &draft().with(META, "a").with(META, "a"), &one("a")),
         ("an additional empty one", &one("a").with(META, ""), &one("a")),
     ] {
-        row = rejects(row, what, signed_over(sent, signed), mismatch());
+        row = rejects(row, case, signed_over(sent, signed), mismatch());
     }
     for (name, lower, value) in [
         ("X-Amz-Date", "x-amz-date", DATE),
@@ -240,14 +241,14 @@ fn twice(mut row: Row) -> Row {
                 sent_twice(lower),
             );
             let value = signing.authorization(&once);
-            let what = format!("{name}, {how}, signed as once");
-            row = rejects(row, what, twice.authorized(value), sent_twice(lower));
+            let case = format!("{name}, {how}, signed as once");
+            row = rejects(row, case, twice.authorized(value), sent_twice(lower));
         }
-        let spelt = once.clone().with(&name.to_uppercase(), value);
+        let both_cases = once.clone().with(&name.to_uppercase(), value);
         row = rejects(
             row,
             format!("{name}, in other case"),
-            spelt.signed_as(&signing),
+            both_cases.signed_as(&signing),
             sent_twice(lower),
         );
     }
@@ -359,10 +360,10 @@ fn wire(mut row: Row) -> Row {
             })
             .collect()
     };
-    let spellings: [(&str, HeaderCase); 3] =
+    let header_cases: [(&str, HeaderCase); 3] =
         [("lower", str::to_lowercase), ("upper", str::to_uppercase), ("mixed", alternating)];
-    for (what, spell) in spellings {
-        row = accepts(row, format!("names in {what} case"), draft().named(spell).signed());
+    for (case, header_case) in header_cases {
+        row = accepts(row, format!("names in {case} case"), draft().named(header_case).signed());
     }
     for (name, sent) in [
         ("Host", "LOCALHOST"),

@@ -24,7 +24,7 @@ pub(crate) fn rows() -> Vec<Row> {
 fn changed() -> Row {
     let row = row("E27", "body or Recipient changed after signing")
         .with_configuration(Configuration::signed());
-    others_secrets(signatures(heads(recipients(bodies(row)))))
+    secrets_of_others(signatures(heads(recipients(bodies(row)))))
 }
 
 fn bodies(mut row: Row) -> Row {
@@ -36,7 +36,7 @@ fn bodies(mut row: Row) -> Row {
             row = rejects(row, format!("bit {bit} of byte {index}"), bytes, mismatch());
         }
     }
-    for (what, body) in [
+    for (case, body) in [
         ("NumberOfBytes increased", r#"{"NumberOfBytes":1024}"#),
         ("NumberOfBytes decreased", r#"{"NumberOfBytes":1}"#),
         ("NumberOfBytes out of range", r#"{"NumberOfBytes":0}"#),
@@ -48,10 +48,10 @@ fn bodies(mut row: Row) -> Row {
         ("not JSON", "NumberOfBytes=32"),
         ("empty", ""),
     ] {
-        row = rejects(row, what, UnsignedRequest::new(body).signed_over(&draft()), mismatch());
+        row = rejects(row, case, UnsignedRequest::new(body).signed_over(&draft()), mismatch());
         row = rejects(
             row,
-            format!("{what}, signed and sent swapped"),
+            format!("{case}, signed and sent swapped"),
             draft().signed_over(&UnsignedRequest::new(body)),
             mismatch(),
         );
@@ -69,7 +69,7 @@ fn recipients(row: Row) -> Row {
         followed_by_signed_request(attested.signed()),
         vec![SEALED_RESPONSE, PLAINTEXT_RESPONSE],
     );
-    for (what, body) in [
+    for (case, body) in [
         ("Recipient dropped", BODY.to_owned()),
         ("Recipient null", recipient_body("null")),
         ("Recipient empty", recipient_body("{}")),
@@ -82,7 +82,7 @@ fn recipients(row: Row) -> Row {
         ),
         ("NumberOfBytes changed beside a Recipient", attested_body().replacen("32", "33", 1)),
     ] {
-        row = rejects(row, what, UnsignedRequest::new(body).signed_over(&attested), mismatch());
+        row = rejects(row, case, UnsignedRequest::new(body).signed_over(&attested), mismatch());
     }
     // Signed without a Recipient and sent with one: an attacker cannot have bytes sealed to its own
     // key.
@@ -104,7 +104,7 @@ fn recipients(row: Row) -> Row {
 
 fn heads(mut row: Row) -> Row {
     let over_draft = |changed: UnsignedRequest| changed.signed_over(&draft());
-    for (what, changed) in [
+    for (case, changed) in [
         (
             "the other operation",
             draft().set("X-Amz-Target", "TrentService.DescribeCustomKeyStores"),
@@ -115,7 +115,7 @@ fn heads(mut row: Row) -> Row {
         ("another content type", draft().set("Content-Type", "application/x-amz-json-1.0")),
         ("no content type", draft().without("Content-Type")),
     ] {
-        row = rejects(row, what, over_draft(changed), mismatch());
+        row = rejects(row, case, over_draft(changed), mismatch());
     }
     let describe =
         UnsignedRequest::new("{}").set("X-Amz-Target", "TrentService.DescribeCustomKeyStores");
@@ -143,20 +143,20 @@ fn heads(mut row: Row) -> Row {
         mismatch(),
     );
     // Unsigned headers may change on the way: proxies add their own.
-    for (what, changed) in [
+    for (case, changed) in [
         ("User-Agent added", draft().with("User-Agent", "other")),
         ("X-Forwarded-For added", draft().with("X-Forwarded-For", "203.0.113.7")),
         ("Connection added", draft().with("Connection", "keep-alive")),
         ("correct Content-Length added", draft().with("Content-Length", "20")),
         ("the absolute form", draft().line("POST http://localhost/ HTTP/1.1")),
     ] {
-        row = accepts(row, what, over_draft(changed));
+        row = accepts(row, case, over_draft(changed));
     }
     // The request target is not signed, only Host is.
     let bytes = over_draft(draft().line("POST http://other/ HTTP/1.1"));
     let message = "the Host header must match the authority of the request target";
-    let answer = Expected::validation(message).and_close();
-    row.exchange("the absolute form of another host", bytes, vec![answer])
+    let response = Expected::validation(message).and_close();
+    row.exchange("the absolute form of another host", bytes, vec![response])
 }
 
 fn signatures(mut row: Row) -> Row {
@@ -176,7 +176,7 @@ fn signatures(mut row: Row) -> Row {
         row = rejects(row, format!("{digit} throughout"), with(&digit.repeat(64)), mismatch());
     }
     let form = || incomplete("Signature must be 64 lower-case hexadecimal digits.");
-    for (what, value) in [
+    for (case, value) in [
         ("no signature", String::new()),
         ("one digit missing", signature[..63].to_owned()),
         ("one digit added", format!("{signature}0")),
@@ -187,12 +187,12 @@ fn signatures(mut row: Row) -> Row {
         ("with a space inside", format!("{} {}", &signature[..31], &signature[32..])),
         ("another letter", format!("{}g", &signature[..63])),
     ] {
-        row = rejects(row, what, with(&value), form());
+        row = rejects(row, case, with(&value), form());
     }
     row
 }
 
-fn others_secrets(mut row: Row) -> Row {
+fn secrets_of_others(mut row: Row) -> Row {
     for secret in
         ["", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKE"]
     {
@@ -204,7 +204,7 @@ fn others_secrets(mut row: Row) -> Row {
     let (ours, session) = (SigningOptions::default(), SigningOptions::by(SESSION_KEY_ID));
     let signed = session.clone().and("x-amz-security-token");
     let ours_signed = ours.clone().and("x-amz-security-token");
-    for (what, draft, signing) in [
+    for (case, draft, signing) in [
         ("a session without its token", draft(), &session),
         ("another session's token", draft().with(TOKEN, "other"), &signed),
         ("a session's token truncated", draft().with(TOKEN, &SESSION_TOKEN[1..]), &signed),
@@ -217,7 +217,7 @@ fn others_secrets(mut row: Row) -> Row {
         ("a token for a credential without one", draft().with(TOKEN, SESSION_TOKEN), &ours_signed),
         ("an empty token for a credential without one", draft().with(TOKEN, ""), &ours_signed),
     ] {
-        row = rejects(row, what, draft.signed_as(signing), unrecognized());
+        row = rejects(row, case, draft.signed_as(signing), unrecognized());
     }
     let stripped = draft().with(TOKEN, SESSION_TOKEN);
     row = rejects(

@@ -14,15 +14,15 @@ pub(crate) fn rows() -> Vec<Row> {
         ("at the Unix epoch", NOW.minus_secs(NOW.as_secs())),
         ("two seconds behind", NOW.minus_secs(2)),
     ];
-    let row = wrong.into_iter().fold(row, |row, (what, system)| {
-        row.custom(what, Accepted, move || {
+    let row = wrong.into_iter().fold(row, |row, (case, system)| {
+        row.custom(case, Accepted, move || {
             let service = FaultyService::start(Box::new(|_| None));
             service.clock.set(system);
             // The document carries the NSM's time and is valid.
-            service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, what);
+            service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, case);
             assert_eq!(service.readiness(), Readiness::Ready);
-            let answer = service.generate(false);
-            assert_eq!(answer.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
+            let response = service.generate(false);
+            assert_eq!(response.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
         })
     });
     vec![row]

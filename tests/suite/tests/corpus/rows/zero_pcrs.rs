@@ -50,23 +50,23 @@ fn is_of_nitro_tpm(name: &str) -> bool {
 
 fn measurements_of_zeros(mut row: Row) -> Row {
     let (zero, value) = (zero(), measured(8));
-    let refused = |entry: usize, name: &str| {
-        let whose = if is_of_nitro_tpm(name) {
+    let rejected = |entry: usize, name: &str| {
+        let source = if is_of_nitro_tpm(name) {
             "as in a NitroTPM whose firmware measured nothing; write the value that \
              nitro-tpm-pcr-compute printed"
         } else {
             "as in every enclave in debug mode; write the value that nitro-cli build-enclave printed"
         };
-        format!("[recipient] measurements, entry {entry}: {name} is all zeros, {whose}")
+        format!("[recipient] measurements, entry {entry}: {name} is all zeros, {source}")
     };
     for name in registers() {
         let entry = format!("{{ {name} = \"{zero}\" }}");
         row = row
-            .prevents_start(format!("{name}, production"), measuring(&entry), refused(1, &name))
+            .prevents_start(format!("{name}, production"), measuring(&entry), rejected(1, &name))
             .prevents_start(
                 format!("{name}, development"),
                 measuring(&entry).with_development_profile(),
-                refused(1, &name),
+                rejected(1, &name),
             );
     }
     for (number, entries, name) in [
@@ -85,8 +85,8 @@ fn measurements_of_zeros(mut row: Row) -> Row {
         (1, format!("{{ IMAGESHA384 = \"{zero}\" }}"), "IMAGESHA384"),
         (1, format!("{{ nitrotpmpcr4 = \"{zero}\" }}"), "nitrotpmpcr4"),
     ] {
-        let what = entries.replace(&zero, "0").replace(&value, "V");
-        row = row.prevents_start(what, measuring(&entries), refused(number, name));
+        let case = entries.replace(&zero, "0").replace(&value, "V");
+        row = row.prevents_start(case, measuring(&entries), rejected(number, name));
     }
     // Zeros of another length are no measurement.
     for zeros in [
@@ -117,7 +117,7 @@ fn good_measurements(mut row: Row) -> Row {
         .map(|(index, digit)| if index % 2 == 0 { digit.to_ascii_uppercase() } else { digit })
         .collect::<String>();
     let last = format!("{}1", &zero()[1..]);
-    for (what, entries, answer) in [
+    for (case, entries, response) in [
         ("lower case", format!("{{ PCR8 = \"{}\" }}", measured(8)), SEALED_RESPONSE),
         ("upper case", format!("{{ PCR8 = \"{}\" }}", measured(8).to_uppercase()), SEALED_RESPONSE),
         ("mixed case", format!("{{ PCR8 = \"{mixed}\" }}"), SEALED_RESPONSE),
@@ -136,28 +136,28 @@ fn good_measurements(mut row: Row) -> Row {
         ),
     ] {
         row = row.with_configuration(measuring(&entries)).exchange(
-            format!("starts: {what}"),
+            format!("starts: {case}"),
             generate_random(&document(|_| {})),
-            vec![answer],
+            vec![response],
         );
     }
     row
 }
 
 /// Adds a policy that requires zeros. The error contains the position of the first such value.
-fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) -> Row {
+fn policy_of_zeros(row: Row, case: String, policy: &str, condition: &str, key: &str) -> Row {
     let column = 1 + policy.find(&format!("\"{}\"", zero())).unwrap();
-    let whose = if is_of_nitro_tpm(key) {
+    let source = if is_of_nitro_tpm(key) {
         "which a NitroTPM has only if its firmware measured nothing"
     } else {
         "which every enclave in debug mode has"
     };
     let error = format!(
-        "[[credential]] number 3: AKIDZERO.json: line 1 column {column}: {says} would allow a \
-         kms:RecipientAttestation:{key} of all zeros, {whose}; remove the value, or reject it \
+        "[[credential]] number 3: AKIDZERO.json: line 1 column {column}: {condition} would allow a \
+         kms:RecipientAttestation:{key} of all zeros, {source}; remove the value, or reject it \
          with Deny and a positive operator"
     );
-    row.prevents_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)
+    row.prevents_start(case, Configuration::signed().credential("AKIDZERO", "", policy), error)
 }
 
 fn policies_of_zeros(mut row: Row) -> Row {
@@ -181,8 +181,8 @@ fn policies_of_zeros(mut row: Row) -> Row {
         "StringLikeIfExists",
     ] {
         let policy = allow(operator, "PCR8", &zero);
-        let says = format!("Allow with {operator}");
-        row = policy_of_zeros(row, format!("policy: {says}"), &policy, &says, "PCR8");
+        let condition = format!("Allow with {operator}");
+        row = policy_of_zeros(row, format!("policy: {condition}"), &policy, &condition, "PCR8");
     }
     for operator in [
         "StringNotEquals",
@@ -193,11 +193,11 @@ fn policies_of_zeros(mut row: Row) -> Row {
         "StringNotLikeIfExists",
     ] {
         let policy = deny(operator, "PCR8", &zero);
-        let says = format!("Deny with {operator}");
-        row = policy_of_zeros(row, format!("policy: {says}"), &policy, &says, "PCR8");
+        let condition = format!("Deny with {operator}");
+        row = policy_of_zeros(row, format!("policy: {condition}"), &policy, &condition, "PCR8");
     }
     let value = format!("\"{}\"", measured(8));
-    for (what, values) in [
+    for (case, values) in [
         ("first of two", format!("[{zero},{value}]")),
         ("last of two", format!("[{value},{zero}]")),
         ("twice", format!("[{zero},{zero}]")),
@@ -205,7 +205,7 @@ fn policies_of_zeros(mut row: Row) -> Row {
         let policy = allow("StringEquals", "PCR8", &values);
         row = policy_of_zeros(
             row,
-            format!("policy: {what}"),
+            format!("policy: {case}"),
             &policy,
             "Allow with StringEquals",
             "PCR8",
@@ -233,7 +233,7 @@ fn policies_that_start(mut row: Row) -> Row {
     let zero = format!("\"{}\"", zero());
     let zeroed = document(|document| document.pcrs.extend([(8, [0; PCR_LENGTH])]));
     let whole = document(|_| {});
-    for (what, policy, of_zeros, of_whole) in [
+    for (case, policy, of_zeros, of_whole) in [
         ("Deny with StringEquals", deny("StringEquals", "PCR8", &zero), Err(EXPLICIT_DENY), Ok(())),
         (
             "Deny with StringEqualsIgnoreCase",
@@ -265,14 +265,14 @@ fn policies_that_start(mut row: Row) -> Row {
         for (which, document, verify_document) in
             [("zeros", &zeroed, of_zeros), ("a value", &whole, of_whole)]
         {
-            let answer = match verify_document {
+            let response = match verify_document {
                 Ok(()) => SEALED_RESPONSE,
                 Err(why) => denied("AKIDZERO", why),
             };
             row = row.exchange(
-                format!("starts: {what}, of {which}"),
+                format!("starts: {case}, of {which}"),
                 followed_by_signed_request(signed_by("AKIDZERO", document)),
-                vec![answer, PLAINTEXT_RESPONSE],
+                vec![response, PLAINTEXT_RESPONSE],
             );
         }
     }
@@ -293,7 +293,7 @@ fn zeros_of_nitro_tpms(mut row: Row) -> Row {
     for name in registers_of_zeros() {
         let policy = allow("StringEquals", &name, &zero);
         row = row.with_configuration(Configuration::signed().credential("AKIDZERO", "", &policy));
-        for (which, document, answer) in [
+        for (which, document, response) in [
             ("zeros", &zeros, SEALED_RESPONSE),
             ("a value", &others, denied("AKIDZERO", IMPLICIT_DENY)),
             ("an enclave", &document(|_| {}), denied("AKIDZERO", IMPLICIT_DENY)),
@@ -301,17 +301,17 @@ fn zeros_of_nitro_tpms(mut row: Row) -> Row {
             row = row.exchange(
                 format!("starts: {name}, of {which}"),
                 followed_by_signed_request(signed_by("AKIDZERO", document)),
-                vec![answer, PLAINTEXT_RESPONSE],
+                vec![response, PLAINTEXT_RESPONSE],
             );
         }
         let entry = measuring(&format!("{{ {name} = {zero} }}"));
         row = row.with_configuration(entry.with_development_profile());
-        for (which, document, answer) in [
+        for (which, document, response) in [
             ("zeros", &zeros, SEALED_RESPONSE),
             ("a value", &others, denied_as("anonymous", NOT_ADMITTED)),
         ] {
-            let what = format!("starts: {name} configured, of {which}");
-            row = row.exchange(what, generate_random(document), vec![answer]);
+            let case = format!("starts: {name} configured, of {which}");
+            row = row.exchange(case, generate_random(document), vec![response]);
         }
     }
     row

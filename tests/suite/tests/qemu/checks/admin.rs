@@ -54,13 +54,13 @@ fn admin(machine: &VirtualMachine) -> String {
     let admin = machine.admin();
     assert_eq!(admin.get("/healthz"), (200, b"ok\n".to_vec()));
     assert_eq!(admin.get("/readyz"), (200, b"ready\n".to_vec()));
-    let refused = [
+    let rejected = [
         admin.post("/", "{\"NumberOfBytes\":32}"),
         admin.post("/healthz", ""),
         admin.get("/"),
         admin.get(&format!("/attestation?nonce={NONCE}")),
     ];
-    for (status, body) in refused {
+    for (status, body) in rejected {
         let text = String::from_utf8(body).unwrap();
         assert_eq!(status, 404, "{text}");
         assert!(text.starts_with("not found: only GET /healthz"), "{text}");

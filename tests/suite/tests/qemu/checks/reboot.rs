@@ -36,12 +36,12 @@ pub(super) fn denies_plaintext_without_tls(guests: &Guests) {
 
 pub(super) fn reboot(guests: &Guests) {
     let before: BTreeSet<_> =
-        guests.answers().into_iter().filter(|answer| answer.len() >= 32).collect();
+        guests.responses().into_iter().filter(|response| response.len() >= 32).collect();
     assert!(before.len() > 64, "the first enclave returned only {} responses", before.len());
     let mut machine = guests.second();
     let url = machine.as_ref().unwrap().service().url();
     let after = generate_concurrently(|| client(&url), guests.configuration(), 1);
-    assert!(after.iter().all(|answer| !before.contains(answer)));
+    assert!(after.iter().all(|response| !before.contains(response)));
     guests.keep_console(machine.take().unwrap().console());
 }
 

@@ -45,7 +45,7 @@ pub(super) fn boto3_sealed(guests: &Guests) {
 }
 
 /// Returns the message with which a document is rejected.
-fn refusal(machine: &VirtualMachine, document: &[u8]) -> String {
+fn rejection(machine: &VirtualMachine, document: &[u8]) -> String {
     let url = machine.service().url();
     let [outcome] = &boto3(&*url, &[generate_random(32, Some(document))])[..] else { panic!() };
     assert_eq!(outcome.statuses(), [400]);
@@ -57,7 +57,7 @@ fn refusal(machine: &VirtualMachine, document: &[u8]) -> String {
 pub(super) fn rejects_simulator_document(guests: &Guests) {
     on_first(guests, |machine| {
         let public_key = TestKey::of_bits(2048).document().public_key.unwrap();
-        let message = refusal(machine, &document(&pki(), public_key));
+        let message = rejection(machine, &document(&pki(), public_key));
         assert!(message.contains("trust anchor") || message.contains("root"), "{message}");
     });
 }
@@ -76,7 +76,7 @@ pub(super) fn rejects_unsigned_document(guests: &Guests) {
     on_first(guests, |machine| {
         let own = enclave_document(machine);
         assert_eq!(own.signature, [0; 64]);
-        let message = refusal(machine, &own.bytes);
+        let message = rejection(machine, &own.bytes);
         assert!(message.contains("ES384"), "{message}");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("document.bin");
@@ -135,27 +135,28 @@ pub(super) fn concurrent_clients(guests: &Guests) {
 /// The last check of the first enclave. It follows all requests, and sends malformed ones.
 pub(super) fn console(guests: &Guests) {
     on_first(guests, |machine| {
-        let answers = canaries().map(|canary| {
+        let responses = canaries().map(|canary| {
             let request =
                 TcpStream::connect(machine.service().authority()).and_then(|mut stream| {
                     stream.write_all(canary.as_bytes())?;
-                    let mut answer = Vec::new();
-                    stream.read_to_end(&mut answer)?;
-                    Ok(answer)
+                    let mut response = Vec::new();
+                    stream.read_to_end(&mut response)?;
+                    Ok(response)
                 });
             request.unwrap()
         });
-        let console = console_after(machine, &answers);
+        let console = console_after(machine, &responses);
         assert_shows_no_secret(&console, guests, guests.configuration());
     });
     drop(guests.first().take());
 }
 
 /// Returns the console once it shows the rejection of the last request.
-pub(super) fn console_after(machine: &VirtualMachine, answers: &[Vec<u8>]) -> String {
-    let answers: Vec<_> = answers.iter().map(|answer| String::from_utf8_lossy(answer)).collect();
-    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 400")), "{answers:?}");
-    let mut lines = answers.last().unwrap().lines();
+pub(super) fn console_after(machine: &VirtualMachine, responses: &[Vec<u8>]) -> String {
+    let responses: Vec<_> =
+        responses.iter().map(|response| String::from_utf8_lossy(response)).collect();
+    assert!(responses.iter().all(|response| response.starts_with("HTTP/1.1 400")), "{responses:?}");
+    let mut lines = responses.last().unwrap().lines();
     let id = lines.find_map(|line| line.strip_prefix("x-amzn-requestid: ")).unwrap();
     machine.wait_for_console(&format!("refused request_id={id}"))
 }
@@ -191,7 +192,7 @@ pub(super) fn assert_shows_no_secret(
     let mut secrets: Vec<String> =
         ["canary", "AKIDQEMUTEST", NONCE, "user-data"].map(str::to_owned).to_vec();
     secrets.push(toml.lines().next().unwrap().to_owned());
-    for bytes in guests.answers().iter().chain([&salt]).filter(|bytes| bytes.len() >= 32) {
+    for bytes in guests.responses().iter().chain([&salt]).filter(|bytes| bytes.len() >= 32) {
         secrets.push(STANDARD.encode(bytes)[..40].to_owned());
         secrets.push(const_hex::encode(&bytes[..16]));
     }

@@ -49,20 +49,20 @@ pub(super) fn openssl(guests: &Guests) {
         };
         healthy(&["-verify_ip", address]);
         healthy(&["-servername", of_aws, "-verify_hostname", of_aws]);
-        for (version, says) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        for (version, protocol) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
             let folder = tempfile::tempdir().unwrap();
             let session = folder.path().join("session");
             let session = session.to_str().unwrap();
             let arguments =
                 [version, "-verify_hostname", name, "-alpn", "h2,http/1.1", "-sess_out", session];
             let first = healthy(&arguments);
-            assert!(first.output_contains(&format!("New, {says}")), "{first:?}");
+            assert!(first.output_contains(&format!("New, {protocol}")), "{first:?}");
             assert!(first.has_line("ALPN protocol: http/1.1"), "{first:?}");
             let again = healthy(&[version, "-sess_in", session]);
-            assert!(again.output_contains(&format!("Reused, {says}")), "{again:?}");
+            assert!(again.output_contains(&format!("Reused, {protocol}")), "{again:?}");
         }
         let other = guest.connect(&["-verify_hostname", "other.example"], &get("/healthz"));
-        assert!(!other.succeeded() && other.answer().is_empty(), "{other:?}");
+        assert!(!other.succeeded() && other.response().is_empty(), "{other:?}");
     });
 }
 
@@ -96,10 +96,10 @@ pub(super) fn without_tls(guests: &Guests) {
         let mut stream = TcpStream::connect(guest.machine.service().authority()).unwrap();
         stream.set_read_timeout(Some(BOOT_TIMEOUT)).unwrap();
         stream.write_all(get("/healthz").as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).unwrap();
         // rustls sends only a fatal alert record.
-        assert!(matches!(answer[..], [0x15, 3, _, 0, 2, 2, _]), "{}", answer.escape_ascii());
+        assert!(matches!(response[..], [0x15, 3, _, 0, 2, 2, _]), "{}", response.escape_ascii());
         client(&guest.machine.service().url()).generate_random(32).unwrap_err();
     });
 }
@@ -123,10 +123,10 @@ pub(super) fn large_and_half_closed(guests: &Guests) {
         assert_eq!(outcome.error.as_ref().unwrap().name, "ValidationException");
         // vhost-device-vsock closes both directions when one ends, so only TLS can be half-closed.
         let (authority, ca) = (guest.machine.service().authority(), guest.authority.path());
-        let answer =
+        let response =
             half_close::request_and_half_close(authority, ca, &get("/metrics"), HalfClose::TlsOnly);
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert!(answer.ends_with("# EOF\n"), "{answer}");
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        assert!(response.ends_with("# EOF\n"), "{response}");
     });
 }
 
@@ -137,22 +137,22 @@ pub(super) fn console(guests: &Guests) {
         let unknown = "canary.example";
         let arguments = ["-servername", unknown, "-verify_hostname", unknown, "-alpn", "canary"];
         assert!(!guest.connect(&arguments, &get("/healthz")).succeeded());
-        let answers =
-            canaries().map(|canary| guest.connect(&["-quiet"], &canary).answer().to_vec());
-        let console = console_after(&guest.machine, &answers);
+        let responses =
+            canaries().map(|canary| guest.connect(&["-quiet"], &canary).response().to_vec());
+        let console = console_after(&guest.machine, &responses);
         assert_shows_no_secret(&console, guests, guests.tls_configuration());
         // Keys of certificates are generated in the enclave, so the check searches for any word as
         // long as a key.
-        let shown = console.split_whitespace().filter(|word| !word.starts_with("sha256="));
+        let shown = console.split_whitespace().filter(|marker| !marker.starts_with("sha256="));
         let shown = shown
-            .flat_map(|word| word.split(|c: char| !c.is_alphanumeric() && !"+/-_".contains(c)));
-        let longest = shown.max_by_key(|word| word.len()).unwrap();
+            .flat_map(|marker| marker.split(|c: char| !c.is_alphanumeric() && !"+/-_".contains(c)));
+        let longest = shown.max_by_key(|marker| marker.len()).unwrap();
         assert!(
             longest.len() < 43,
             "the console shows {longest:?}, which is as long as a key:\n{console}"
         );
-        for word in ["-----", "PRIVATE", "CLIENT_RANDOM", "TRAFFIC_SECRET"] {
-            assert!(!console.contains(word), "the console shows {word}:\n{console}");
+        for marker in ["-----", "PRIVATE", "CLIENT_RANDOM", "TRAFFIC_SECRET"] {
+            assert!(!console.contains(marker), "the console shows {marker}:\n{console}");
         }
     });
     drop(guests.tls().take());
