@@ -27,7 +27,7 @@ globalThis.fetch = async (...request) => {
   return response;
 };
 
-async function make({ operation, parameters }) {
+async function makeCall({ operation, parameters }) {
   const headers = {
     "Content-Type": "application/x-amz-json-1.1",
     "X-Amz-Target": `TrentService.${operation}`,
@@ -42,6 +42,6 @@ async function make({ operation, parameters }) {
 const outcomes = [];
 for (const call of await json(process.stdin)) {
   responses = [];
-  outcomes.push({ ...(await make(call)), responses });
+  outcomes.push({ ...(await makeCall(call)), responses });
 }
 console.log(JSON.stringify(outcomes));

@@ -33,30 +33,30 @@ def main():
         )
     outcomes = []
     for call in json.load(sys.stdin):
-        outcome = make(client, call["operation"], call["parameters"], call.get("pages"))
+        outcome = make_call(client, call["operation"], call["parameters"], call.get("pages"))
         outcomes.append({**outcome, "responses": responses[:]})
         responses.clear()
-    json.dump(outcomes, sys.stdout, default=encoded)
+    json.dump(outcomes, sys.stdout, default=to_json)
 
 
-def make(client, operation, parameters, pages):
+def make_call(client, operation, parameters, pages):
     if "AttestationDocument" in parameters.get("Recipient", {}):
         recipient = parameters["Recipient"]
         recipient["AttestationDocument"] = base64.b64decode(recipient["AttestationDocument"])
     try:
         if pages is None:
-            answers = [getattr(client, botocore.xform_name(operation))(**parameters)]
+            outputs = [getattr(client, botocore.xform_name(operation))(**parameters)]
         else:
             paginator = client.get_paginator(botocore.xform_name(operation))
-            answers = list(paginator.paginate(**parameters, PaginationConfig=pages))
+            outputs = list(paginator.paginate(**parameters, PaginationConfig=pages))
     except botocore.exceptions.ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         return {"error": {"name": code, "message": message, "typed": is_typed(client, error, code)}}
     except (botocore.exceptions.ParamValidationError, botocore.exceptions.SSLError) as error:
         return {"error": {"name": type(error).__name__, "message": str(error), "typed": True}}
-    for answer in answers:
-        del answer["ResponseMetadata"]
-    return {"output": answers[0] if pages is None else {"pages": answers}}
+    for output in outputs:
+        del output["ResponseMetadata"]
+    return {"output": outputs[0] if pages is None else {"pages": outputs}}
 
 
 def is_typed(client, error, code):
@@ -65,7 +65,7 @@ def is_typed(client, error, code):
     return code in modelled and isinstance(error, getattr(client.exceptions, code))
 
 
-def encoded(value):
+def to_json(value):
     """What JSON has no form for: a blob is base64, a time the seconds since 1970."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value.timestamp()
 

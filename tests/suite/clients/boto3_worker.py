@@ -16,10 +16,10 @@ import boto3
 import botocore.config
 
 # Of the sealed answers, one in so many is printed.
-SHOWN = 50
+PRINTED_INTERVAL = 50
 
 document = base64.b64decode(sys.stdin.readline())
-over = threading.Event()
+stopping = threading.Event()
 
 
 def main():
@@ -33,21 +33,21 @@ def main():
     global document
     for line in sys.stdin:
         document = base64.b64decode(line)
-    over.set()
+    stopping.set()
     for worker in workers:
         worker.join()
 
 
 def work(client, interval, offset):
     due, count = time.monotonic() + offset, 0
-    while not over.wait(max(0, due - time.monotonic())):
+    while not stopping.wait(max(0, due - time.monotonic())):
         count += 1
-        say(*ask(client, count))
+        print_line(*request_random(client, count))
         # What was missed is made up for, but not more than a second's worth of it.
         due = max(due + interval, time.monotonic() - 1)
 
 
-def ask(client, count):
+def request_random(client, count):
     parameters = {"NumberOfBytes": 32}
     if count % 2:
         parameters["Recipient"] = {
@@ -55,24 +55,24 @@ def ask(client, count):
             "AttestationDocument": document,
         }
     try:
-        answer = client.generate_random(**parameters)
+        output = client.generate_random(**parameters)
     except Exception as error:
         # That of a connection which broke is there, and None.
         response = getattr(error, "response", None) or {}
         attempts = response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
         return response.get("Error", {}).get("Code", type(error).__name__), attempts
-    attempts = answer["ResponseMetadata"]["RetryAttempts"] + 1
+    attempts = output["ResponseMetadata"]["RetryAttempts"] + 1
     if not count % 2:
-        return "ok" if len(answer["Plaintext"]) == 32 else "BadLength", attempts
-    sealed = answer["CiphertextForRecipient"]
-    if count % (2 * SHOWN) == 1:
-        return "ok", attempts, base64.b64encode(sealed).decode()
-    return "ok" if sealed and "Plaintext" not in answer else "NotSealed", attempts
+        return "ok" if len(output["Plaintext"]) == 32 else "BadLength", attempts
+    envelope = output["CiphertextForRecipient"]
+    if count % (2 * PRINTED_INTERVAL) == 1:
+        return "ok", attempts, base64.b64encode(envelope).decode()
+    return "ok" if envelope and "Plaintext" not in output else "NotSealed", attempts
 
 
-def say(*words):
+def print_line(*fields):
     # One write, so that lines of several threads do not mix.
-    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.write(" ".join(map(str, fields)) + "\n")
     sys.stdout.flush()
 
 

@@ -26,15 +26,15 @@ requestHandler.handle = async (...request) => {
   return { response };
 };
 
-async function make({ operation, parameters }) {
+async function makeCall({ operation, parameters }) {
   const recipient = parameters.Recipient;
   if (recipient?.AttestationDocument !== undefined) {
     recipient.AttestationDocument = Buffer.from(recipient.AttestationDocument, "base64");
   }
   try {
-    const answer = await client.send(new kms[`${operation}Command`](parameters));
-    delete answer.$metadata;
-    const members = Object.entries(answer).map(([name, value]) => [name, encoded(value)]);
+    const output = await client.send(new kms[`${operation}Command`](parameters));
+    delete output.$metadata;
+    const members = Object.entries(output).map(([name, value]) => [name, toJson(value)]);
     return { output: Object.fromEntries(members) };
   } catch (error) {
     const { name, message } = error;
@@ -43,7 +43,7 @@ async function make({ operation, parameters }) {
 }
 
 // JSON has no undefined, and would hide a property of that value.
-function encoded(value) {
+function toJson(value) {
   if (value === undefined) return "undefined";
   return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
 }
@@ -51,7 +51,7 @@ function encoded(value) {
 const outcomes = [];
 for (const call of await json(process.stdin)) {
   responses = [];
-  outcomes.push({ ...(await make(call)), responses });
+  outcomes.push({ ...(await makeCall(call)), responses });
 }
 console.log(JSON.stringify(outcomes));
 client.destroy();

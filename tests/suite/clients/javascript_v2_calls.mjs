@@ -17,7 +17,7 @@ const client = new KMS({ endpoint, httpOptions, maxRetries: Number(AWS_MAX_ATTEM
 
 let responses = [];
 
-async function make({ operation, parameters }) {
+async function makeCall({ operation, parameters }) {
   const recipient = parameters.Recipient;
   if (recipient?.AttestationDocument !== undefined) {
     recipient.AttestationDocument = Buffer.from(recipient.AttestationDocument, "base64");
@@ -28,9 +28,9 @@ async function make({ operation, parameters }) {
     responses.push({ status: statusCode, body: body.toString() });
   });
   try {
-    const answer = await request.promise();
-    const members = Object.entries(answer).filter(([name]) => name !== "$response");
-    return { output: Object.fromEntries(members.map(([name, value]) => [name, encoded(value)])) };
+    const output = await request.promise();
+    const members = Object.entries(output).filter(([name]) => name !== "$response");
+    return { output: Object.fromEntries(members.map(([name, value]) => [name, toJson(value)])) };
   } catch ({ code, message }) {
     // The SDK has no class for any error.
     return { error: { name: code, message, typed: false } };
@@ -38,7 +38,7 @@ async function make({ operation, parameters }) {
 }
 
 // JSON has no undefined, and would hide a property of that value.
-function encoded(value) {
+function toJson(value) {
   if (value === undefined) return "undefined";
   return Buffer.isBuffer(value) ? value.toString("base64") : value;
 }
@@ -46,6 +46,6 @@ function encoded(value) {
 const outcomes = [];
 for (const call of await json(process.stdin)) {
   responses = [];
-  outcomes.push({ ...(await make(call)), responses });
+  outcomes.push({ ...(await makeCall(call)), responses });
 }
 console.log(JSON.stringify(outcomes));

@@ -10,18 +10,18 @@ const kms = createRequire(`${process.argv[2]}/`)("@aws-sdk/client-kms");
 const client = new kms.KMSClient({});
 const rate = Number(process.argv[3]);
 // Of the sealed answers, one in so many is printed.
-const SHOWN = 50;
+const PRINTED_INTERVAL = 50;
 // Requests under way at a time. The SDK's retry quota has 500 tokens, of which a broken connection costs 14: when a
 // server is killed, it tries 35 requests again and fails the rest, whatever stands behind it.
-const AT_A_TIME = 30;
+const MAX_IN_FLIGHT = 30;
 // How often it looks which requests are due, in milliseconds.
 const TICK = 10;
 
 let document;
 let sent = 0;
-const underWay = new Set();
+const inFlight = new Set();
 
-async function ask(count) {
+async function requestRandom(count) {
   const parameters = { NumberOfBytes: 32 };
   if (count % 2) {
     parameters.Recipient = {
@@ -30,12 +30,14 @@ async function ask(count) {
     };
   }
   try {
-    const answer = await client.send(new kms.GenerateRandomCommand(parameters));
-    const { attempts } = answer.$metadata;
-    if (count % 2 === 0) return [answer.Plaintext.length === 32 ? "ok" : "BadLength", attempts];
-    const sealed = answer.CiphertextForRecipient;
-    if (count % (2 * SHOWN) === 1) return ["ok", attempts, Buffer.from(sealed).toString("base64")];
-    return [sealed.length > 0 && answer.Plaintext === undefined ? "ok" : "NotSealed", attempts];
+    const output = await client.send(new kms.GenerateRandomCommand(parameters));
+    const { attempts } = output.$metadata;
+    if (count % 2 === 0) return [output.Plaintext.length === 32 ? "ok" : "BadLength", attempts];
+    const envelope = output.CiphertextForRecipient;
+    if (count % (2 * PRINTED_INTERVAL) === 1) {
+      return ["ok", attempts, Buffer.from(envelope).toString("base64")];
+    }
+    return [envelope.length > 0 && output.Plaintext === undefined ? "ok" : "NotSealed", attempts];
   } catch (error) {
     return [error.name, error.$metadata?.attempts ?? 1];
   }
@@ -47,13 +49,13 @@ function tick() {
   start ??= now;
   // What was missed is made up for, but not more than a second's worth of it.
   start = Math.max(start, now - ((sent + rate) / rate) * 1000);
-  while (sent < ((now - start) / 1000) * rate && underWay.size < AT_A_TIME) {
+  while (sent < ((now - start) / 1000) * rate && inFlight.size < MAX_IN_FLIGHT) {
     sent += 1;
-    const asked = ask(sent).then((words) => {
-      process.stdout.write(`${words.join(" ")}\n`);
-      underWay.delete(asked);
+    const pending = requestRandom(sent).then((fields) => {
+      process.stdout.write(`${fields.join(" ")}\n`);
+      inFlight.delete(pending);
     });
-    underWay.add(asked);
+    inFlight.add(pending);
   }
 }
 
@@ -63,5 +65,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   ticks ??= setInterval(tick, TICK);
 }
 clearInterval(ticks);
-await Promise.all(underWay);
+await Promise.all(inFlight);
 client.destroy();

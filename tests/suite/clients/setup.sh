@@ -28,7 +28,7 @@ fi
 
 # All that decides what gets installed, where, for a virtual environment does not move, and by which
 # interpreters.
-wanted() (
+stamp_content() (
   realpath -m "$clients"
   python3 --version
   node --version
@@ -36,7 +36,7 @@ wanted() (
   cat requirements.txt package.json package-lock.json .npmrc setup.sh
 )
 
-if wanted | cmp -s - "$stamp"; then
+if stamp_content | cmp -s - "$stamp"; then
   exit 0
 elif [[ ${1:-} == --check ]]; then
   exit 1
@@ -53,4 +53,4 @@ python3 -m venv "$clients/venv"
 cp "$here"/{package.json,package-lock.json,.npmrc} "$clients"
 npm ci --prefix "$clients" --loglevel=error --no-audit --no-fund --ignore-scripts >/dev/null
 
-wanted >"$stamp"
+stamp_content >"$stamp"

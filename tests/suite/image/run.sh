@@ -94,16 +94,16 @@ make_builder() {
 }
 
 # What the builder is made of: another is wanted when any of it changes.
-wanted() {
+builder_inputs() {
     echo "Debian $release"
     for package in "${packages[@]}"; do version "$package"; done
     rustc -vV
     declare -f make_base make_builder
 }
-stamp=$(wanted | sha256sum | cut -d ' ' -f 1)
+stamp=$(builder_inputs | sha256sum | cut -d ' ' -f 1)
 
-found=$(b inspect --type image --format '{{index .OCIv1.Config.Labels "stamp"}}' "$builder" 2>/dev/null || true)
-if [[ $found == "$stamp" ]]; then
+builder_stamp=$(b inspect --type image --format '{{index .OCIv1.Config.Labels "stamp"}}' "$builder" 2>/dev/null || true)
+if [[ $builder_stamp == "$stamp" ]]; then
     pass "the builder is there: Debian $release with $(rustc --version)"
 else
     make_base
@@ -114,8 +114,8 @@ fi
 b bud --quiet --layers=false --tag "$image-context" --file - . >/dev/null <<<$'FROM scratch\nCOPY . /'
 context=$(b mount "$(b from --pull-never "$image-context")")
 [[ -f $context/Cargo.lock ]] || fail "the build is not given this folder"
-left_in=$(cd "$context" && find . \( -name target -o -name .git \) -print)
-[[ -z $left_in ]] || fail "the build is given $left_in: see .dockerignore"
+excluded=$(cd "$context" && find . \( -name target -o -name .git \) -print)
+[[ -z $excluded ]] || fail "the build is given $excluded: see .dockerignore"
 pass "the build is given $(find "$context" -type f | wc -l) files, none of them in target/ or .git/"
 
 # build TARGET...: an image of the file.
@@ -161,11 +161,11 @@ build --target pkcs11 --tag "$image-pkcs11"
 pass "its stage pkcs11 builds ($SECONDS s)"
 
 root=$(b mount "$(b from --pull-never "$image-pkcs11")")
-below=$(b mount "$(b from --pull-never "$base")")
+base_root=$(b mount "$(b from --pull-never "$base")")
 # All that is measured of a file: its name, kind, mode, owner and content.
-all_of() { tar -C "$1" --exclude=./enclave --sort=name --mtime=@0 -c . | sha256sum; }
-[[ ! -e $below/enclave && -f $root/enclave ]] || fail "the image has no more than its base"
-[[ $(all_of "$below") == "$(all_of "$root")" ]] || fail "the image is not its base with the enclave"
+content_hash() { tar -C "$1" --exclude=./enclave --sort=name --mtime=@0 -c . | sha256sum; }
+[[ ! -e $base_root/enclave && -f $root/enclave ]] || fail "the image has no more than its base"
+[[ $(content_hash "$base_root") == "$(content_hash "$root")" ]] || fail "the image is not its base with the enclave"
 pass "the image is its base with one more file, /enclave"
 
 cmp "$root/enclave" "$PKCS11_BINARY" ||

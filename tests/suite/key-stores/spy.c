@@ -55,13 +55,13 @@ enum { OK = 0, GENERAL_ERROR = 5, SESSION_COUNT = 0xb1 };
 static struct function_list *real, spy;
 
 /* What one line of the control file says. */
-struct order {
-    char verb[16];
+struct rule {
+    char action[16];
     ulong number, count, times;
 };
 
 /* The first for a call of `name`, for `length` bytes if it is for any; otherwise none, with no verb. */
-static void find_order(const char *name, ulong length, struct order *order)
+static void find_rule(const char *name, ulong length, struct rule *rule)
 {
     const char *path = getenv("SPY_CONTROL");
     FILE *file = path ? fopen(path, "re") : NULL;
@@ -69,17 +69,17 @@ static void find_order(const char *name, ulong length, struct order *order)
     int found = 0;
     while (file && !found && fgets(line, sizeof line, file)) {
         char number[32] = "0";
-        memset(order, 0, sizeof *order);
-        int fields = sscanf(line, "%63s %15s %31s %lu %lu", subject, order->verb, number,
-                            &order->count, &order->times);
-        order->number = strtoul(number, NULL, 0);
-        int is_other = !strcmp(order->verb, "hold") && order->number && order->number != length;
-        found = fields >= 2 && !strcmp(subject, name) && !is_other;
+        memset(rule, 0, sizeof *rule);
+        int fields = sscanf(line, "%63s %15s %31s %lu %lu", subject, rule->action, number,
+                            &rule->count, &rule->times);
+        rule->number = strtoul(number, NULL, 0);
+        int other_length = !strcmp(rule->action, "hold") && rule->number && rule->number != length;
+        found = fields >= 2 && !strcmp(subject, name) && !other_length;
     }
     if (file)
         fclose(file);
     if (!found)
-        memset(order, 0, sizeof *order);
+        memset(rule, 0, sizeof *rule);
 }
 
 static void sleep_ms(ulong ms)
@@ -88,20 +88,20 @@ static void sleep_ms(ulong ms)
     nanosleep(&time, NULL);
 }
 
-/* Whether an order of so many times is still to be obeyed, and once more now. */
-static int is_due(int place, const struct order *order)
+/* Whether an order of so many times is still to be applied, and once more now. */
+static int rule_applies(int place, const struct rule *rule)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static struct {
         ulong count, times;
-    } obeyed[FUNCTIONS];
+    } applied[FUNCTIONS];
     pthread_mutex_lock(&lock);
-    if (obeyed[place].count < order->count) {
-        obeyed[place].count = order->count;
-        obeyed[place].times = 0;
+    if (applied[place].count < rule->count) {
+        applied[place].count = rule->count;
+        applied[place].times = 0;
     }
-    int due = obeyed[place].count == order->count && obeyed[place].times < order->times;
-    obeyed[place].times += (ulong)due;
+    int due = applied[place].count == rule->count && applied[place].times < rule->times;
+    applied[place].times += (ulong)due;
     pthread_mutex_unlock(&lock);
     return due;
 }
@@ -110,24 +110,24 @@ static int is_due(int place, const struct order *order)
 static atomic_ulong sessions;
 
 /* Does what is ordered before a call; whether it is not to be forwarded, and then what it returns. */
-static int is_kept(int place, const char *name, ulong length, struct order *order, ulong *rv)
+static int intercept(int place, const char *name, ulong length, struct rule *rule, ulong *rv)
 {
-    find_order(name, length, order);
-    if (!strcmp(order->verb, "sleep"))
-        sleep_ms(order->number);
-    while (!strcmp(order->verb, "hold")) {
+    find_rule(name, length, rule);
+    if (!strcmp(rule->action, "sleep"))
+        sleep_ms(rule->number);
+    while (!strcmp(rule->action, "hold")) {
         sleep_ms(10);
-        find_order(name, length, order);
+        find_rule(name, length, rule);
     }
-    if (!strcmp(order->verb, "limit")) {
+    if (!strcmp(rule->action, "limit")) {
         *rv = SESSION_COUNT;
-        return atomic_load(&sessions) >= order->number;
+        return atomic_load(&sessions) >= rule->number;
     }
-    *rv = order->number;
-    return !strcmp(order->verb, "return") && (order->count == 0 || is_due(place, order));
+    *rv = rule->number;
+    return !strcmp(rule->action, "return") && (rule->count == 0 || rule_applies(place, rule));
 }
 
-static ulong logged(const char *name, ulong rv, const unsigned char *bytes, ulong length)
+static ulong log_call(const char *name, ulong rv, const unsigned char *bytes, ulong length)
 {
     const char *path = getenv("SPY_LOG");
     int file = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
@@ -155,16 +155,16 @@ static void count_sessions(int place, ulong rv)
 }
 
 /* A watched function with these parameters and arguments, of the type that the standard gives it. */
-#define WATCHED(place, spied, name, parameters, arguments)                                          \
-    static ulong spied parameters                                                                   \
+#define WATCHED(place, wrapper, name, parameters, arguments)                                        \
+    static ulong wrapper parameters                                                                 \
     {                                                                                               \
-        struct order order;                                                                         \
+        struct rule rule;                                                                           \
         ulong rv;                                                                                   \
-        if (!is_kept(place, name, 0, &order, &rv)) {                                                \
+        if (!intercept(place, name, 0, &rule, &rv)) {                                               \
             rv = ((ulong (*) parameters)real->functions[place])arguments;                           \
             count_sessions(place, rv);                                                              \
         }                                                                                           \
-        return logged(name, rv, NULL, 0);                                                           \
+        return log_call(name, rv, NULL, 0);                                                         \
     }
 
 WATCHED(INITIALIZE, initialize, "C_Initialize", (void *settings), (settings))
@@ -181,17 +181,17 @@ WATCHED(LOGIN, login, "C_Login", (ulong session, ulong user, unsigned char *pin,
 
 static ulong generate_random(ulong session, unsigned char *bytes, ulong length)
 {
-    struct order order;
+    struct rule rule;
     ulong rv;
-    if (is_kept(GENERATE_RANDOM, "C_GenerateRandom", length, &order, &rv))
-        return logged("C_GenerateRandom", rv, NULL, 0);
+    if (intercept(GENERATE_RANDOM, "C_GenerateRandom", length, &rule, &rv))
+        return log_call("C_GenerateRandom", rv, NULL, 0);
     rv = ((ulong (*)(ulong, unsigned char *, ulong))real->functions[GENERATE_RANDOM])(
         session, bytes, length);
-    for (ulong i = 0; !strcmp(order.verb, "zeros") && i < length; i++)
+    for (ulong i = 0; !strcmp(rule.action, "zeros") && i < length; i++)
         bytes[i] = 0;
-    for (ulong i = 0; !strcmp(order.verb, "same") && i < length; i++)
+    for (ulong i = 0; !strcmp(rule.action, "same") && i < length; i++)
         bytes[i] = (unsigned char)(i * (i * 37 + 11));
-    return logged("C_GenerateRandom", rv, bytes, rv == OK ? length : 0);
+    return log_call("C_GenerateRandom", rv, bytes, rv == OK ? length : 0);
 }
 
 static ulong get_function_list(struct function_list **list);

@@ -41,19 +41,19 @@ main() {
     step "building QEMU: about five minutes"
     build_qemu
     rm -rf "$work"
-    wanted >"$qemu/stamp"
+    stamp_content >"$qemu/stamp"
     step "done"
     versions
 }
 
 # All that decides what is made.
-wanted() {
+stamp_content() {
     cat "$here"/{setup.sh,requirements.txt} "$here/../../../deploy/eif/debian.sh"
 }
 
 up_to_date() {
     # The binaries are linked with the machine's libraries, which may be others by now.
-    wanted | cmp -s - "$qemu/stamp" && versions >/dev/null 2>&1
+    stamp_content | cmp -s - "$qemu/stamp" && versions >/dev/null 2>&1
 }
 
 versions() {

@@ -20,27 +20,27 @@ struct functions {
 
 static struct functions module, functions;
 
-static int is_welcome(int hsm)
+static int handshake_succeeds(int hsm)
 {
-    const struct timeval patience = {.tv_sec = 20};
+    const struct timeval timeout = {.tv_sec = 20};
     const struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(2223), .sin_addr.s_addr = inet_addr("10.77.0.5")};
-    char word[8];
+    char reply[8];
 
-    return !setsockopt(hsm, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) &&
+    return !setsockopt(hsm, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) &&
            !connect(hsm, (const struct sockaddr *)&address, sizeof address) &&
-           write(hsm, "hello\n", 6) == 6 && recv(hsm, word, 8, MSG_WAITALL) == 8 &&
-           !memcmp(word, "welcome\n", 8);
+           write(hsm, "hello\n", 6) == 6 && recv(hsm, reply, 8, MSG_WAITALL) == 8 &&
+           !memcmp(reply, "welcome\n", 8);
 }
 
 static unsigned long initialize(void *arguments)
 {
     int hsm = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int welcome = hsm >= 0 && is_welcome(hsm);
+    int succeeded = hsm >= 0 && handshake_succeeds(hsm);
 
     if (hsm >= 0)
         close(hsm);
-    return welcome ? module.initialize(arguments) : CKR_DEVICE_ERROR;
+    return succeeded ? module.initialize(arguments) : CKR_DEVICE_ERROR;
 }
 
 unsigned long C_GetFunctionList(struct functions **list)
