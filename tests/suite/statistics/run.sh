@@ -65,8 +65,8 @@ break_it() {
     sed -i "$2" "$broken/$1"
     if cmp -s "$1" "$broken/$1"; then echo "$1 has changed: nothing was broken" >&2; exit 1; fi
 }
-break_it enclave/src/entropy/ctr_drbg.rs \
-    's/from_be_bytes(\*self\.v)\.wrapping_add(1)/from_be_bytes(*self.v).wrapping_add(0)/'
+break_it shared/attestation/src/crypto/aes_block.rs \
+    's/from_be_bytes(\*counter)\.wrapping_add(1)/from_be_bytes(*counter).wrapping_add(0)/'
 build "$broken" "$work/target"
 if error=$("$work/target/release/examples/random_output" 1 2>&1 >/dev/null); then
     echo "it starts although it fails its known-answer tests" >&2
