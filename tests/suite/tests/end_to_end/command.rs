@@ -116,7 +116,7 @@ fn plaintext_service(document: Vec<u8>) -> String {
 fn random_rejects_plaintext_response() {
     let output = run(&["random", "--endpoint", &plaintext_service(vec![1]), "--bytes", "3"]);
     assert_eq!((code(&output), output.stdout.as_slice()), (1, &b""[..]));
-    assert!(stderr(&output).contains("carries a Plaintext"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("contains a Plaintext"), "{}", stderr(&output));
 }
 
 #[test]
