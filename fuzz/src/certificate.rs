@@ -54,19 +54,19 @@ fn assert_meets_requirements(certificate: &[u8], position: usize, signed: bool) 
         // A signature has a twin (r, n - s), which anybody can write down. Else nothing is free.
         let to_be_signed = to_be_signed(original);
         assert_eq!(to_be_signed, &certificate[HEADER_LENGTH..][..to_be_signed.len()]);
-        assert!(position > 0 || certificate == *original, "another root");
+        assert!(position > 0 || certificate == *original, "the root was replaced");
     }
-    let [not_before, not_after] = validity(certificate).expect("its times are DER");
+    let [not_before, not_after] = validity(certificate).expect("the validity period is DER");
     assert!(not_before <= fixture::NOW.as_secs() + MAX_CLOCK_SKEW_SECS, "not valid yet");
     assert!(not_after >= fixture::NOW.as_secs(), "expired");
     let contains = |part: &[u8]| certificate.windows(part.len()).any(|window| window == part);
     assert!(contains(der::oid::ECDSA_WITH_SHA384) && contains(der::oid::SECP384R1));
     if position + 1 < fixture::levels().len() {
         assert!(contains(fixture::levels()[position].key.public_key()), "signs with another key");
-        assert!(contains(der::oid::BASIC_CONSTRAINTS), "no CA");
-        assert!(allows(certificate, KEY_CERT_SIGN), "signs certificates without leave");
+        assert!(contains(der::oid::BASIC_CONSTRAINTS), "not a CA");
+        assert!(allows(certificate, KEY_CERT_SIGN), "keyUsage lacks keyCertSign");
     } else {
-        assert!(allows(certificate, DIGITAL_SIGNATURE), "signs documents without leave");
+        assert!(allows(certificate, DIGITAL_SIGNATURE), "keyUsage lacks digitalSignature");
     }
 }
 
@@ -128,8 +128,8 @@ fn check_anchor(pem: &[u8]) {
         assert!(!fingerprints.is_empty());
     }
     let good = &fixture::valid_payloads()[0];
-    let document =
-        UnverifiedDocument::parse(fixture::unsigned_document(good)).expect("it is well-formed");
+    let document = UnverifiedDocument::parse(fixture::unsigned_document(good))
+        .expect("the document is well-formed");
     let rejected = document.verify_at_document_time(&anchors, DebugMode::Allow);
-    assert_eq!(rejected.expect_err("not signed").rule(), Rule::DocumentSignature);
+    assert_eq!(rejected.expect_err("the document is not signed").rule(), Rule::DocumentSignature);
 }

@@ -11,7 +11,7 @@ use crate::shortest_form;
 
 /// Both must read the payload, and read the same in it.
 pub(crate) fn compare(claims: &Claims<'_>, payload: &[u8]) {
-    assert!(shortest_form::skip_item(payload).is_empty(), "bytes after the map");
+    assert!(shortest_form::skip_item(payload).is_empty(), "bytes follow the map");
     ciborium(claims, payload);
     // AWS's own type has no registers but an enclave's.
     if claims.pcrs().family() == PcrFamily::NitroEnclave {
@@ -34,7 +34,7 @@ fn nsm_api(claims: &Claims<'_>, payload: &[u8]) {
         public_key,
         user_data,
         nonce,
-    } = AttestationDoc::from_binary(payload).expect("serde_cbor reads what we accept");
+    } = AttestationDoc::from_binary(payload).expect("serde_cbor accepts the payload");
     assert_eq!(module_id, claims.module_id());
     assert_eq!(timestamp, claims.timestamp().as_millis());
     let pcrs: BTreeMap<_, _> =
@@ -49,13 +49,13 @@ fn nsm_api(claims: &Claims<'_>, payload: &[u8]) {
 
 fn ciborium(claims: &Claims<'_>, payload: &[u8]) {
     let mut rest = payload;
-    let value: Value = ciborium::from_reader(&mut rest).expect("ciborium reads what we accept");
+    let value: Value = ciborium::from_reader(&mut rest).expect("ciborium accepts the payload");
     assert!(rest.is_empty(), "ciborium leaves {} bytes", rest.len());
     let fields = value.as_map().expect("a map");
     let field = |name: &str| {
         let mut found = fields.iter().filter(|(key, _)| key.as_text() == Some(name));
         let (_, value) = found.next()?;
-        assert!(found.next().is_none(), "{name} twice");
+        assert!(found.next().is_none(), "duplicate field {name}");
         (!value.is_null()).then_some(value)
     };
     let bytes = |name: &str| field(name).map(|value| &value.as_bytes().expect("bytes")[..]);

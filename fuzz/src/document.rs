@@ -69,7 +69,7 @@ fn verifies<T: Trust, E: std::fmt::Debug>(
     parse: impl Fn() -> Result<UnverifiedDocument, E>,
     anchors: &TrustAnchors<T>,
 ) -> bool {
-    let parse = || parse().expect("it parsed before");
+    let parse = || parse().expect("the document was parsed before");
     let stored = parse().verify_at_document_time(anchors, DebugMode::Allow);
     let (now, age) = (ClockReading::given(fixture::NOW), MaxAge::default());
     let live = parse().verify_live(anchors, now, age, DebugMode::Allow);

@@ -10,7 +10,7 @@ pub fn run(data: &[u8]) {
         Ok(endpoint) => {
             let printed = endpoint.to_string();
             assert_eq!(printed.parse().as_ref(), Ok(&endpoint), "{printed}");
-            assert!(printed.ends_with(text), "one spelling only");
+            assert!(printed.ends_with(text), "{printed} does not end with {text}");
             assert!(listening_message("p", &endpoint).starts_with("p listening on "));
         }
         Err(error) => assert!(error.to_string().len() <= 200 + text.len()),

@@ -69,7 +69,9 @@ pub fn anchors() -> &'static TrustAnchors<Simulated> {
 /// The recipient.
 pub fn recipient() -> &'static RecipientPrivateKey {
     static KEY: OnceLock<RecipientPrivateKey> = OnceLock::new();
-    KEY.get_or_init(|| RecipientPrivateKey::from_pem(RECIPIENT).expect("the fixture is a key"))
+    KEY.get_or_init(|| {
+        RecipientPrivateKey::from_pem(RECIPIENT).expect("the fixture is a private key")
+    })
 }
 
 /// A document with the recipient's key, and nothing else that is optional.

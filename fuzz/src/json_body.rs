@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn json(data: &[u8]) -> Value {
-    let value: Value = serde_json::from_slice(data).expect("serde_json reads what we accept");
+    let value: Value = serde_json::from_slice(data).expect("serde_json accepts the body");
     assert!(value.is_object());
     value
 }
@@ -33,7 +33,7 @@ fn generate_random(request: &GenerateRandom, json: &Value) {
     string(&request.custom_key_store_id, &json["CustomKeyStoreId"], 64);
     let recipient = &json["Recipient"];
     let Some(document) = &request.attestation_document else {
-        return assert!(recipient.is_null(), "a Recipient is never passed over");
+        return assert!(recipient.is_null(), "the Recipient was ignored");
     };
     assert_eq!(recipient["KeyEncryptionAlgorithm"], "RSAES_OAEP_SHA_256");
     assert_eq!(recipient["AttestationDocument"], STANDARD.encode(document));

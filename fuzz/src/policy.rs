@@ -32,7 +32,7 @@ fn check_rejected(data: &[u8], error: &PolicyError) {
     assert!((1..=characters + 1).contains(&error.column), "column {}", error.column);
     if let PolicyErrorKind::Json(_) = *error.kind {
         let read: Result<Value, _> = serde_json::from_slice(data);
-        let other = read.expect_err("serde_json reads it");
+        let other = read.expect_err("serde_json rejects the text, too");
         // It counts an end of line that it stops at for the next line.
         assert!((other.line() - 1..=other.line()).contains(&error.line), "{error}, {other}");
     } else {
@@ -54,7 +54,7 @@ fn assert_readable(text: &str, data: &[u8]) {
 fn check_accepted(data: &[u8], policy: &Policy) {
     let warnings = policy.warnings().chain(policy.warnings_without_tls());
     warnings.for_each(|text| assert_readable(&text, data));
-    let again = Policy::parse(NAME, data).expect("it was accepted");
+    let again = Policy::parse(NAME, data).expect("the policy was accepted before");
     for context in contexts() {
         let explanations: Vec<_> = explain([policy], &context).collect();
         assert_same_statements(data, &explanations);
@@ -82,7 +82,7 @@ fn expected<'p>(explanations: &[Explanation<'p, '_>]) -> Decision<'p> {
 
 /// None is passed over, and none is taken for what it is not.
 fn assert_same_statements(data: &[u8], explanations: &[Explanation<'_, '_>]) {
-    let read: Value = serde_json::from_slice(data).expect("serde_json reads it, too");
+    let read: Value = serde_json::from_slice(data).expect("serde_json accepts the text, too");
     let statement = &read["Statement"];
     let statements = match statement {
         Value::Array(statements) => statements,

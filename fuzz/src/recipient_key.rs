@@ -17,10 +17,13 @@ const CONTENT: [u8; 32] = [0x63; 32];
 /// Any bytes as a SubjectPublicKeyInfo.
 pub fn run(data: &[u8]) {
     let Ok(modulus_length) = check_spki(data) else { return };
-    let key = PublicKey::from_public_key_der(data).expect("rsa reads what we accept");
+    let key = PublicKey::from_public_key_der(data).expect("rsa accepts the key");
     assert!([256, 384, 512].contains(&modulus_length));
     assert_eq!(key.size(), modulus_length);
-    assert!(key.n_bytes().first().is_some_and(|byte| byte & 0x80 != 0), "no bit less");
+    assert!(
+        key.n_bytes().first().is_some_and(|byte| byte & 0x80 != 0),
+        "the modulus has its full length"
+    );
     assert_eq!(key.e_bytes().iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)), 65537);
     seal_to(data, modulus_length);
 }
@@ -31,13 +34,13 @@ fn seal_to(spki: &[u8], modulus_length: usize) {
     let document = sign_payload(&fixture::payload_with_chain(&spec), fixture::leaf_key());
     let document = UnverifiedDocument::parse(document.expect("the provider signs"));
     let verified = document
-        .expect("only the key differs from a good document")
+        .expect("only the key differs from a valid document")
         .verify_at_document_time(fixture::anchors(), DebugMode::Reject)
-        .expect("only the key differs from a good document");
-    let key = verified.recipient_key().expect("the provider takes what we accept");
+        .expect("only the key differs from a valid document");
+    let key = verified.recipient_key().expect("the provider accepts the key");
     assert_eq!(key.modulus_length(), modulus_length);
     let encryption = encryption();
-    let sealed = seal(&key, &CONTENT, encryption).expect("the provider seals to it");
+    let sealed = seal(&key, &CONTENT, encryption).expect("the provider seals to the key");
     assert_eq!(sealed.len(), sealed_length(modulus_length, CONTENT.len()));
 }
 

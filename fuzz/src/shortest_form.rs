@@ -23,7 +23,7 @@ pub(crate) fn skip_item(bytes: &[u8]) -> &[u8] {
     let number = if width == 0 { number } else { number & (u64::MAX >> (64 - 8 * width)) };
     let least = [0, 24, 0x100, 0, 0x1_0000, 0, 0, 0, 0x1_0000_0000][width];
     assert!(major == SIMPLE || number >= least, "{number} in {width} bytes");
-    assert!(info != 31 || [ARRAY, MAP].contains(&major), "a break or chunks");
+    assert!(info != 31 || [ARRAY, MAP].contains(&major), "a string in chunks");
     let length = || usize::try_from(number).expect("a small number");
     match major {
         BYTES | TEXT => &rest[length()..],

@@ -22,7 +22,8 @@ pub fn run(data: &[u8]) {
         return;
     }
     let signed = sign_payload(&payload, fixture::leaf_key()).expect("the provider signs");
-    let document = UnverifiedDocument::parse(signed.clone()).expect("the form is as before");
+    let document =
+        UnverifiedDocument::parse(signed.clone()).expect("the signed document has the same form");
     let claims = document.dangerous_unverified_claims();
     document::check_claims(&claims, &signed);
     decoders::compare(&claims, &payload);

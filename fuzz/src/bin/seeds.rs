@@ -9,7 +9,7 @@ fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).expect("usage: seeds DIR"));
     for (target, _) in fuzz::TARGETS {
         let folder = folder.join(target);
-        fs::create_dir_all(&folder).expect("the folder can be made");
+        fs::create_dir_all(&folder).expect("the folder can be created");
         let seeds = fuzz::seeds::for_target(target);
         for (index, seed) in seeds.iter().enumerate() {
             fs::write(folder.join(format!("seed-{index:03}")), seed)

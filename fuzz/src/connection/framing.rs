@@ -109,7 +109,7 @@ pub(crate) fn responses(mut received: &[u8], is_head: impl Fn(usize) -> bool) ->
     while !received.is_empty() {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Response::new(&mut headers);
-        let parsed = head.parse(received).expect("an answer");
+        let parsed = head.parse(received).expect("a response");
         let rest = &received[parsed.unwrap()..];
         let status = head.code.expect("the head is complete");
         if status == 100 {
@@ -120,7 +120,7 @@ pub(crate) fn responses(mut received: &[u8], is_head: impl Fn(usize) -> bool) ->
         assert!(values(head.headers, "content-length").len() <= 1);
         let length = content_length(head.headers).expect("a length");
         let length = if is_head(responses.len()) { 0 } else { length };
-        assert!(length <= rest.len(), "an answer is cut short");
+        assert!(length <= rest.len(), "the response is truncated");
         let (body, after) = rest.split_at(length);
         let text = |name| {
             let value = values(head.headers, name).first().copied();

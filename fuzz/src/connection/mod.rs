@@ -53,10 +53,10 @@ impl Enclave {
         let [root, ..] = fixture::certificates();
         let pki = Arc::new(SimulatedPki::new(Arc::new(now)).expect("the provider works"));
         let anchors = TrustAnchors::simulator_root(root);
-        let settings = config.settings(Profile::Development).expect("it can be meant");
+        let settings = config.settings(Profile::Development).expect("the configuration is valid");
         let nsm = SimulatedNsm::new(pki);
         let service = Service::start(FixedPlatform, nsm, anchors, settings, audit);
-        let service = runtime.block_on(service).expect("the module gives entropy");
+        let service = runtime.block_on(service).expect("the NSM returns entropy");
         Self { runtime, server: Server::new(service) }
     }
 

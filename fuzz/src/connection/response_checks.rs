@@ -13,7 +13,7 @@ use crate::fixture;
 const STATUSES_WITHOUT_BODY: [u16; 3] = [400, 414, 431];
 
 /// What stands for such an answer.
-const HYPER_REJECTION: &str = "refused by hyper";
+const HYPER_REJECTION: &str = "rejected by hyper";
 
 /// What does not change from one time to the next: statuses and bodies, without random bytes.
 pub(crate) type ComparableResponses = Vec<(u16, String)>;
@@ -23,10 +23,10 @@ pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableRespons
     let (requests, rest) = framing::requests(sent);
     let is_head = |index: usize| requests.get(index).is_some_and(|request| request.is_head());
     let responses = framing::responses(received, is_head);
-    assert!(responses.len() <= requests.len() + 1, "more answers than requests");
+    assert!(responses.len() <= requests.len() + 1, "more responses than requests");
     let last = responses.len().saturating_sub(1);
     let checked = responses.iter().enumerate().map(|(index, response)| {
-        assert!(!response.closes || index == last, "an answer after the last one");
+        assert!(!response.closes || index == last, "a response follows the last one");
         let checked = check_response(response, requests.get(index));
         // Which of its rules hyper finds broken first depends on the pieces.
         (if checked == HYPER_REJECTION { 400 } else { response.status }, checked)
@@ -59,7 +59,7 @@ fn check_response(response: &Response<'_>, request: Option<&Request<'_>>) -> Str
             assert!(response.closes && response.body.is_empty());
             HYPER_REJECTION.to_owned()
         }
-        (Some(_), None) => panic!("an answer to what is no request"),
+        (Some(_), None) => panic!("a response without a request"),
         (Some(_), Some(request)) if request.is_head() => String::new(),
         (Some(CONTENT_TYPE), Some(request)) => check_kms_response(response, request),
         (Some(_), Some(request)) => {
@@ -107,7 +107,8 @@ fn check_random_bytes(member: &str, blob: &[u8], request: &Request<'_>) {
         assert_eq!((member, length(blob)), ("Plaintext", number_of_bytes));
     } else {
         assert_eq!(member, "CiphertextForRecipient");
-        let opened = open(blob, fixture::recipient()).expect("it is sealed to the recipient");
+        let opened =
+            open(blob, fixture::recipient()).expect("the response is sealed to the recipient");
         assert_eq!(length(&opened), number_of_bytes);
     }
 }

@@ -57,8 +57,9 @@ fn sealed(length: usize) -> Vec<u8> {
     let document = sign_payload(&fixture::valid_payloads()[0], fixture::leaf_key());
     let document = UnverifiedDocument::parse(document.expect("the provider signs"));
     let verified = document
-        .expect("it is good")
+        .expect("the document is valid")
         .verify_at_document_time(fixture::anchors(), DebugMode::Reject);
-    let key = verified.expect("it is good").recipient_key().expect("it is good");
+    let key =
+        verified.expect("the document is valid").recipient_key().expect("the document is valid");
     seal(&key, &vec![0x63; length], encryption()).expect("the provider seals")
 }

@@ -14,7 +14,7 @@ pub(super) fn mutated(good: &[u8], steps: usize) -> Vec<Vec<u8>> {
 /// Returns `bytes` with the first `from` replaced by `to`.
 pub(super) fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let position = bytes.windows(from.len()).position(|window| window == from);
-    let position = position.expect("what is replaced is there");
+    let position = position.expect("the bytes to replace occur");
     [&bytes[..position], to, &bytes[position + from.len()..]].concat()
 }
 

@@ -7,7 +7,7 @@ use super::mutations::mutated;
 pub(super) fn inputs() -> Vec<Vec<u8>> {
     let local = "127.0.0.1:8000".parse().ok();
     let own = |client: Option<&str>| {
-        let client_addr = client.map(|client| client.parse().expect("it is an address"));
+        let client_addr = client.map(|client| client.parse().expect("the text is an address"));
         ProxyHeader { client_addr, connection_id: Some(ConnectionId([1, 2, 3, 4, 5, 6])) }
             .encode(local)
     };

@@ -8,7 +8,9 @@ use crate::signed_request::request_builder::{
 use crate::signed_request::valid_requests::{self, ValidRequest};
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
-    let [plain, attested, session, ..] = valid_requests::all() else { panic!("there are some") };
+    let [plain, attested, session, ..] = valid_requests::all() else {
+        panic!("at least three valid requests")
+    };
     let [plain, attested, session] = [plain, attested, session].map(ValidRequest::input);
     let mut inputs: Vec<String> = valid_requests::all().iter().map(ValidRequest::input).collect();
     inputs.extend(CHANGES.map(|(from, to)| changed(&plain, from, to)));
@@ -32,7 +34,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
 }
 
 fn changed(input: &str, from: &str, to: &str) -> String {
-    assert!(input.contains(from), "{from} is there");
+    assert!(input.contains(from), "{from} does not occur");
     input.replacen(from, to, 1)
 }
 
@@ -91,7 +93,7 @@ const TOKEN_CHANGES: [(&str, &str); 5] = [
 /// The Authorization header in other shapes.
 fn authorization_headers(plain: &str) -> Vec<String> {
     let header = plain.lines().find(|line| line.starts_with("Authorization: "));
-    let header = header.expect("it is there");
+    let header = header.expect("the request has an Authorization header");
     let (_, parameters) = header.split_once("SHA256 ").expect("an algorithm");
     let [credential, signed_headers, signature] = &parameters.split(", ").collect::<Vec<_>>()[..]
     else {

@@ -29,17 +29,17 @@ impl AuditTrail {
     pub(super) fn take_records(&self, enclave: &Enclave) -> Vec<String> {
         let received = enclave.exchange(&[MARKER_REQUEST]);
         let [response] = &framing::responses(&received, |_| false)[..] else {
-            panic!("one answer")
+            panic!("one response")
         };
         let marker = response.request_id.expect("an id");
-        let next = || self.0.recv_timeout(RECORD_TIMEOUT).expect("the mark is on record");
+        let next = || self.0.recv_timeout(RECORD_TIMEOUT).expect("the marker request has a record");
         std::iter::repeat_with(next).take_while(|line| !line.contains(marker)).collect()
     }
 }
 
 /// A record, which is one line of printable ASCII.
 pub(super) fn parse(line: &str) -> Value {
-    let text = line.strip_suffix('\n').expect("a whole line");
+    let text = line.strip_suffix('\n').expect("the line ends with a newline");
     assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
     serde_json::from_str(text).expect("JSON")
 }

@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     let (requests, _) = framing::requests(&sent);
     let secrets = undisclosed_secrets(&sent, &requests);
     let assert_no_secret = |text: &[u8]| {
-        assert!(secrets.iter().all(|secret| count(text, secret) == 0), "a secret is told");
+        assert!(secrets.iter().all(|secret| count(text, secret) == 0), "a secret was disclosed");
     };
     assert_no_secret(&received);
     let is_head = |index: usize| requests.get(index).is_some_and(Request::is_head);
@@ -36,12 +36,12 @@ pub fn run(data: &[u8]) {
     let mut records = records.iter();
     for (response, request) in responses.iter().zip(&requests) {
         if is_kms_response(response, request) {
-            let record = records.next().expect("each request is on record");
+            let record = records.next().expect("each request has an audit record");
             assert_no_secret(record.as_bytes());
             check_response(response, request, &audit_trail::parse(record));
         }
     }
-    assert_eq!(records.next(), None, "a record of no request");
+    assert_eq!(records.next(), None, "an audit record without a request");
 }
 
 /// What is given, and whom it names, must be proved.
@@ -49,11 +49,11 @@ fn check_response(response: &Response<'_>, request: &Request<'_>, record: &Value
     let valid = valid_requests::find(request);
     let is_success = response.status == 200;
     let may_succeed = valid.is_some_and(|valid| valid.outcome == Outcome::Success);
-    assert!(may_succeed || !is_success, "answered what nobody signed");
+    assert!(may_succeed || !is_success, "a request without a valid signature succeeded");
     assert_eq!(record["requestID"].as_str(), response.request_id);
     assert_eq!(record["errorCode"].is_null(), is_success, "{record}");
     if let Some(named) = record["userIdentity"]["accessKeyId"].as_str() {
-        let valid = valid.expect("named who did not sign");
+        let valid = valid.expect("the record names a caller without a valid signature");
         assert_eq!(named, valid.credential().access_key_id);
     } else {
         assert!(!is_success && record["userIdentity"].get("arn").is_none(), "{record}");
@@ -122,7 +122,7 @@ mod tests {
             let sent = expand(valid.input().as_bytes());
             let Exchange { received, records } = exchange(&sent);
             let [response] = &framing::responses(&received, |_| false)[..] else {
-                panic!("an answer")
+                panic!("one response")
             };
             let body: Value = serde_json::from_slice(response.body).expect("JSON");
             let outcome = match valid.outcome {

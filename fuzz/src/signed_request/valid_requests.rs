@@ -41,7 +41,7 @@ pub(crate) fn all() -> &'static [ValidRequest] {
     static ALL: OnceLock<Vec<ValidRequest>> = OnceLock::new();
     ALL.get_or_init(|| {
         let requests = requests();
-        assert!(requests.len() <= PLACEHOLDERS.len(), "a shorthand for each");
+        assert!(requests.len() <= PLACEHOLDERS.len(), "there are fewer placeholders than requests");
         let requests = PLACEHOLDERS.chars().zip(requests);
         requests
             .map(|(name, (builder, outcome))| ValidRequest::new(name, builder, outcome))
