@@ -1,4 +1,4 @@
-//! Certificates, for libFuzzer: see `fuzz::certificate`.
+//! The libFuzzer binary of the target for certificates: see `fuzz::certificate`.
 
 #![no_main]
 

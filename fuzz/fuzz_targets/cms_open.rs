@@ -1,4 +1,4 @@
-//! Envelopes, for libFuzzer: see `fuzz::cms_open`.
+//! The libFuzzer binary of the target for envelopes: see `fuzz::cms_open`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Attestation documents, for libFuzzer: see `fuzz::document`.
+//! The libFuzzer binary of the target for attestation documents: see `fuzz::document`.
 
 #![no_main]
 

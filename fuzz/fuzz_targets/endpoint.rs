@@ -1,4 +1,4 @@
-//! Endpoints, for libFuzzer: see `fuzz::endpoint`.
+//! The libFuzzer binary of the target for endpoints: see `fuzz::endpoint`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! HTTP, for libFuzzer: see `fuzz::http_request`.
+//! The libFuzzer binary of the target for HTTP: see `fuzz::http_request`.
 
 #![no_main]
 

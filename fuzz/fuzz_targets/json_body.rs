@@ -1,4 +1,4 @@
-//! Requests' bodies, for libFuzzer: see `fuzz::json_body`.
+//! The libFuzzer binary of the target for request bodies: see `fuzz::json_body`.
 
 #![no_main]
 

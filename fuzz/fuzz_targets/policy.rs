@@ -1,4 +1,4 @@
-//! Policies, for libFuzzer: see `fuzz::policy`.
+//! The libFuzzer binary of the target for policies: see `fuzz::policy`.
 
 #![no_main]
 

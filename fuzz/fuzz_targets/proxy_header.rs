@@ -1,4 +1,4 @@
-//! PROXY headers, for libFuzzer: see `fuzz::proxy_header`.
+//! The libFuzzer binary of the target for PROXY headers: see `fuzz::proxy_header`.
 
 #![no_main]
 

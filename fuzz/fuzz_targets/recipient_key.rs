@@ -1,4 +1,4 @@
-//! Recipient keys, for libFuzzer: see `fuzz::recipient_key`.
+//! The libFuzzer binary of the target for recipient keys: see `fuzz::recipient_key`.
 
 #![no_main]
 

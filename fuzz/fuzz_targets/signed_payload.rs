@@ -1,4 +1,4 @@
-//! Signed payloads, for libFuzzer: see `fuzz::signed_payload`.
+//! The libFuzzer binary of the target for signed payloads: see `fuzz::signed_payload`.
 
 #![no_main]
 

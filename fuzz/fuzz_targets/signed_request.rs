@@ -1,4 +1,4 @@
-//! Signed requests, for libFuzzer: see `fuzz::signed_request`.
+//! The libFuzzer binary of the target for signed requests: see `fuzz::signed_request`.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! One certificate of a good chain replaced: by any bytes, or by any TBSCertificate under the right
-//! issuer's signature. The first byte says which, the rest is the replacement.
+//! A valid chain with one replaced certificate: arbitrary bytes, or an arbitrary TBSCertificate signed
+//! by the right issuer. The first byte selects the position, and the rest is the replacement.
 
 use attestation::{DebugMode, MAX_CLOCK_SKEW_SECS, Rule, TrustAnchors, UnverifiedDocument};
 use rsa::pkcs8::der::asn1::{AnyRef, GeneralizedTime, UtcTime};
@@ -8,18 +8,19 @@ use simulator::der;
 
 use crate::fixture;
 
-/// A first byte with this bit: the rest is a TBSCertificate, to be signed by the right issuer.
+/// Bit of the first byte: the rest is a TBSCertificate, to be signed by the right issuer.
 pub const SIGNED: u8 = 0x80;
-/// The length of a DER header of two length bytes, as every certificate of the fixture has it.
+/// Length of a DER header with two length bytes, which every certificate of the fixture has.
 const HEADER_LENGTH: usize = 4;
-/// A first byte modulo this: 0 to 4 is a position in the chain, the last the file of a trust anchor.
+/// Modulus of the first byte: 0 to 4 is a position in the chain, 5 is the file of a trust anchor.
 const CHOICES: u8 = 6;
 /// Bits of keyUsage (RFC 5280 section 4.2.1.3).
 const DIGITAL_SIGNATURE: u8 = 0x80;
 const KEY_CERT_SIGN: u8 = 0x04;
 
-/// The document's signature is none, so the document must be refused: by a rule about its
-/// certificates, or, if the replacement says what the original does, by the signature's.
+/// Checks a chain with one replaced certificate. The document is not signed, so it must be rejected: by
+/// a rule about its certificates, or by the rule about its signature if the replacement is equivalent to
+/// the original.
 pub fn run(data: &[u8]) {
     let Some((choice, replacement)) = data.split_first() else { return };
     let position = usize::from((choice & !SIGNED) % CHOICES);
@@ -35,8 +36,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The rule that refuses the chain with `certificate` in `position`; none if that is too long for a
-/// document.
+/// Returns the rule that rejects the chain with `certificate` at `position`, or `None` if the document
+/// would be too long.
 fn rejecting_rule(certificate: &[u8], position: usize) -> Option<Rule> {
     let mut chain = fixture::certificates();
     chain[position] = certificate;
@@ -47,11 +48,13 @@ fn rejecting_rule(certificate: &[u8], position: usize) -> Option<Rule> {
     Some(verified.expect_err("the document is not signed").rule())
 }
 
-/// What got past every rule about certificates holds what the chain needs of it there.
+/// Checks that a certificate that passed the rules about certificates meets the requirements of its
+/// position.
 fn assert_meets_requirements(certificate: &[u8], position: usize, signed: bool) {
     let original = &fixture::certificates()[position];
     if !signed {
-        // A signature has a twin (r, n - s), which anybody can write down. Else nothing is free.
+        // An ECDSA signature (r, s) has an equivalent (r, n - s), which anyone can compute. All other
+        // bytes are fixed.
         let to_be_signed = to_be_signed(original);
         assert_eq!(to_be_signed, &certificate[HEADER_LENGTH..][..to_be_signed.len()]);
         assert!(position > 0 || certificate == *original, "the root was replaced");
@@ -94,8 +97,8 @@ fn seconds(time: AnyRef<'_>) -> decoder::Result<u64> {
     Ok(since_1970.as_secs())
 }
 
-/// Whether somewhere in the certificate there is a keyUsage with this bit: the extension's identifier,
-/// perhaps TRUE, an OCTET STRING, and in it a BIT STRING.
+/// Returns whether the certificate contains a keyUsage with this bit: the extension's OID, an optional
+/// TRUE, and an OCTET STRING with a BIT STRING.
 fn allows(certificate: &[u8], bit: u8) -> bool {
     let oid = der::oid::KEY_USAGE;
     let usages = certificate.windows(oid.len() + 9).filter(|window| window.starts_with(oid));
@@ -105,14 +108,14 @@ fn allows(certificate: &[u8], bit: u8) -> bool {
     })
 }
 
-/// The TBSCertificate of one of the fixture's certificates.
+/// Returns the TBSCertificate of a certificate of the fixture.
 pub fn to_be_signed(certificate: &[u8]) -> &[u8] {
     let length = |header: &[u8]| usize::from(header[2]) << 8 | usize::from(header[3]);
     let content = &certificate[HEADER_LENGTH..];
     &content[..HEADER_LENGTH + length(content)]
 }
 
-/// The certificate over any TBSCertificate, under the issuer that belongs above `position`.
+/// Signs an arbitrary TBSCertificate with the key of the issuer above `position`.
 pub fn sign(to_be_signed: &[u8], position: usize) -> Vec<u8> {
     let issuer = &fixture::levels()[position.saturating_sub(1)].key;
     let signature = issuer.sign_der(to_be_signed).expect("the provider signs");
@@ -120,7 +123,8 @@ pub fn sign(to_be_signed: &[u8], position: usize) -> Vec<u8> {
     der::sequence(&[to_be_signed, &algorithm, &der::bit_string(0, &signature)])
 }
 
-/// Any bytes as the file of a trust anchor: what adds nothing leaves the anchors as they were.
+/// Checks arbitrary bytes as the file of a trust anchor. A rejected file must leave the anchors
+/// unchanged.
 fn check_anchor(pem: &[u8]) {
     let [root, ..] = fixture::certificates();
     let mut anchors = TrustAnchors::simulator_root(root);

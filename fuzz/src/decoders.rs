@@ -1,5 +1,5 @@
-//! The other decoders' opinion of a payload that ours accepts: serde_cbor, as the crate of AWS uses
-//! it, and ciborium. They are laxer, so only what we accept is compared.
+//! Compares our CBOR decoder with serde_cbor, as the AWS crate uses it, and with ciborium. Both are less
+//! strict, so only accepted payloads are compared.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use ciborium::Value;
 
 use crate::shortest_form;
 
-/// Both must read the payload, and read the same in it.
+/// Checks that both decoders accept the payload and read the same values.
 pub(crate) fn compare(claims: &Claims<'_>, payload: &[u8]) {
     assert!(shortest_form::skip_item(payload).is_empty(), "bytes follow the map");
     ciborium(claims, payload);
-    // AWS's own type has no registers but an enclave's.
+    // The AWS type supports only the PCRs of an enclave.
     if claims.pcrs().family() == PcrFamily::NitroEnclave {
         nsm_api(claims, payload);
     }

@@ -1,4 +1,5 @@
-//! Attestation documents, any bytes: parsed, read, judged under AWS's root and under the fixture's.
+//! Attestation documents: arbitrary bytes, parsed and verified under AWS's root and under the fixture's
+//! root.
 
 use std::sync::OnceLock;
 
@@ -11,12 +12,12 @@ use sha2::{Digest, Sha256};
 
 use crate::fixture;
 
-/// Bytes of the signature at a document's end.
+/// Length of the signature at the end of a document, in bytes.
 const SIGNATURE_LENGTH: usize = 96;
 const TAG_COSE_SIGN1: u8 = 0xd2;
 
-/// SHA-256 of the genuine documents that the vectors hold, without tag and signature. Nobody but AWS
-/// signs under AWS's root, so nothing else may verify there.
+/// SHA-256 digests of the genuine documents in the test vectors, without tag and signature. Only AWS can
+/// sign under AWS's root, so no other document may verify there.
 #[rustfmt::skip]
 const GENUINE: [&str; 9] = [
     "5f068b86ec537cf081f51bba5d78086e1ba66ac1a419aa29dd6e9411de289623",
@@ -30,14 +31,14 @@ const GENUINE: [&str; 9] = [
     "8376491631e7fa9d5a81ab593725832a033db3656e2e79b1a540a504fa879a82",
 ];
 
-/// Whatever verifies must say what a good document says: only the tag and the signature, which has a
-/// twin (r, n - s), are not covered by a signature.
+/// Checks that every document that verifies equals a valid document. The signature covers everything
+/// except the tag and the signature itself, which has an equivalent (r, n - s).
 pub fn run(data: &[u8]) {
     let parse = || UnverifiedDocument::parse(data.to_vec());
     let own_time = nsm_timestamp(data);
     let Ok(document) = parse() else { return };
     assert!(data.len() <= MAX_DOCUMENT_LENGTH);
-    // One's own document is read by less, and what it says is the same.
+    // The parser for the enclave's own document checks less, but must read the same timestamp.
     assert_eq!(own_time, Ok(document.dangerous_unverified_claims().timestamp()));
     check_claims(&document.dangerous_unverified_claims(), data);
     let signed = signed_part(data);
@@ -63,8 +64,10 @@ fn signed_part(document: &[u8]) -> &[u8] {
     &untagged[..untagged.len() - SIGNATURE_LENGTH]
 }
 
-/// A live document that is trusted is also trusted as a stored one, and debug mode is all that
-/// divides the two ways of judging it. A clock may be 60 s behind the document, and no more.
+/// Returns whether a document verifies.
+///
+/// Checks that a document that verifies live also verifies as a stored one, and that debug mode is the
+/// only difference between the two settings. A clock may be at most 60 s behind the document.
 fn verifies<T: Trust, E: std::fmt::Debug>(
     parse: impl Fn() -> Result<UnverifiedDocument, E>,
     anchors: &TrustAnchors<T>,
@@ -90,7 +93,7 @@ fn verifies<T: Trust, E: std::fmt::Debug>(
     true
 }
 
-/// Every claim lies within the document and within its bounds.
+/// Checks that every claim is within its limits and no longer than the document.
 pub(crate) fn check_claims(claims: &Claims<'_>, document: &[u8]) {
     let within = |bytes: &[u8]| bytes.len() <= document.len();
     assert!(!claims.module_id().is_empty() && within(claims.module_id().as_bytes()));

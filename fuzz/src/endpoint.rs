@@ -1,8 +1,8 @@
-//! Endpoints: any text.
+//! Endpoints: arbitrary text.
 
 use transport::{Endpoint, InvalidEndpoint, listening_message};
 
-/// What is printed parses to the same endpoint; what is refused is refused with its scheme, too.
+/// Checks that a printed endpoint parses to the same endpoint, and that errors have a bounded length.
 pub fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let parsed: Result<Endpoint, InvalidEndpoint> = text.parse();

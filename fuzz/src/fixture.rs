@@ -1,5 +1,5 @@
-//! A simulated world that never changes, so that saved inputs keep their meaning: five certificates
-//! and their keys, valid from 2019 to 2049, and the documents that are good under them.
+//! A fixed PKI, so that saved inputs keep their meaning: five certificates and their keys, valid from
+//! 2019 to 2049, and the documents that are valid under them.
 
 use std::sync::OnceLock;
 
@@ -10,10 +10,10 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use simulator::{DocumentSpec, Key, default_pcrs};
 
-/// When every document of the fixture is signed, and judged.
+/// The time at which every document of the fixture is signed and verified.
 pub const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
-/// The recipient's private key, PKCS#8 in PEM.
+/// Private key of the recipient, PKCS#8 in PEM.
 const RECIPIENT: &str = include_str!("../../tests/suite/keys/rsa-2048.pem");
 
 const LEVELS: [&[u8]; 5] = [
@@ -24,12 +24,12 @@ const LEVELS: [&[u8]; 5] = [
     include_bytes!("../fixtures/leaf.pem"),
 ];
 
-/// One certificate and the key it certifies.
+/// A certificate and its key.
 #[derive(Debug)]
 pub struct Level {
-    /// The certificate, DER.
+    /// The certificate, as DER.
     pub certificate: Vec<u8>,
-    /// Its key.
+    /// The key that the certificate certifies.
     pub key: Key,
 }
 
@@ -42,31 +42,31 @@ impl Level {
     }
 }
 
-/// The chain: the root first, the leaf last.
+/// Returns the chain, from the root to the leaf.
 pub fn levels() -> &'static [Level; 5] {
     static CHAIN: OnceLock<[Level; 5]> = OnceLock::new();
     CHAIN.get_or_init(|| LEVELS.map(Level::read))
 }
 
-/// The key that signs documents.
+/// Returns the key that signs documents.
 pub fn leaf_key() -> &'static Key {
     let [.., leaf] = levels();
     &leaf.key
 }
 
-/// The certificates: the root first, the leaf last.
+/// Returns the certificates, from the root to the leaf.
 pub fn certificates() -> [&'static [u8]; 5] {
     levels().each_ref().map(|level| &level.certificate[..])
 }
 
-/// The fixture's root, to be trusted.
+/// Returns trust anchors that contain the fixture's root.
 pub fn anchors() -> &'static TrustAnchors<Simulated> {
     static ANCHORS: OnceLock<TrustAnchors<Simulated>> = OnceLock::new();
     let [root, ..] = levels();
     ANCHORS.get_or_init(|| TrustAnchors::simulator_root(&root.certificate))
 }
 
-/// The recipient.
+/// Returns the recipient's private key.
 pub fn recipient() -> &'static RecipientPrivateKey {
     static KEY: OnceLock<RecipientPrivateKey> = OnceLock::new();
     KEY.get_or_init(|| {
@@ -74,7 +74,7 @@ pub fn recipient() -> &'static RecipientPrivateKey {
     })
 }
 
-/// A document with the recipient's key, and nothing else that is optional.
+/// Returns a document with the recipient's key and no other optional field.
 pub fn valid_spec() -> DocumentSpec {
     DocumentSpec {
         module_id: "simulated-i-00000000000000000-enc0000000000000000".to_owned(),
@@ -87,7 +87,7 @@ pub fn valid_spec() -> DocumentSpec {
     }
 }
 
-/// The payloads of the documents that are good under the fixture's root.
+/// Returns the payloads of documents that are valid under the fixture's root.
 pub fn valid_payloads() -> &'static [Vec<u8>] {
     static PAYLOADS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     PAYLOADS.get_or_init(|| {
@@ -105,13 +105,13 @@ pub fn valid_payloads() -> &'static [Vec<u8>] {
     })
 }
 
-/// The payload over the fixture's chain.
+/// Returns a payload with the fixture's chain.
 pub fn payload_with_chain(spec: &DocumentSpec) -> Vec<u8> {
     let [cabundle @ .., leaf] = certificates();
     spec.payload(leaf, &cabundle)
 }
 
-/// The envelope (RFC 9052 section 4.2) around a payload, with a signature that is none.
+/// Returns the envelope (RFC 9052 section 4.2) of a payload, with an invalid signature.
 pub fn unsigned_document(payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
     let head: &[u8] = match payload.len() {
@@ -122,5 +122,5 @@ pub fn unsigned_document(payload: &[u8]) -> Vec<u8> {
     [&ENVELOPE[..], head, payload, &[0x58, 96], &[0x5a; 96]].concat()
 }
 
-/// An array of four, the protected header {1: -35}, no unprotected header.
+/// An array of four, the protected header {1: -35}, and an empty unprotected header.
 const ENVELOPE: [u8; 7] = [0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0];

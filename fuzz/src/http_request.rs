@@ -1,4 +1,4 @@
-//! HTTP: any bytes as what one client sends on one connection, at once and in pieces.
+//! HTTP: arbitrary bytes of a client on one connection, sent at once and in pieces.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,8 @@ use enclave::config::Config;
 use crate::connection::{Enclave, response_checks};
 use crate::placeholder;
 
-/// Any bytes, with shorthands. However they are cut into pieces, the answers are the same.
+/// Checks that the responses do not depend on how the bytes are split. The input may contain
+/// placeholders.
 pub fn run(data: &[u8]) {
     let sent = placeholder::expand(data, &[placeholder::document()]);
     let at_once = response_checks::check_responses(&sent, &exchange(&[&sent]));
@@ -17,14 +18,14 @@ pub fn run(data: &[u8]) {
     assert_eq!(in_pieces, at_once, "{} pieces", pieces.len());
 }
 
-/// What an enclave answers that lets everybody in.
+/// Returns the responses of an enclave that requires no credentials.
 fn exchange(pieces: &[&[u8]]) -> Vec<u8> {
     static ENCLAVE: OnceLock<Enclave> = OnceLock::new();
     let enclave = ENCLAVE.get_or_init(|| Enclave::start(Config::default(), Audit::disabled()));
     enclave.exchange(pieces)
 }
 
-/// Cuts what is sent, at places that the same input always gives: many small pieces and some large.
+/// Splits the bytes deterministically, into many small pieces and some large ones.
 fn pieces(sent: &[u8]) -> Vec<&[u8]> {
     let mut state = sent
         .iter()

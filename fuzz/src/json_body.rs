@@ -1,14 +1,15 @@
-//! Bodies of both operations: whatever we accept, serde_json takes for JSON with the same values.
+//! Request bodies of both operations: serde_json must read the same values from every accepted body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kms_api::{DescribeCustomKeyStores, ErrorType, GenerateRandom, InvalidRequest, KmsError};
 use serde_json::Value;
 
-/// Bytes of an error's text: four values of at most 1,024 characters, and the words around them.
+/// Maximum length of an error's text, in bytes: four values of at most 1,024 characters, and the text
+/// around them.
 const MAX_ERROR_LENGTH: usize = 4 * 4 * 1024 + 2048;
 
-/// Any bytes.
+/// Checks arbitrary bytes as the body of both operations.
 pub fn run(data: &[u8]) {
     match GenerateRandom::parse(data) {
         Ok(request) => generate_random(&request, &json(data)),
@@ -54,7 +55,7 @@ fn string(ours: &Option<String>, theirs: &Value, max: usize) {
     assert!(ours.as_ref().is_none_or(|text| (1..=max).contains(&text.chars().count())));
 }
 
-/// What the caller is told is JSON, and of bounded length, whatever it repeats.
+/// Checks that the error response is JSON of bounded length.
 fn check_error(error: &InvalidRequest) {
     let text = error.to_string();
     assert!(text.len() <= MAX_ERROR_LENGTH, "{} bytes", text.len());

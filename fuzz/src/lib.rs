@@ -1,7 +1,8 @@
-//! Everything that reads bytes of strangers, as functions of any bytes. A finding is a panic.
+//! Fuzz targets for all code that parses untrusted bytes, as functions of arbitrary bytes. A finding is
+//! a panic.
 //!
-//! libFuzzer calls them through `fuzz_targets/`; the tests call them with the inputs that were saved
-//! under `corpus/`; the program `seeds` writes the first of those.
+//! libFuzzer calls the targets through `fuzz_targets/`. The tests call them with the inputs in `corpus/`
+//! and with the seeds. The program `seeds` writes the seeds to files.
 
 #![expect(
     clippy::expect_used,
@@ -28,10 +29,10 @@ mod shortest_form;
 pub mod signed_payload;
 pub mod signed_request;
 
-/// A target: its name, and what it does with an input.
+/// A fuzz target: its name, and the function that runs it on an input.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets.
+/// All fuzz targets.
 pub const TARGETS: [Target; 11] = [
     ("certificate", certificate::run),
     ("cms_open", cms_open::run),

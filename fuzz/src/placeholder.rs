@@ -1,4 +1,5 @@
-//! What stands for long texts that an input needs whole, so that it is short and nothing breaks them.
+//! Placeholders for long texts that an input needs unchanged. They keep inputs short, and mutations do
+//! not damage the texts.
 
 use std::sync::OnceLock;
 
@@ -8,10 +9,10 @@ use simulator::sign_payload;
 
 use crate::fixture;
 
-/// A shorthand, and what it stands for.
+/// A placeholder and its text.
 pub(crate) type Placeholder<'a> = (&'a str, &'a str);
 
-/// A good document in base64, which would be nearly all of an input.
+/// Returns the placeholder of a valid document in base64, which would otherwise be most of an input.
 pub(crate) fn document() -> Placeholder<'static> {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| {
@@ -22,7 +23,7 @@ pub(crate) fn document() -> Placeholder<'static> {
     ("$D", document)
 }
 
-/// Writes each shorthand out.
+/// Replaces each placeholder by its text.
 pub(crate) fn expand(data: &[u8], placeholders: &[Placeholder<'_>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut rest = data;

@@ -1,4 +1,4 @@
-//! Policies: any bytes.
+//! Policies: arbitrary bytes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,8 +15,8 @@ use crate::fixture;
 
 const NAME: &str = "fuzzed.json";
 
-/// What is refused is refused with its place; of what is accepted, decisions and explanations agree,
-/// and have as many statements as `serde_json` reads.
+/// Checks that an error has the right position. For an accepted policy, checks that decisions and
+/// explanations agree, and that both have the statements that `serde_json` reads.
 pub fn run(data: &[u8]) {
     match Policy::parse(NAME, data) {
         Ok(policy) => check_accepted(data, &policy),
@@ -33,10 +33,10 @@ fn check_rejected(data: &[u8], error: &PolicyError) {
     if let PolicyErrorKind::Json(_) = *error.kind {
         let read: Result<Value, _> = serde_json::from_slice(data);
         let other = read.expect_err("serde_json rejects the text, too");
-        // It counts an end of line that it stops at for the next line.
+        // serde_json counts the end of a line as part of the next line.
         assert!((other.line() - 1..=other.line()).contains(&error.line), "{error}, {other}");
     } else {
-        // Where a value, or a member's name, begins.
+        // The position is the start of a value or of a member's name.
         let found = line.chars().nth(error.column - 1);
         let begins = |found: char| "{[\"-0123456789tfn".contains(found);
         assert!(found.is_some_and(begins), "{found:?} at {error}");
@@ -44,8 +44,8 @@ fn check_rejected(data: &[u8], error: &PolicyError) {
     assert_readable(&error.to_string(), data);
 }
 
-/// DEL is the one character that JSON takes as it is and that grows sixfold when it is escaped. What
-/// of the text is repeated, is repeated once.
+/// Checks that a text has no control characters and a bounded length. DEL is the only unescaped JSON
+/// character that grows sixfold when it is escaped. A text quotes the input at most once.
 fn assert_readable(text: &str, data: &[u8]) {
     assert!(text.len() <= 6 * data.len() + 2048, "{} bytes of {}", text.len(), data.len());
     assert!(!text.chars().any(char::is_control), "{text:?}");
@@ -60,14 +60,15 @@ fn check_accepted(data: &[u8], policy: &Policy) {
         assert_same_statements(data, &explanations);
         let decision = evaluate([policy], &context);
         assert_eq!(decision, expected(&explanations), "{context:?}");
-        // The first decides, wherever the second one comes from.
+        // The first matching statement decides, in whichever policy it is.
         assert_eq!(evaluate([&again, policy], &context), decision);
         let texts = explanations.iter().map(ToString::to_string);
         texts.for_each(|text| assert_readable(&text, data));
     }
 }
 
-/// Explicit deny, then allow, then implicit deny; of the statements that do it, the first.
+/// Returns the decision that IAM prescribes: explicit deny, then allow, then implicit deny. The first
+/// matching statement is named.
 fn expected<'p>(explanations: &[Explanation<'p, '_>]) -> Decision<'p> {
     let first = |effect| {
         let mut applying = explanations.iter().filter(|explanation| explanation.applies());
@@ -80,7 +81,7 @@ fn expected<'p>(explanations: &[Explanation<'p, '_>]) -> Decision<'p> {
     }
 }
 
-/// None is passed over, and none is taken for what it is not.
+/// Checks that no statement is skipped or misread.
 fn assert_same_statements(data: &[u8], explanations: &[Explanation<'_, '_>]) {
     let read: Value = serde_json::from_slice(data).expect("serde_json accepts the text, too");
     let statement = &read["Statement"];
@@ -96,7 +97,7 @@ fn assert_same_statements(data: &[u8], explanations: &[Explanation<'_, '_>]) {
     }
 }
 
-/// One value in all registers.
+/// Measurements with the same value in all registers.
 #[derive(Debug)]
 struct Registers(PcrFamily, PcrValue);
 
@@ -114,7 +115,7 @@ const ENCLAVE: Registers = Registers(PcrFamily::NitroEnclave, [0xab; PCR_LENGTH]
 const DEBUG: Registers = Registers(PcrFamily::NitroEnclave, [0; PCR_LENGTH]);
 const NITRO_TPM: Registers = Registers(PcrFamily::NitroTpm, [0xab; PCR_LENGTH]);
 
-/// Every key absent, and each of its kinds of value.
+/// Returns a context without keys, and contexts with each kind of value.
 fn contexts() -> [Context<'static>; 5] {
     let empty = Context {
         action: Operation::GenerateRandom,

@@ -1,12 +1,12 @@
-//! PROXY headers: the beginning of a connection.
+//! PROXY headers: arbitrary bytes at the start of a connection.
 
 use transport::ProxyHeader;
 
-/// Bytes that a header has at most.
+/// Maximum length of a header, in bytes.
 const MAX_LENGTH: usize = 16 + 1024;
 
-/// What is read is as long as it says, is the same however it is cut, and is read from what would be
-/// written for it; what is refused is refused within the longest header.
+/// Checks that an accepted header has the length that it states, and equals its own encoding when parsed
+/// again. An invalid header must be rejected within the maximum length.
 pub fn run(data: &[u8]) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().build().expect("the runtime starts");

@@ -1,5 +1,5 @@
-//! The field `public_key`: whatever we seal to, the crate `rsa` must take for the same key, and the
-//! provider must be able to use.
+//! The field `public_key`: the crate `rsa` must read the same key from every accepted input, and the
+//! provider must seal to it.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,7 @@ use crate::fixture;
 
 const CONTENT: [u8; 32] = [0x63; 32];
 
-/// Any bytes as a SubjectPublicKeyInfo.
+/// Checks arbitrary bytes as a SubjectPublicKeyInfo.
 pub fn run(data: &[u8]) {
     let Ok(modulus_length) = check_spki(data) else { return };
     let key = PublicKey::from_public_key_der(data).expect("rsa accepts the key");
@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     seal_to(data, modulus_length);
 }
 
-/// The way of a key through the service: only a verified document gives one out.
+/// Seals to a key as the service does: only a verified document returns a key.
 fn seal_to(spki: &[u8], modulus_length: usize) {
     let spec = DocumentSpec { public_key: Some(spki.to_vec()), ..fixture::valid_spec() };
     let document = sign_payload(&fixture::payload_with_chain(&spec), fixture::leaf_key());
@@ -44,7 +44,7 @@ fn seal_to(spki: &[u8], modulus_length: usize) {
     assert_eq!(sealed.len(), sealed_length(modulus_length, CONTENT.len()));
 }
 
-/// One that is always the same.
+/// Returns a content encryption that is always the same.
 pub(crate) fn encryption() -> ContentEncryption {
     let fill = |part: &mut [u8]| {
         part.fill(7);
@@ -53,7 +53,7 @@ pub(crate) fn encryption() -> ContentEncryption {
     ContentEncryption::draw(fill).unwrap_or_else(|never| match never {})
 }
 
-/// What [`seal`] promises: everything but the key and the content has one size.
+/// Returns the documented length of [`seal`]'s result. Only the key and the content vary in length.
 pub(crate) fn sealed_length(modulus_length: usize, content_length: usize) -> usize {
     let padded = (content_length / 16 + 1) * 16;
     let header = match padded {
@@ -64,7 +64,7 @@ pub(crate) fn sealed_length(modulus_length: usize, content_length: usize) -> usi
     FIXED_LENGTH + modulus_length + header + padded
 }
 
-/// Bytes of an envelope that are neither encrypted key nor encrypted content, counted from RFC 5652:
-/// the outer layers to the version, the recipient, the content's beginning, all ends.
+/// Length of an envelope without encrypted key and encrypted content, in bytes, counted from RFC 5652:
+/// the outer layers up to the version, the recipient, the header of the content, and the end markers.
 const FIXED_LENGTH: usize =
     (2 + 11 + 2 + 2 + 3) + (4 + 4 + 3 + 34 + 62 + 4) + (2 + 11 + 31 + 2) + 10;

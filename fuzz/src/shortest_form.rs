@@ -1,5 +1,5 @@
-//! Whether CBOR is in its shortest form, told by a walk of its own: the other decoders do not care,
-//! and ours must.
+//! Checks that CBOR is in its shortest form, with an independent walk. The other decoders accept longer
+//! forms, and ours must not.
 
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
@@ -9,8 +9,8 @@ const TAG: u8 = 6;
 const SIMPLE: u8 = 7;
 const BREAK: &[u8] = &[0xff];
 
-/// Passes over one data item (RFC 8949 section 3); every length and number must be in its shortest
-/// form, and no string in chunks.
+/// Skips one data item (RFC 8949 section 3), and returns the rest. Panics if a length or number is not
+/// in its shortest form, or if a string is in chunks.
 pub(crate) fn skip_item(bytes: &[u8]) -> &[u8] {
     let (initial, rest) = bytes.split_first().expect("an item");
     let (major, info) = (initial >> 5, initial & 0x1f);

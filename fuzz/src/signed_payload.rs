@@ -1,5 +1,5 @@
-//! Any payload, signed correctly by the fixture's leaf: behind the signature, the decoder and the
-//! rules stand alone. Two other decoders must read what ours reads.
+//! Arbitrary payloads, correctly signed by the fixture's leaf, so that only the decoder and the rules
+//! can reject them. Two other decoders must read the same values.
 
 use attestation::cms::{MAX_CIPHERTEXT_LENGTH, open, seal};
 use attestation::{Claims, DebugMode, UnverifiedDocument, VerifiedDocument};
@@ -10,14 +10,14 @@ use crate::{decoders, document, fixture};
 
 const CONTENT: [u8; 100] = [0x63; 100];
 
-/// A byte string of two bytes, of which the first is this, stands for what the fixture holds: an
-/// input that fits a screen, most of whose bytes matter.
+/// A byte string of two bytes, the first of which is `$`, is a placeholder. Placeholders keep inputs
+/// short, so that most mutations matter.
 const PLACEHOLDER: [u8; 2] = [0x42, b'$'];
 
-/// Any bytes, with shorthands.
+/// Checks arbitrary bytes as a payload, with placeholders.
 pub fn run(data: &[u8]) {
     let payload = expand(data);
-    // The form does not depend on the signature, which costs a hundred times as much.
+    // Parsing does not depend on the signature, and signing takes a hundred times as long.
     if UnverifiedDocument::parse(fixture::unsigned_document(&payload)).is_err() {
         return;
     }
@@ -35,7 +35,8 @@ pub fn run(data: &[u8]) {
     seal_to(&verified);
 }
 
-/// Nothing else can verify: of all these certificates the fixture's alone are signed.
+/// Checks the chain of a verified document. Only the fixture's certificates are signed, so no others can
+/// verify.
 fn assert_chain(claims: &Claims<'_>) {
     let [cabundle @ .., leaf] = fixture::certificates();
     assert_eq!(claims.certificate(), leaf);
@@ -57,8 +58,8 @@ fn seal_to<T: attestation::Trust>(document: &VerifiedDocument<T>) {
     }
 }
 
-/// Writes each shorthand out: `$0` to `$4` are certificates, `$K` is the recipient's key, `$P` a
-/// register's value.
+/// Replaces each placeholder: `$0` to `$4` are certificates, `$K` is the recipient's key, and `$P` is
+/// the value of a register.
 pub fn expand(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut rest = data;

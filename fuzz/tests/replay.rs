@@ -1,4 +1,4 @@
-//! Every saved input, and every seed, once more through its target.
+//! Runs every saved input and every seed through its target.
 
 #![expect(
     clippy::panic,
@@ -32,7 +32,7 @@ fn replay(target: &str) {
     assert!(findings.is_empty(), "{target}: {findings:?}");
 }
 
-/// One test a target, and a list of them, so that a target without a test is noticed.
+/// Defines one test per target, and a list of the targets, so that a missing test is detected.
 macro_rules! replay {
     ($($target:ident)*) => {
         $(#[test]

@@ -1,4 +1,4 @@
-//! Writes the first inputs of every target to `DIR/<target>/`: `seeds DIR`.
+//! Writes the seeds of every target to `DIR/<target>/`. Usage: `seeds DIR`.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a developer's tool")]
 

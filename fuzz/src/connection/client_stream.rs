@@ -1,4 +1,4 @@
-//! A client's connection without a network: it sends piece after piece, then closes its side.
+//! A client's connection without a network. It delivers the pieces one by one, then closes its side.
 
 use std::io;
 use std::pin::Pin;
@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The server's end.
+/// The server's end of the connection.
 pub(super) struct ClientStream<'a> {
     pieces: &'a [&'a [u8]],
-    /// Bytes of the first piece that were read.
+    /// Number of bytes of the first piece that were read.
     read: usize,
-    /// Whether the next piece has yet to arrive, so that none is read together with the last.
+    /// Whether the next piece has not arrived yet, so that no read returns parts of two pieces.
     is_waiting: bool,
     response: &'a mut Vec<u8>,
 }

@@ -1,12 +1,12 @@
-//! Where requests and answers begin and end (RFC 9112), told by our own few lines: `httparse` reads
-//! the heads, as hyper has it do, but what a body is, is counted here.
+//! Splits a connection into requests and responses (RFC 9112), independently of hyper: `httparse` parses
+//! the heads, as hyper uses it, and this code determines the bodies.
 
 use transport::limits::MAX_HEADERS;
 
-/// A request as far as it matters to its answer.
+/// The parts of a request that matter for its response.
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
-    /// As it was sent.
+    /// Request target, as sent.
     target: &'a str,
     headers: Vec<httparse::Header<'a>>,
     pub(crate) body: &'a [u8],
@@ -21,7 +21,7 @@ impl<'a> Request<'a> {
         self.uri().contains('?')
     }
 
-    /// Without query, scheme, authority and the first slash.
+    /// Returns the path without query, scheme, authority and first slash.
     pub(crate) fn path(&self) -> &'a str {
         let path = self.uri().split('?').next().unwrap_or_default();
         match path.split_once("://") {
@@ -30,7 +30,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A target has no fragment (RFC 9112 section 3.2); hyper passes over one that is sent.
+    /// Returns the request target without a fragment. A target has no fragment (RFC 9112 section 3.2),
+    /// and hyper ignores one.
     fn uri(&self) -> &'a str {
         self.target.split('#').next().unwrap_or_default()
     }
@@ -40,13 +41,13 @@ impl<'a> Request<'a> {
         self.headers.iter().map(|header| header.name.to_lowercase())
     }
 
-    /// The values of a header, in their order.
+    /// Returns the values of a header, in order.
     pub(crate) fn values(&self, name: &str) -> Vec<&'a [u8]> {
         values(&self.headers, name)
     }
 }
 
-/// An answer as it came.
+/// A response, as received.
 pub(crate) struct Response<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: Option<&'a str>,
@@ -67,8 +68,8 @@ fn content_length(headers: Headers<'_, '_>) -> Option<usize> {
     str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// The requests that can have an answer, up to the first that is no request, and the rest. The last
-/// body may be cut short.
+/// Returns the requests that can have a response, and the remaining bytes, which start with an invalid
+/// request or are empty. The last body may be truncated.
 pub(crate) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
     let mut requests = Vec::new();
     loop {
@@ -78,7 +79,7 @@ pub(crate) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
             return (requests, sent);
         };
         let rest = &sent[length..];
-        // Whatever else Transfer-Encoding says, the connection ends with that request.
+        // With any other Transfer-Encoding, the connection also ends with that request.
         let chunked = !values(head.headers, "transfer-encoding").is_empty();
         let claimed = if chunked { Some(0) } else { content_length(head.headers) };
         let Some(claimed) = claimed else { return (requests, sent) };
@@ -96,14 +97,15 @@ pub(crate) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
     }
 }
 
-/// HTTP/1.0 closes unless it says otherwise, HTTP/1.1 if it says so (RFC 9112 section 9.3).
+/// Returns whether the connection closes after a message. HTTP/1.0 closes it by default, HTTP/1.1 keeps
+/// it (RFC 9112 section 9.3).
 fn closes(is_http_1_1: bool, headers: Headers<'_, '_>) -> bool {
     let has_option = |option: &[u8]| values(headers, "connection").contains(&option);
     if is_http_1_1 { has_option(b"close") } else { !has_option(b"keep-alive") }
 }
 
-/// The answers in `received`, which must consist of nothing else; `is_head` says which of them must
-/// not have a body. Interim ones are left out.
+/// Returns the responses in `received`, which must contain nothing else. `is_head` returns whether the
+/// response with an index must not have a body. Interim responses are omitted.
 pub(crate) fn responses(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Response<'_>> {
     let mut responses = Vec::new();
     while !received.is_empty() {

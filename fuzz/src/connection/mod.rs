@@ -1,4 +1,4 @@
-//! A simulated enclave, and one client's connection to it.
+//! A simulated enclave, and a connection of one client to it.
 
 mod client_stream;
 pub(crate) mod framing;
@@ -21,8 +21,8 @@ use tokio::runtime::{Builder, Runtime};
 use self::client_stream::ClientStream;
 use crate::fixture;
 
-/// A simulated enclave that trusts the fixture's root, at the fixture's time. It has none of the
-/// simulator's own routes, which would mint other documents each time.
+/// A simulated platform that trusts the fixture's root, at the fixture's time. It lacks the simulator's
+/// own routes, whose documents would differ between runs.
 struct FixedPlatform;
 
 impl Platform for FixedPlatform {
@@ -45,10 +45,10 @@ pub(crate) struct Enclave {
 }
 
 impl Enclave {
-    /// With this configuration, on a laptop.
+    /// Starts an enclave with this configuration, in the development profile.
     pub(crate) fn start(config: Config, audit: Audit) -> Self {
-        // Deadlines run on a real clock, and none is ever reached: a client that has sent all of its
-        // bytes closes its side. A paused clock would leap over the NSM's thread while it works.
+        // Deadlines use a real clock and are never reached, because a client that has sent all bytes
+        // closes its side. With a paused clock, time would advance while the NSM thread works.
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
         let [root, ..] = fixture::certificates();
         let pki = Arc::new(SimulatedPki::new(Arc::new(now)).expect("the provider works"));
@@ -60,7 +60,7 @@ impl Enclave {
         Self { runtime, server: Server::new(service) }
     }
 
-    /// What comes back until the connection ends.
+    /// Returns the bytes that the enclave sends until the connection ends.
     pub(crate) fn exchange(&self, pieces: &[&[u8]]) -> Vec<u8> {
         let Self { runtime, server } = self;
         let mut response = Vec::new();

@@ -1,4 +1,4 @@
-//! What answers must be like, whatever was sent.
+//! Checks that hold for the responses to any input.
 
 use attestation::cms::open;
 use base64::Engine;
@@ -9,16 +9,17 @@ use serde_json::Value;
 use super::framing::{self, Request, Response};
 use crate::fixture;
 
-/// What hyper itself answers with, without a body: not HTTP, a target or a header too long.
+/// Statuses of hyper's own responses, which have no body: invalid HTTP, a target or a header that is too
+/// long.
 const STATUSES_WITHOUT_BODY: [u16; 3] = [400, 414, 431];
 
-/// What stands for such an answer.
+/// Stands for such a response.
 const HYPER_REJECTION: &str = "rejected by hyper";
 
-/// What does not change from one time to the next: statuses and bodies, without random bytes.
+/// The deterministic parts of responses: statuses, and bodies without random bytes.
 pub(crate) type ComparableResponses = Vec<(u16, String)>;
 
-/// The answers in `received` to what was `sent`.
+/// Checks the responses in `received` to the requests in `sent`.
 pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableResponses {
     let (requests, rest) = framing::requests(sent);
     let is_head = |index: usize| requests.get(index).is_some_and(|request| request.is_head());
@@ -28,7 +29,7 @@ pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableRespons
     let checked = responses.iter().enumerate().map(|(index, response)| {
         assert!(!response.closes || index == last, "a response follows the last one");
         let checked = check_response(response, requests.get(index));
-        // Which of its rules hyper finds broken first depends on the pieces.
+        // Which violation hyper detects first depends on the pieces.
         (if checked == HYPER_REJECTION { 400 } else { response.status }, checked)
     });
     let mut checked: ComparableResponses = checked.collect();
@@ -40,11 +41,11 @@ pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableRespons
     checked
 }
 
-/// Whether hyper always answers what is no request. A head that comes in pieces it only looks at once
-/// it is whole, so one that is cut short is refused or merely ends; and it says nothing to HTTP/2, if
-/// it has enough bytes to recognise it.
+/// Returns whether hyper always responds to these bytes, which are no valid request. hyper parses a head
+/// only when it is complete, so a truncated head may be rejected or ignored. It does not respond to
+/// HTTP/2 once it has enough bytes to recognize it.
 fn always_gets_response(rest: &[u8]) -> bool {
-    // Empty lines before a request are passed over (RFC 9112 section 2.2); they end no head.
+    // Empty lines before a request are skipped (RFC 9112 section 2.2). They do not end a head.
     let first = rest.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(rest.len());
     let rest = &rest[first..];
     let ends: [&[u8]; 2] = [b"\n\r\n", b"\n\n"];
@@ -66,7 +67,7 @@ fn check_response(response: &Response<'_>, request: Option<&Request<'_>>) -> Str
             assert_eq!(response.status, 200);
             let text = str::from_utf8(response.body).expect("text");
             if request.path() == "metrics" {
-                // Numbers that change between two requests.
+                // The numbers change between two requests.
                 assert!(text.starts_with("# HELP") && text.ends_with("# EOF\n"), "{text}");
                 return "metrics".to_owned();
             }
@@ -98,7 +99,8 @@ fn check_kms_response(response: &Response<'_>, request: &Request<'_>) -> String 
     }
 }
 
-/// Who sends a Recipient gets what only the recipient opens; who sends none gets what was asked for.
+/// Checks the random bytes of a response. With a Recipient, only the recipient can decrypt them. Without
+/// one, the response contains the requested number of bytes.
 fn check_random_bytes(member: &str, blob: &[u8], request: &Request<'_>) {
     let request_body: Value = serde_json::from_slice(request.body).expect("the request is JSON");
     let number_of_bytes = request_body["NumberOfBytes"].as_u64().expect("a number");

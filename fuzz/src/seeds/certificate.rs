@@ -1,4 +1,4 @@
-//! Certificates: rows C of the corpus, each in its position.
+//! Certificates: rows C of the corpus, each at its position.
 
 use simulator::der;
 
@@ -7,7 +7,7 @@ use crate::fixture;
 
 use super::mutations;
 
-/// What to replace with what in a TBSCertificate, so that it stays well-formed DER.
+/// Replacements in a TBSCertificate that keep it well-formed DER.
 const CHANGES: [(&[u8], &[u8]); 11] = [
     (&[0xa0, 3, 2, 1, 2], &[0xa0, 3, 2, 1, 1]),
     (der::oid::ECDSA_WITH_SHA384, der::oid::ECDSA_WITH_SHA256),
@@ -44,11 +44,11 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     inputs
 }
 
-/// The same certificate under the twin of its signature.
+/// Returns the same certificate with the equivalent signature (r, n - s).
 fn with_twin(certificate: &[u8]) -> Vec<u8> {
     let head = to_be_signed(certificate);
     let algorithm = der::algorithm(der::oid::ECDSA_WITH_SHA384);
-    // BIT STRING of a SEQUENCE of two INTEGERs, all with lengths of one byte.
+    // A BIT STRING of a SEQUENCE of two INTEGERs, all with lengths of one byte.
     let signature = &certificate[4 + head.len() + algorithm.len() + 3..];
     let (r, s) = signature[2..].split_at(2 + usize::from(signature[3]));
     let twin = der::integer(&mutations::negated_s(&s[s.len().saturating_sub(48).max(2)..]));

@@ -1,4 +1,4 @@
-//! Envelopes: as we seal them, as KMS has also written them, and damaged.
+//! Envelopes: as the service seals them, in other forms that KMS has sent, and damaged.
 
 use attestation::cms::seal;
 use attestation::{DebugMode, UnverifiedDocument};
@@ -9,11 +9,14 @@ use crate::recipient_key::encryption;
 
 use super::mutations;
 
-/// Bytes before the RecipientInfos, and of their header.
+/// Number of bytes before the RecipientInfos.
 const OUTER: usize = 20;
+/// Length of the header of the RecipientInfos, in bytes.
 const SET_HEADER: usize = 4;
-/// Of EncryptedContentInfo: its header, what stands before the content, and the content's header.
+/// Length of the header of EncryptedContentInfo, of the fields before the content, and of the content's
+/// header, in bytes.
 const BEFORE_CONTENT: usize = 2 + 42 + 2;
+/// Length of the end-of-contents markers, in bytes.
 const ENDS: usize = 10;
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
@@ -43,7 +46,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
         &fixture::recipient().subject_key_identifier(),
         &[0; 32],
     ));
-    // id-sha1 in place of the first id-sha256, as long as it.
+    // id-sha1 instead of the first id-sha256; both have the same length.
     inputs.push(mutations::replaced(
         &good,
         &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01],

@@ -1,4 +1,4 @@
-//! Endpoints.
+//! Endpoints: valid and invalid.
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
     let longest = format!("unix:{}", "a".repeat(107));

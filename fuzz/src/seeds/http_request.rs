@@ -1,4 +1,4 @@
-//! What a client may send: rows E of the corpus.
+//! Requests of a client: rows E of the corpus.
 
 use crate::placeholder;
 
@@ -31,7 +31,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     inputs
 }
 
-/// A good request with any body, whose length is right once shorthands are written out.
+/// Returns a valid request with this body. The length is correct after the placeholders are expanded.
 fn post(body: &str) -> String {
     let length = placeholder::expand(body.as_bytes(), &[placeholder::document()]).len();
     format!("POST / HTTP/1.1\r\nHost: h\r\n{TYPE}{TARGET}Content-Length: {length}\r\n\r\n{body}")

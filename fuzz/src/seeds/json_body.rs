@@ -1,6 +1,6 @@
-//! Bodies in JSON.
+//! Request bodies in JSON.
 
-/// A Recipient, as a member of a request.
+/// A Recipient as a member of a request.
 const RECIPIENT: &str = r#""Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"hEShATgi"}"#;
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {

@@ -1,5 +1,5 @@
-//! The first inputs of each target: good ones, and hostile ones after the rows of the corpus of hostile
-//! input. The fuzzer continues from there.
+//! The initial inputs of each target: valid ones, and hostile ones that follow the rows of the corpus of
+//! hostile input. The fuzzer mutates them.
 
 mod certificate;
 mod cms_open;
@@ -14,7 +14,7 @@ mod recipient_key;
 mod signed_payload;
 mod signed_request;
 
-/// Returns the inputs of the target `target`, or none if no target has that name.
+/// Returns the inputs of the target `target`, or an empty list if there is no such target.
 pub fn for_target(target: &str) -> Vec<Vec<u8>> {
     match target {
         "certificate" => certificate::inputs(),

@@ -1,6 +1,7 @@
-//! Policies: each element, operator and condition key once, and what is refused.
+//! Policies: each element, operator and condition key once, and invalid ones.
 
-/// `'` stands for the quotation mark, `ra:` for the prefix of the keys, `<a0>` for a measurement.
+/// Replaces abbreviations: `'` by the quotation mark, `ra:` by the prefix of the keys, `<ab>` by a
+/// measurement.
 fn expand(json: &str) -> Vec<u8> {
     let mut text = json.replace('\'', "\"").replace("ra:", "kms:RecipientAttestation:");
     for byte in ["00", "ab", "AB"] {
@@ -29,7 +30,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     let stars = String::from_utf8_lossy(&inputs[0]).replacen("\"kms:GenerateRandom\"", &stars, 1);
     inputs.push(stars.into_bytes());
     inputs.push(b"{\"Id\": \"\xff\"}".to_vec());
-    // A character that is cut, a name that grows where it is escaped.
+    // A truncated character, and a name that grows when it is escaped.
     inputs.push(b"{\"Id\": \"\xe2\x82".to_vec());
     inputs.push(format!("{{\"{}\":1}}", "\u{7f}".repeat(400)).into_bytes());
     inputs.push("{\"\u{1b}\u{9b}\u{202e}\u{2028}\":1}".into());

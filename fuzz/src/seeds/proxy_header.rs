@@ -1,4 +1,4 @@
-//! PROXY headers: those of this relay, of others, and broken ones.
+//! PROXY headers: of this relay, of other relays, and invalid ones.
 
 use transport::{ConnectionId, ProxyHeader};
 
@@ -14,7 +14,6 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     let (v4, v6) = (own(Some("192.0.2.7:50000")), own(Some("[2001:db8::7]:1")));
     let mut inputs = vec![own(None), [&v4[..], b"GET / HTTP/1.1\r\n\r\n"].concat(), Vec::new()];
     inputs.push(b"PROXY TCP4 192.0.2.7 127.0.0.1 9 8\r\n".to_vec());
-    // LOCAL, with something behind it; another command; a family of datagrams; a Unix stream.
     for (place, byte) in [(12, 0x20), (12, 0x22), (13, 0x12), (13, 0x31), (13, 0)] {
         let mut other = v4.clone();
         other[place] = byte;

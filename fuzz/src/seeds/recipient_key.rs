@@ -51,7 +51,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     inputs
 }
 
-/// An odd number of so many bits.
+/// Returns an odd number of this many bits.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut number = vec![0xa5; bits.div_ceil(8)];
     number[0] = 1 << ((bits - 1) % 8);

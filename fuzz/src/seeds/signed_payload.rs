@@ -1,4 +1,4 @@
-//! Payloads, to be signed: rows B of the corpus, and the encodings of rows A that a payload can have.
+//! Payloads to be signed: rows B of the corpus, and the encodings of rows A that apply to a payload.
 
 use super::mutations;
 
@@ -57,7 +57,7 @@ fn entries(fields: &[Field]) -> Vec<u8> {
         .collect()
 }
 
-/// A good payload with one field changed or added.
+/// Returns a valid payload with one field changed or added.
 fn with(name: &'static str, value: &[u8]) -> Vec<u8> {
     let others = fields().into_iter().filter(|(field, _)| *field != name);
     map(&others.chain([(name, value.to_vec())]).collect::<Vec<_>>())
@@ -87,7 +87,7 @@ fn bytes(length: usize) -> Vec<u8> {
     [head(2, length), vec![0x62; length]].concat()
 }
 
-/// One value of each kind, and of each kind that is none.
+/// Returns one value of each kind, and malformed values.
 fn values() -> Vec<Vec<u8>> {
     let mut values: Vec<Vec<u8>> = VALUES.map(<[u8]>::to_vec).into();
     for nesting in [15, 16, 17, 128, 300] {

@@ -1,5 +1,5 @@
-//! Requests that are rightly signed, those that are changed afterwards, and those that are rightly
-//! signed and must be refused all the same: rows of "Credentials" in `docs/configuration.md`.
+//! Requests with valid signatures, requests that were changed after signing, and correctly signed
+//! requests that must be rejected: rows of "Credentials" in `docs/configuration.md`.
 
 use crate::signed_request::request_builder::{
     ATTESTED, Credential, EXPIRED, HTTP_DATE, PLAIN, PLAIN_SHA_256, RECIPIENT_ONLY, RequestBuilder,
@@ -15,17 +15,17 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     let mut inputs: Vec<String> = valid_requests::all().iter().map(ValidRequest::input).collect();
     inputs.extend(CHANGES.map(|(from, to)| changed(&plain, from, to)));
     inputs.extend(TOKEN_CHANGES.map(|(from, to)| changed(&session, from, to)));
-    // A Recipient that is taken away, added, or exchanged.
+    // A Recipient that was removed, added or replaced.
     inputs.push(RequestBuilder::valid().body(PLAIN).with_signature("$1"));
     inputs.push(RequestBuilder::valid().body(ATTESTED).with_signature("$0"));
     const OTHER: &str = r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"hEShATgi"}}"#;
     inputs.push(RequestBuilder::valid().body(OTHER).with_signature("$1"));
-    // A hash that the signature covers, and that is not the body's.
+    // A signed hash that differs from the body's hash.
     let hashed = RequestBuilder::valid().with("X-Amz-Content-Sha256", PLAIN_SHA_256);
     inputs.push(changed(&hashed.signed(), ":32", ":33"));
     inputs.extend(rejected().iter().map(RequestBuilder::signed));
     inputs.extend(authorization_headers(&plain));
-    // One connection, several requests: what one proves is of no use to the next.
+    // Several requests on one connection: the signature of one does not authenticate the next.
     let unsigned = changed(&plain, "Authorization", "X");
     inputs.push([&*plain, &unsigned, &plain].concat());
     inputs.push([&*session, &attested, &plain].concat());
@@ -38,7 +38,7 @@ fn changed(input: &str, from: &str, to: &str) -> String {
     input.replacen(from, to, 1)
 }
 
-/// What is changed once it is signed.
+/// Changes after signing.
 const CHANGES: [(&str, &str); 40] = [
     ("NumberOfBytes\":32", "NumberOfBytes\":33"),
     ("{\"NumberOfBytes\":32}", "{\"NumberOfBytes\":9 }"),
@@ -90,7 +90,7 @@ const TOKEN_CHANGES: [(&str, &str); 5] = [
     (";x-amz-security-token", ""),
 ];
 
-/// The Authorization header in other shapes.
+/// Returns requests with other forms of the Authorization header.
 fn authorization_headers(plain: &str) -> Vec<String> {
     let header = plain.lines().find(|line| line.starts_with("Authorization: "));
     let header = header.expect("the request has an Authorization header");
@@ -127,8 +127,7 @@ fn authorization_headers(plain: &str) -> Vec<String> {
     ]
 }
 
-/// Returns requests whose signature is right for the named key, and that the service rejects for another
-/// reason.
+/// Returns correctly signed requests that the service rejects for another reason.
 fn rejected() -> Vec<RequestBuilder> {
     [wrong_credentials(), wrong_headers(), wrong_dates_and_scopes(), wrong_request_lines()].concat()
 }

@@ -1,4 +1,4 @@
-//! The audit trail of an enclave, read along with its answers.
+//! The audit trail of an enclave, read along with its responses.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::connection::Enclave;
 use crate::connection::framing;
 
-/// Its records come in the order of their requests, from a thread of their own.
+/// The audit records, in the order of their requests. A separate thread writes them.
 pub(super) struct AuditTrail(Receiver<String>);
 
-/// What anybody may send, and what marks the end of the records before.
+/// A request without credentials, whose record marks the end of the earlier records.
 const MARKER_REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// Far longer than the thread takes to write a line.
+/// Time limit for a record. The thread writes a line much faster.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl AuditTrail {
@@ -25,7 +25,7 @@ impl AuditTrail {
         (Audit::to_writer(LineSender(lines)).expect("a thread"), Self(trail))
     }
 
-    /// The records of all requests that `enclave` has answered since it was last asked.
+    /// Returns the records of all requests since the last call.
     pub(super) fn take_records(&self, enclave: &Enclave) -> Vec<String> {
         let received = enclave.exchange(&[MARKER_REQUEST]);
         let [response] = &framing::responses(&received, |_| false)[..] else {
@@ -37,19 +37,19 @@ impl AuditTrail {
     }
 }
 
-/// A record, which is one line of printable ASCII.
+/// Parses a record, which is one line of printable ASCII.
 pub(super) fn parse(line: &str) -> Value {
     let text = line.strip_suffix('\n').expect("the line ends with a newline");
     assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
     serde_json::from_str(text).expect("JSON")
 }
 
-/// Sends on what is written, a line each time.
+/// A writer that sends each line to a channel.
 struct LineSender(Sender<String>);
 
 impl Write for LineSender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Whole lines, as many as were waiting.
+        // A write contains complete lines.
         for line in String::from_utf8_lossy(bytes).split_inclusive('\n') {
             self.0.send(line.to_owned()).map_err(|_| io::ErrorKind::BrokenPipe)?;
         }

@@ -1,5 +1,4 @@
-//! Who may call: any bytes as what one client sends on one connection to an enclave that asks for
-//! signatures.
+//! Authentication: arbitrary bytes of a client on one connection to an enclave that requires signatures.
 
 mod audit_trail;
 pub(crate) mod request_builder;
@@ -19,8 +18,8 @@ use crate::connection::framing::{self, Request, Response};
 use crate::connection::{Enclave, response_checks};
 use crate::placeholder;
 
-/// Any bytes, with shorthands. Nobody gets anything, nor is on record with a name, by a request that
-/// is not one of those that were rightly signed.
+/// Checks arbitrary bytes with placeholders. Only requests with a valid signature may succeed, or name a
+/// caller in the audit trail.
 pub fn run(data: &[u8]) {
     let sent = expand(data);
     let Exchange { received, records } = exchange(&sent);
@@ -44,7 +43,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(records.next(), None, "an audit record without a request");
 }
 
-/// What is given, and whom it names, must be proved.
+/// Checks that success and the caller's name in the record require a valid signature.
 fn check_response(response: &Response<'_>, request: &Request<'_>, record: &Value) {
     let valid = valid_requests::find(request);
     let is_success = response.status == 200;
@@ -60,14 +59,15 @@ fn check_response(response: &Response<'_>, request: &Request<'_>, record: &Value
     }
 }
 
-/// Whether it is about a request to KMS, and not what HTTP itself refuses.
+/// Returns whether the response belongs to a KMS request, and is not a rejection by the HTTP layer.
 fn is_kms_response(response: &Response<'_>, request: &Request<'_>) -> bool {
     response.content_type == Some(CONTENT_TYPE)
         && request.method == "POST"
         && request.path().is_empty()
 }
 
-/// All but what a client says openly itself; X-Amz-Security-Token is not repeated to anybody.
+/// Returns the secrets that responses and records must not contain: all except those that the client
+/// sent itself outside of X-Amz-Security-Token. The service must not repeat that header.
 fn undisclosed_secrets(sent: &[u8], requests: &[Request<'_>]) -> Vec<&'static str> {
     let credentials = [&UNRESTRICTED, &SESSION, &RECIPIENT_ONLY, &EXPIRED].into_iter();
     let secrets = credentials.flat_map(|key| [Some(key.secret), key.session_token]).flatten();
@@ -84,7 +84,7 @@ fn count(text: &[u8], part: &str) -> usize {
 
 struct Exchange {
     received: Vec<u8>,
-    /// A line each.
+    /// One audit record per line.
     records: Vec<String>,
 }
 
@@ -96,14 +96,14 @@ fn exchange(sent: &[u8]) -> Exchange {
         let (audit, audit_trail) = AuditTrail::start();
         Mutex::new((Enclave::start(config, audit), audit_trail))
     });
-    // Nothing of one exchange is left for the next, so a panic in between leaves all as it should be.
+    // An exchange leaves no state behind, so the enclave stays usable after a panic.
     let (enclave, audit_trail) = &*enclave.lock().unwrap_or_else(PoisonError::into_inner);
     let received = enclave.exchange(&[sent]);
     let records = audit_trail.take_records(enclave);
     Exchange { received, records }
 }
 
-/// Writes each shorthand out.
+/// Replaces each placeholder by its text.
 pub(crate) fn expand(data: &[u8]) -> Vec<u8> {
     let valid = valid_requests::all().iter();
     let signatures = valid.map(|valid| (valid.placeholder.as_str(), valid.signature.as_str()));
@@ -115,7 +115,7 @@ pub(crate) fn expand(data: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// Or there would be nothing to forge.
+    /// Checks the premise of the target: the valid requests are accepted.
     #[test]
     fn valid_requests_are_answered_for_their_signer() {
         for valid in valid_requests::all() {

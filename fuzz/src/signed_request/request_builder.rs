@@ -1,6 +1,5 @@
-//! A request in the making, and its signature, by our own few lines: "Create a signed AWS API
-//! request" of the IAM User Guide. Nothing of the product helps but its hashes, and it signs what
-//! must be refused as readily as what must be answered.
+//! Builds and signs requests, independently of the product except for its hash functions ("Create a
+//! signed AWS API request" of the IAM User Guide). It signs valid and invalid requests alike.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +7,7 @@ use attestation::crypto::{HmacSha256, SHA_256_LENGTH, Sha256};
 
 use crate::placeholder;
 
-/// What signs: as in `fixtures/signed.toml`.
+/// A credential of `fixtures/signed.toml`.
 #[derive(Debug)]
 pub(crate) struct Credential {
     pub(crate) access_key_id: &'static str,
@@ -16,38 +15,38 @@ pub(crate) struct Credential {
     pub(crate) session_token: Option<&'static str>,
 }
 
-/// May ask for anything.
+/// A credential that allows all requests.
 pub(crate) const UNRESTRICTED: Credential = Credential {
     access_key_id: "AKIDOFMANY",
     secret: "secret/of+many/everybody+has+it",
     session_token: None,
 };
 
-/// May ask for anything, with its token.
+/// A credential with a session token that allows all requests.
 pub(crate) const SESSION: Credential = Credential {
     access_key_id: "ASIAOFASESSION",
     secret: "secret/of+a+session/everybody+has+it",
     session_token: Some("token/of+a+session/everybody+has+it=="),
 };
 
-/// May ask for random bytes that are sealed.
+/// A credential that allows random bytes for a Recipient only.
 pub(crate) const RECIPIENT_ONLY: Credential = Credential {
     access_key_id: "AKIDOFARECIPIENT",
     secret: "secret/of+a+recipient/everybody+has+it",
     session_token: None,
 };
 
-/// Is expired.
+/// An expired credential.
 pub(crate) const EXPIRED: Credential = Credential {
     access_key_id: "AKIDOFTHEPAST",
     secret: "secret/of+the+past/everybody+has+it",
     session_token: None,
 };
 
-/// When requests are signed: `fixture::NOW`.
+/// The time of the signatures, `fixture::NOW`.
 pub(crate) const DATE: &str = "20270115T080000Z";
 
-/// The same, as Date has it.
+/// The same time in the format of the Date header.
 pub(crate) const HTTP_DATE: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
 
 pub(crate) const PLAIN: &str = r#"{"NumberOfBytes":32}"#;
@@ -55,25 +54,25 @@ pub(crate) const PLAIN_SHA_256: &str =
     "b386e4217667b85b62d23d3751c5cd6ec17da520661d3785147076dbc373761c";
 pub(crate) const ATTESTED: &str = r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"$D"}}"#;
 
-/// A request; its body may hold the shorthand of a document.
+/// A request. Its body may contain the placeholder of a document.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestBuilder {
     method: &'static str,
     path: &'static str,
     query: Option<&'static str>,
-    /// As they are sent, in this order.
+    /// Headers, in the order in which they are sent.
     headers: Vec<(&'static str, &'static str)>,
-    /// Names of headers that the signature leaves out.
+    /// Names of the headers that the signature omits.
     unsigned: BTreeSet<&'static str>,
     credential: &'static Credential,
     scope: &'static str,
     body: &'static str,
-    /// What is signed in place of the body's hash.
+    /// Text that is signed instead of the body's hash.
     payload_hash: Option<&'static str>,
 }
 
 impl RequestBuilder {
-    /// GenerateRandom, as it should be.
+    /// Returns a valid GenerateRandom request.
     pub(crate) fn valid() -> Self {
         Self {
             method: "POST",
@@ -93,7 +92,7 @@ impl RequestBuilder {
         }
     }
 
-    /// The same by another, with its token.
+    /// Uses another credential, with its session token.
     pub(crate) fn with_credential(mut self, credential: &'static Credential) -> Self {
         self.headers.extend(credential.session_token.map(|token| ("X-Amz-Security-Token", token)));
         Self { credential, ..self }
@@ -103,7 +102,7 @@ impl RequestBuilder {
         Self { body, ..self }
     }
 
-    /// The same, signed over this text in place of the body's hash.
+    /// Signs this text instead of the body's hash.
     pub(crate) fn payload_hash(self, payload_hash: &'static str) -> Self {
         Self { payload_hash: Some(payload_hash), ..self }
     }
@@ -124,24 +123,24 @@ impl RequestBuilder {
         Self { query: Some(query), ..self }
     }
 
-    /// The same with a further header.
+    /// Adds a header.
     pub(crate) fn with(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// The same without a header.
+    /// Removes a header.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| *known != name);
         self
     }
 
-    /// The same with another value of a header.
+    /// Replaces the value of a header.
     pub(crate) fn set(self, name: &'static str, value: &'static str) -> Self {
         self.without(name).with(name, value)
     }
 
-    /// The same with a header that is sent and not signed.
+    /// Omits a header from the signature.
     pub(crate) fn unsigned(mut self, name: &'static str) -> Self {
         self.unsigned.insert(name);
         self
@@ -151,12 +150,12 @@ impl RequestBuilder {
         self.credential
     }
 
-    /// The body, written out.
+    /// Returns the body with expanded placeholders.
     pub(crate) fn expanded_body(&self) -> Vec<u8> {
         placeholder::expand(self.body.as_bytes(), &[placeholder::document()])
     }
 
-    /// The signed headers in their order, each with its canonical value.
+    /// Returns the signed headers in order, each with its canonical value.
     pub(crate) fn signed_headers(&self) -> Vec<(String, Vec<u8>)> {
         let signed = self.headers.iter().filter(|(name, _)| !self.unsigned.contains(name));
         let names: BTreeSet<String> = signed.map(|(name, _)| name.to_lowercase()).collect();
@@ -172,7 +171,7 @@ impl RequestBuilder {
         names.join(";")
     }
 
-    /// In hexadecimal.
+    /// Returns the signature in hexadecimal.
     pub(crate) fn signature(&self) -> String {
         let headers = self
             .signed_headers()
@@ -195,7 +194,7 @@ impl RequestBuilder {
         hex(&hmac(&key, &to_sign))
     }
 
-    /// The header's value, with any signature.
+    /// Returns the value of the Authorization header with this signature.
     pub(crate) fn authorization(&self, signature: &str) -> String {
         format!(
             "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={}, Signature={signature}",
@@ -205,7 +204,7 @@ impl RequestBuilder {
         )
     }
 
-    /// The whole request, with any signature.
+    /// Returns the whole request with this signature.
     pub(crate) fn with_signature(&self, signature: &str) -> String {
         let Self { method, path, .. } = self;
         let query = self.query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -220,13 +219,14 @@ impl RequestBuilder {
         )
     }
 
-    /// The whole request, rightly signed.
+    /// Returns the whole request with its valid signature.
     pub(crate) fn signed(&self) -> String {
         self.with_signature(&self.signature())
     }
 }
 
-/// One space in place of several and none at the ends; a comma between several values.
+/// Returns the canonical value of a header: white space is collapsed and trimmed, and several values are
+/// joined with commas.
 pub(crate) fn canonical_value<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let one = |value: &[u8]| {
         let words = value.split(|byte| b" \t".contains(byte)).filter(|word| !word.is_empty());

@@ -1,5 +1,5 @@
-//! The requests that are rightly signed, of which the fuzzer can make no further one: it knows their
-//! signatures, by shorthand, and no secret.
+//! The requests with valid signatures. The fuzzer refers to the signatures by placeholders and has no
+//! secret, so it cannot sign other requests.
 
 use std::sync::OnceLock;
 
@@ -9,34 +9,34 @@ use super::request_builder::{
 };
 use crate::connection::framing::Request;
 
-/// A request that proves its caller.
+/// A request that authenticates its caller.
 #[derive(Debug)]
 pub(crate) struct ValidRequest {
     pub(crate) builder: RequestBuilder,
-    /// What stands for its signature.
+    /// The placeholder of the signature.
     pub(crate) placeholder: String,
     pub(crate) signature: String,
-    /// What it is answered with.
+    /// The outcome of the request.
     pub(crate) outcome: Outcome,
     signed_headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
 
-/// What a caller gets who is known.
+/// The outcome of an authenticated request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// What it asks for.
+    /// The request succeeds.
     Success,
-    /// An error of this type.
+    /// The request fails with an error of this type.
     Error(&'static str),
 }
 
 use Outcome::{Error, Success};
 
-/// One character each: what follows the dollar sign.
+/// The characters after the dollar sign, one per request.
 const PLACEHOLDERS: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
-/// All of them.
+/// Returns all valid requests.
 pub(crate) fn all() -> &'static [ValidRequest] {
     static ALL: OnceLock<Vec<ValidRequest>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -61,7 +61,7 @@ impl ValidRequest {
         }
     }
 
-    /// The whole request; its signature is a shorthand.
+    /// Returns the whole request, with a placeholder as its signature.
     pub(crate) fn input(&self) -> String {
         self.builder.with_signature(&self.placeholder)
     }
@@ -70,8 +70,8 @@ impl ValidRequest {
         self.builder.credential()
     }
 
-    /// Whether `request` is this one in all that was signed, white space and order aside, and has no
-    /// header of AWS that was not signed.
+    /// Returns whether `request` has the same signed parts, except for white space and order, and no
+    /// unsigned `x-amz-` header.
     pub(crate) fn matches(&self, request: &Request<'_>) -> bool {
         let holds = |text: &str| {
             let mut values = request.values("authorization").into_iter();
@@ -93,15 +93,15 @@ impl ValidRequest {
     }
 }
 
-/// Returns the one that `request` is. Where the Content-Type is not signed, one signature is that of
-/// several: then one that is granted, if there is any.
+/// Returns the valid request that `request` matches. If the Content-Type is not signed, several requests
+/// share a signature; one that succeeds is preferred.
 pub(crate) fn find(request: &Request<'_>) -> Option<&'static ValidRequest> {
     let mut found: Vec<_> = all().iter().filter(|valid| valid.matches(request)).collect();
     found.sort_by_key(|valid| valid.outcome != Success);
     found.first().copied()
 }
 
-/// Further ones belong at the end: saved inputs name them by their places.
+/// Returns the requests. Add new ones at the end, because saved inputs refer to them by position.
 fn requests() -> Vec<(RequestBuilder, Outcome)> {
     let valid = RequestBuilder::valid;
     let describe =
