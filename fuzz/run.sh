@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes every target for FUZZ_SECONDS each (run.sh run), or adds what was found to the saved inputs
-# (run.sh save). TARGETS names some of them. VECTORS adds genuine inputs, which are never saved.
+# Fuzzes every target for FUZZ_SECONDS (run.sh run), or merges the new inputs into the corpus (run.sh save).
+# TARGETS selects targets. VECTORS is a folder with genuine inputs, which are never saved.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,24 +17,24 @@ target_dir=${CARGO_TARGET_DIR:-$PWD/target}
 scratch=$target_dir/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
 targets=${TARGETS:-$(basename -s .rs fuzz/fuzz_targets/*.rs)}
-# What is small enough to live in the repository, a target.
+# Limits of the corpus of one target, so that the repository stays small.
 max_files=200
 max_bytes=$((400 * 1024))
 
-# The release profile is made for size; link-time optimisation only makes this build slow.
+# Link-time optimization of the release profile would only slow down this build.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none
 cargo +nightly fuzz build --fuzz-dir fuzz --features libfuzzer --target "$host" \
     --target-dir "$target_dir" --codegen-units 16
 cargo run --locked --quiet -p fuzz --bin seeds -- "$scratch/seeds" >/dev/null
 
-# libFuzzer on one target; the first folder is where it writes to.
+# Runs libFuzzer on one target. It writes new inputs to the first folder.
 libfuzzer() {
     local name=$1
     shift
     ASAN_OPTIONS=detect_odr_violation=0 "$target_dir/$host/release/$name" "$@"
 }
 
-# Where genuine inputs for a target are, if there are any.
+# Prints the folder with genuine inputs for a target, if it exists.
 vectors_of() {
     local folder
     case $1 in
@@ -49,11 +49,11 @@ vectors_of() {
 fuzz_one() {
     local name=$1 vectors found log
     vectors=$(vectors_of "$name")
-    # Apart: what grew from genuine inputs must not reach the repository.
+    # A separate folder, because inputs derived from genuine ones must not reach the repository.
     found=$scratch/found${vectors:+-with-vectors}/$name
     log=$scratch/$name.log
     mkdir -p "$found" fuzz/artifacts "fuzz/corpus/$name"
-    # libFuzzer names what it finds in this folder, not in the one it was found in.
+    # libFuzzer writes failing inputs to the folder of -artifact_prefix.
     if libfuzzer "$name" -max_total_time="${FUZZ_SECONDS:-60}" -malloc_limit_mb=16 -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="fuzz/artifacts/$name-" \
         "$found" "fuzz/corpus/$name" "$scratch/seeds/$name" ${vectors:+"$vectors"} >"$log" 2>&1; then
@@ -62,7 +62,7 @@ fuzz_one() {
             END {printf "%-16s %10d executions, %6d a second, coverage %5d, %4d MiB at most\n", name, n, s, c, m}' "$log"
     else
         grep -aE 'panicked|ERROR|SUMMARY|Test unit written' -A 2 "$log" | head -20 >&2 || true
-        echo "$name: a finding, see $log" >&2
+        echo "$name: found a failing input, see $log" >&2
         return 1
     fi
 }
@@ -72,7 +72,7 @@ save_one() {
     rm -rf "$merged"
     mkdir -p "$merged" "$scratch/found/$name" "fuzz/corpus/$name"
     libfuzzer "$name" -set_cover_merge=1 "$merged" "fuzz/corpus/$name" "$scratch/found/$name" \
-        "$scratch/seeds/$name" >"$scratch/$name.merge.log" 2>&1 || fail "$name does not merge"
+        "$scratch/seeds/$name" >"$scratch/$name.merge.log" 2>&1 || fail "cannot merge the inputs of $name: see $scratch/$name.merge.log"
     rm -f "fuzz/corpus/$name"/*
     while read -r size file; do
         bytes=$((bytes + size)) files=$((files + 1))
