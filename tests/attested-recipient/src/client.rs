@@ -1,5 +1,5 @@
-//! A client of the service: of its KMS API, as far as an attested recipient needs it, and of the
-//! simulator's own endpoint.
+//! A client of the service's KMS API, as an attested recipient needs it, and of the simulator's
+//! endpoint.
 
 mod error;
 mod response;
@@ -35,24 +35,24 @@ const TOO_MANY_REQUESTS: u16 = 429;
 pub struct Client {
     endpoint_url: String,
     agent: ureq::Agent,
-    /// Whether there is an authority by which to know a service with TLS.
+    /// Whether the client trusts a certificate authority, which https requires.
     has_authorities: bool,
     credentials: Option<Arc<Credentials>>,
 }
 
 impl Client {
-    /// A client of the service at `endpoint_url`, such as `http://127.0.0.1:8000`; with TLS, it needs
-    /// an authority to [trust](Self::with_ca_certificates).
+    /// Creates a client of the service at `endpoint_url`, such as `http://127.0.0.1:8000`. For https,
+    /// call [`with_ca_certificates`](Self::with_ca_certificates).
     pub fn new(endpoint_url: &str) -> Self {
         let endpoint_url = endpoint_url.trim_end_matches('/').to_owned();
         Self { endpoint_url, agent: agent(Vec::new()), has_authorities: false, credentials: None }
     }
 
-    /// The same client, which knows a service with TLS by these certificate authorities and no others:
-    /// those of enclaves, as `attested-recipient trust` writes them. It asks nothing without TLS.
+    /// Makes the client trust these certificate authorities of enclaves and no others. `pem` has the
+    /// form that `attested-recipient trust` writes. The client then rejects URLs without TLS.
     ///
     /// # Errors
-    /// If `pem` holds none, or something that is none.
+    /// Returns an error if `pem` contains no certificate, or a section that is not an X.509 certificate.
     pub fn with_ca_certificates(self, pem: &[u8]) -> Result<Self, ClientError> {
         let mut authorities = Vec::new();
         let mut store = RootCertStore::empty();
@@ -69,16 +69,17 @@ impl Client {
         Ok(Self { agent: agent(authorities), has_authorities: true, ..self })
     }
 
-    /// The same client, which signs what it asks of KMS.
+    /// Makes the client sign its KMS requests.
     #[must_use]
     pub fn with_credentials(self, credentials: Credentials) -> Self {
         Self { credentials: Some(Arc::new(credentials)), ..self }
     }
 
-    /// GenerateRandom with a Recipient: the `CiphertextForRecipient`.
+    /// Calls GenerateRandom with a Recipient, and returns the `CiphertextForRecipient`.
     ///
     /// # Errors
-    /// If the service cannot be reached or refuses, and if the answer is not sealed.
+    /// Returns an error if the service cannot be reached or returns an error, or if the response
+    /// contains a `Plaintext`.
     pub fn generate_random_for(
         &self,
         number_of_bytes: u16,
@@ -99,26 +100,27 @@ impl Client {
         response.blob(&body, "CiphertextForRecipient")
     }
 
-    /// GenerateRandom without a Recipient: the `Plaintext`, which everybody on the way can read.
+    /// Calls GenerateRandom without a Recipient, and returns the `Plaintext`. Every intermediary can
+    /// read it.
     ///
     /// # Errors
-    /// If the service cannot be reached or refuses.
+    /// Returns an error if the service cannot be reached or returns an error.
     pub fn generate_random(&self, number_of_bytes: u16) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let request = json!({ "NumberOfBytes": number_of_bytes });
         let response = self.send_to_kms("TrentService.GenerateRandom", &request.to_string())?;
         response.blob(&response.json()?, "Plaintext").map(Zeroizing::new)
     }
 
-    /// A document from a simulator's `POST /simulator/attest`.
+    /// Returns a document from a simulator's `POST /simulator/attest`.
     ///
     /// # Errors
-    /// If there is no simulator, or it refuses.
+    /// Returns an error if the endpoint is not a simulator, or if the simulator rejects the request.
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         let content_type = [("content-type", "application/json")];
         let response = self.post("/simulator/attest", &content_type, &document.to_json())?;
         match response.error() {
             None => Ok(response.body),
-            // KMS has no such operation, and an enclave signs no document for others.
+            // KMS has no such operation, and an enclave signs no documents for its callers.
             Some(ClientError::Rejected { error_type, .. })
                 if error_type == "UnknownOperationException" =>
             {
@@ -128,11 +130,12 @@ impl Client {
         }
     }
 
-    /// Returns the document of the enclave's own, from `GET /attestation`, with `nonce` (16 to 64 random
-    /// bytes) in it. It is not verified. Where others come first, this waits for its turn.
+    /// Returns the enclave's own document from `GET /attestation`. The document contains `nonce` (16 to
+    /// 64 random bytes) and is not verified. The client retries while the service throttles the request.
     ///
     /// # Errors
-    /// If the service cannot be reached or refuses, or others come first for too long.
+    /// Returns an error if the service cannot be reached, returns an error, or throttles the request
+    /// until the time limit.
     pub fn attestation_document(&self, nonce: &[u8]) -> Result<Vec<u8>, ClientError> {
         let url = format!("{}/attestation?nonce={}", self.endpoint_url, const_hex::encode(nonce));
         let response = self.send_with_retries(url, |url, left| {
@@ -177,8 +180,8 @@ impl Client {
         })
     }
 
-    /// Sends a request by `attempt`, which is given the URL and the time left. Sends it again where the
-    /// service throttles it, as long as there is time.
+    /// Sends a request with `attempt`, which receives the URL and the remaining time. Retries while the
+    /// service throttles the request and time remains.
     fn send_with_retries(
         &self,
         url: String,
@@ -215,7 +218,7 @@ fn is_unknown_issuer(error: &ureq::Error) -> bool {
     matches!(error, Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)))
 }
 
-/// With TLS alone, if there are authorities to know a service by.
+/// Returns an HTTP agent. If `authorities` is not empty, the agent accepts https URLs only.
 fn agent(authorities: Vec<Certificate<'static>>) -> ureq::Agent {
     let https_only = !authorities.is_empty();
     let tls = TlsConfig::builder()

@@ -1,4 +1,4 @@
-//! Signs what the client sends, with AWS Signature Version 4:
+//! Signs the client's requests with AWS Signature Version 4:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
 
 use std::{env, fmt};
@@ -7,8 +7,7 @@ use attestation::crypto::{HmacSha256, Sha256};
 use attestation::time::UnixMillis;
 use zeroize::Zeroizing;
 
-/// What the service knows its callers by: an access key of its configuration, as an AWS client has
-/// it.
+/// AWS credentials for the requests of a client. The service lists the access key in its configuration.
 pub struct Credentials {
     access_key_id: String,
     secret_access_key: Zeroizing<String>,
@@ -16,7 +15,7 @@ pub struct Credentials {
     region: String,
 }
 
-/// What is signed of a request, beside its time.
+/// The parts of a request that are signed, except its time.
 pub(crate) struct UnsignedRequest<'a> {
     pub(crate) host: &'a str,
     pub(crate) content_type: &'a str,
@@ -35,7 +34,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// For requests to `region`, such as `eu-west-1`.
+    /// Creates credentials for requests to `region`, such as `eu-west-1`.
     pub fn new(
         access_key_id: impl Into<String>,
         secret_access_key: impl Into<String>,
@@ -49,14 +48,14 @@ impl Credentials {
         }
     }
 
-    /// The same, with the token that temporary credentials have.
+    /// Adds the session token of temporary credentials.
     #[must_use]
     pub fn with_session_token(self, session_token: impl Into<String>) -> Self {
         Self { session_token: Some(Zeroizing::new(session_token.into())), ..self }
     }
 
-    /// Those of `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and `AWS_REGION`
-    /// or `AWS_DEFAULT_REGION`; `None` unless both halves of the key and a region are set.
+    /// Reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, and `AWS_REGION` or
+    /// `AWS_DEFAULT_REGION`. Returns `None` unless the key ID, the secret and a region are set.
     pub fn from_env() -> Option<Self> {
         let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"))?;
@@ -67,7 +66,7 @@ impl Credentials {
         })
     }
 
-    /// The headers that make `POST /` a signed request.
+    /// Returns the headers of a signed `POST /` request.
     pub(crate) fn sign(
         &self,
         request: &UnsignedRequest<'_>,
@@ -87,7 +86,7 @@ impl Credentials {
         headers.chain([("authorization", authorization)]).collect()
     }
 
-    /// `headers` are in the order of their names.
+    /// Returns the value of the Authorization header. `headers` are sorted by name.
     fn authorization(&self, headers: &[(&str, &str)], date_time: &str, body: &[u8]) -> String {
         let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
         let names = names.join(";");
@@ -125,7 +124,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// A request that AWS CLI v1 sent, byte by byte.
+    /// Compares with a request that AWS CLI v1 sent, byte for byte.
     #[test]
     fn signature_matches_aws_cli_v1() {
         let credentials = Credentials::new(

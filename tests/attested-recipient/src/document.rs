@@ -1,4 +1,4 @@
-//! What a simulated platform is asked to attest.
+//! Attestation documents that a simulated platform is asked to sign.
 
 use std::collections::BTreeMap;
 
@@ -8,43 +8,42 @@ use serde_json::{Map, Value, json};
 
 use crate::recipient::RecipientKey;
 
-/// Which platform measured.
+/// The platform whose measurements a document contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// A Nitro Enclave: `pcrs`.
+    /// A Nitro Enclave, with the field `pcrs`.
     #[default]
     Enclave,
-    /// An instance with a NitroTPM: `nitrotpm_pcrs`.
+    /// An instance with a NitroTPM, with the field `nitrotpm_pcrs`.
     NitroTpm,
 }
 
-/// A document to order from a simulator. What is left out gets the simulator's fixed measurements,
-/// and no user data or nonce.
+/// A document to request from a simulator. Omitted PCRs have the simulator's fixed values.
 #[derive(Clone, Debug, Default)]
 pub struct Document {
-    /// The field `public_key`: a recipient's key as DER SubjectPublicKeyInfo, or anything else.
+    /// Field `public_key`: a recipient's key as DER SubjectPublicKeyInfo, or any other bytes.
     pub public_key: Option<Vec<u8>>,
-    /// The field `user_data`; at most 1,024 bytes.
+    /// Field `user_data`, at most 1,024 bytes.
     pub user_data: Option<Vec<u8>>,
-    /// The field `nonce`; at most 1,024 bytes.
+    /// Field `nonce`, at most 1,024 bytes.
     pub nonce: Option<Vec<u8>>,
-    /// Measurements by index below 32, 48 bytes each.
+    /// PCR values of 48 bytes, by index below 32.
     pub pcrs: BTreeMap<u8, [u8; 48]>,
-    /// Which platform measured.
+    /// The platform whose measurements the document contains.
     pub kind: Kind,
-    /// PCR0, 1 and 2 are zero.
+    /// Whether PCR0, PCR1 and PCR2 are zero, as in debug mode.
     pub debug: bool,
-    /// How long ago it was signed.
+    /// Age of the document, in seconds.
     pub age_seconds: u64,
 }
 
 impl Document {
-    /// A fresh document of an enclave that carries `key`.
+    /// Creates a fresh enclave document that contains `key`.
     pub fn for_key(key: &RecipientKey) -> Self {
         Self { public_key: Some(key.public_key_der().to_vec()), ..Self::default() }
     }
 
-    /// The body of `POST /simulator/attest`.
+    /// Returns the body of `POST /simulator/attest`.
     pub(crate) fn to_json(&self) -> String {
         let mut body = Map::new();
         for (name, value) in [

@@ -1,12 +1,12 @@
-//! An attested recipient for your tests: a simulated enclave that speaks the KMS API on a free
-//! loopback port, keys, attestation documents signed under the simulator's own root, and the opener
-//! for what comes back.
+//! An attested recipient for your tests: a simulated enclave that serves the KMS API on a free loopback
+//! port, keys, attestation documents signed under the simulator's own root, and decryption of the sealed
+//! responses.
 //!
 //! ```
 //! use attested_recipient::{Client, Document, RecipientKey, Simulator};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let simulator = Simulator::start()?; // point any KMS SDK at simulator.endpoint_url()
+//! let simulator = Simulator::start()?; // any KMS SDK can use simulator.endpoint_url()
 //! let key = RecipientKey::generate()?;
 //! let document = simulator.document(&Document::for_key(&key))?;
 //!
@@ -33,7 +33,7 @@ pub use recipient::RecipientKey;
 pub use retries::Retries;
 pub use simulator::{Simulator, SimulatorBuilder, SimulatorError};
 
-/// The README's example compiles and runs.
+/// Compiles and runs the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;

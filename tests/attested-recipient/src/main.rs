@@ -1,4 +1,5 @@
-//! The command `attested-recipient`: asks for sealed random bytes, and looks into what is sent.
+//! The command `attested-recipient`: requests sealed random bytes, and examines documents, policies and
+//! images.
 
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use transport::parse_command_line;
 mod cli;
 mod eif;
 
-/// The commit that the binary is built from, as the Makefile passes it.
+/// The commit of the source, which the Makefile sets.
 const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
 
 fn main() -> ExitCode {

@@ -1,17 +1,17 @@
-//! The pauses between attempts of a request that a service answers with 429 (too many requests).
+//! The pauses between attempts of a request that the service throttles (HTTP 429).
 
 use std::time::{Duration, Instant};
 
 use attestation::crypto::fill_random;
 
-/// The first pause; each further one is twice as long.
+/// The first pause. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause that the service did not ask for.
+/// Maximum pause, unless Retry-After requires a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(4);
 
-/// The attempts of one request within its time-out. The command uses it too; it is not part of the
-/// library's interface.
+/// A counter of the attempts of one request, and the schedule of its retries. The command uses it too;
+/// it is not part of the library's interface.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Retries {
@@ -20,18 +20,18 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// Counts attempts until `deadline`.
+    /// Creates a schedule that ends at `deadline`.
     pub fn until(deadline: Instant) -> Self {
         Self { deadline, throttled: 0 }
     }
 
-    /// Returns the number of attempts that were throttled.
+    /// Returns the number of throttled attempts.
     pub fn throttled(&self) -> u32 {
         self.throttled
     }
 
-    /// Returns the pause before the next attempt, or `None` if that would come too late. It is no
-    /// shorter than `retry_after`, in seconds as RFC 9110, section 10.2.3, has it; a date is not read.
+    /// Returns the pause before the next attempt, or `None` if the deadline comes first. The pause is at
+    /// least `retry_after` (RFC 9110, section 10.2.3), in seconds. A date in Retry-After is ignored.
     pub fn pause(&mut self, retry_after: Option<&str>) -> Option<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         self.pause_with_jitter(left, retry_after, random_fraction())
@@ -49,12 +49,13 @@ impl Retries {
         let requested = retry_after.and_then(|seconds| seconds.trim().parse().ok());
         let least = own.max(requested.map_or(Duration::ZERO, Duration::from_secs));
         let spare = left.checked_sub(least).filter(|spare| !spare.is_zero())?;
-        // Those that were throttled together do not come back together.
+        // The jitter keeps clients that were throttled together from retrying together.
         Some(least + (least / 2).min(spare / 2).mul_f64(fraction))
     }
 }
 
-/// A number from 0 to 1; 0 where there is no randomness, which is no secret here.
+/// Returns a random number from 0 to 1, or 0 if the source of randomness fails. The number is not a
+/// secret.
 fn random_fraction() -> f64 {
     let mut random = [0; 2];
     fill_random(&mut random).map_or(0.0, |()| f64::from(u16::from_be_bytes(random)) / 65535.0)

@@ -1,4 +1,4 @@
-//! A simulated enclave within the test's own process.
+//! A simulated enclave inside the test's own process.
 
 use std::error::Error;
 use std::fmt;
@@ -26,7 +26,8 @@ use transport::{Acceptor, Endpoint, listen};
 use crate::client::{Client, ClientError};
 use crate::document::Document;
 
-/// Why no simulator runs: no port, no thread, or no randomness.
+/// An error that kept the simulator from starting, such as a missing port, thread or source of
+/// randomness.
 #[derive(Debug, Error)]
 #[error("cannot start the simulator: {0}")]
 pub struct SimulatorError(#[source] Box<dyn Error + Send + Sync>);
@@ -35,9 +36,11 @@ fn start_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> SimulatorError
     SimulatorError(error.into())
 }
 
-/// A simulated enclave that speaks the KMS API on a free port of 127.0.0.1, under a root of its
-/// own. It ends when this is dropped, at once. Starting, ending and [`document`](Self::document)
-/// block, but can be called from asynchronous tests.
+/// A simulated enclave that serves the KMS API on a free port of 127.0.0.1, under its own root
+/// certificate.
+///
+/// The simulator stops as soon as it is dropped. Starting, dropping and [`document`](Self::document)
+/// block, but may be called from asynchronous tests.
 #[derive(Debug)]
 pub struct Simulator {
     endpoint_url: String,
@@ -49,25 +52,26 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts one.
+    /// Starts a simulator with default settings.
     ///
     /// # Errors
-    /// If there is no port or no thread to be had.
+    /// Returns an error if no port or no thread is available.
     pub fn start() -> Result<Self, SimulatorError> {
         Self::builder().start()
     }
 
-    /// Starts one that takes the time from `now`, for its documents and its judgement alike.
+    /// Starts a simulator that uses `now` as its clock, for the documents that it signs and that it
+    /// verifies.
     ///
     /// # Errors
-    /// If there is no port or no thread to be had.
+    /// Returns an error if no port or no thread is available.
     pub fn start_at(
         now: impl Fn() -> UnixMillis + Send + Sync + 'static,
     ) -> Result<Self, SimulatorError> {
         Self::builder().now(now).start()
     }
 
-    /// One that is to start otherwise than by default.
+    /// Returns a builder for a simulator with other settings.
     pub fn builder() -> SimulatorBuilder {
         SimulatorBuilder::default()
     }
@@ -87,7 +91,7 @@ impl Simulator {
 
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = mpsc::channel();
-        // The runtime lives and dies on this thread: a caller may be within a runtime of its own.
+        // The runtime stays on this thread, because the caller may run inside another runtime.
         let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
             let listening = Runtime::new().map_err(start_error).and_then(|runtime| {
                 let service = Service::start(platform, nsm, anchors, settings, audit);
@@ -99,7 +103,7 @@ impl Simulator {
                 Ok((runtime, acceptor, service)) => {
                     let endpoint = acceptor.local_endpoint().clone();
                     let authority_pem = service.certificate_authority_pem().map(str::to_owned);
-                    // The receiver is gone if the caller does not wait for the result.
+                    // The receiver is gone if the caller no longer waits for the result.
                     drop(started.send(Ok((endpoint, service.has_tls(), authority_pem))));
                     runtime.block_on(serve(acceptor, service, stopped));
                 }
@@ -120,27 +124,28 @@ impl Simulator {
         })
     }
 
-    /// Where an SDK finds it: the value of `AWS_ENDPOINT_URL_KMS`.
+    /// Returns the URL of the endpoint, for example for `AWS_ENDPOINT_URL_KMS`.
     pub fn endpoint_url(&self) -> &str {
         &self.endpoint_url
     }
 
-    /// The same as a socket address.
+    /// Returns the socket address of the endpoint.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The authority, in PEM, that all of its TLS ends at: with `[tls] mode = "attested"` in its
-    /// [configuration](SimulatorBuilder::config_file). A client trusts it as it trusts what
-    /// `attested-recipient trust` writes.
+    /// Returns the simulator's CA certificate in PEM, if its
+    /// [configuration](SimulatorBuilder::config_file) has `[tls] mode = "attested"`. The text has the
+    /// form that `attested-recipient trust` writes.
     pub fn certificate_authority_pem(&self) -> Option<&str> {
         self.authority_pem.as_deref()
     }
 
-    /// A client that trusts this simulator, and asks for it at `url`, such as a relay's.
+    /// Creates a client that trusts this simulator and sends its requests to `url`, for example of a
+    /// relay.
     ///
     /// # Errors
-    /// None, but for what would be a fault of the simulator's.
+    /// Returns an error only if the simulator's own certificate is invalid.
     pub fn client_at(&self, url: &str) -> Result<Client, ClientError> {
         let client = Client::new(url);
         match &self.authority_pem {
@@ -149,22 +154,22 @@ impl Simulator {
         }
     }
 
-    /// The root that its documents end in, in PEM.
+    /// Returns the root certificate of its documents, in PEM.
     pub fn root_certificate_pem(&self) -> String {
         self.pki.root_certificate_pem()
     }
 
-    /// An attestation document, signed under this simulator's root.
+    /// Returns an attestation document that is signed under this simulator's root.
     ///
     /// # Errors
-    /// If the simulator refuses, for a field that is too long, say.
+    /// Returns an error if the simulator rejects the request, for example because a field is too long.
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         self.client_at(&self.endpoint_url)?.document(document)
     }
 }
 
-/// Serves until `stopped` gets a message or its sender is dropped. Nothing is drained, because the test is
-/// over.
+/// Serves until `stopped` receives a message or its sender is dropped. Connections are not drained,
+/// because the test is over.
 async fn serve<P: Platform>(
     acceptor: Acceptor,
     service: Service<P>,
@@ -174,7 +179,7 @@ async fn serve<P: Platform>(
     enclave::http::serve(acceptor, None, service, stopped, Duration::ZERO).await;
 }
 
-/// Listens on a free port of 127.0.0.1.
+/// Opens a listener on a free port of 127.0.0.1.
 fn listen_on_loopback(runtime: &Runtime) -> Result<Acceptor, SimulatorError> {
     let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
     runtime.block_on(listen(&loopback)).map(Acceptor::new).map_err(start_error)
@@ -191,13 +196,13 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // That it panicked was reported by the thread itself.
+            // A panic was already reported by the thread.
             drop(thread.join());
         }
     }
 }
 
-/// What a [`Simulator`] may be told before it starts.
+/// The settings of a [`Simulator`].
 pub struct SimulatorBuilder {
     now: ClockFn,
     config: Option<PathBuf>,
@@ -223,36 +228,36 @@ impl fmt::Debug for SimulatorBuilder {
 }
 
 impl SimulatorBuilder {
-    /// Takes the time from `now`, for its documents and its judgement alike.
+    /// Uses `now` as the clock, for the documents that the simulator signs and that it verifies.
     #[must_use]
     pub fn now(self, now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
         Self { now: Arc::new(now), ..self }
     }
 
-    /// Reads the configuration that `enclave-simulator --config` reads: credentials, policies, what
-    /// is asked of Recipients.
+    /// Reads the configuration file of `enclave-simulator --config`: credentials, policies, requirements
+    /// of Recipients.
     #[must_use]
     pub fn config_file(self, path: impl Into<PathBuf>) -> Self {
         Self { config: Some(path.into()), ..self }
     }
 
-    /// Writes the audit trail to `writer`, one JSON record a line. Without it there is none.
+    /// Writes the audit trail to `writer`, one JSON record per line. By default there is no audit trail.
     #[must_use]
     pub fn audit(self, writer: impl Write + Send + 'static) -> Self {
         Self { audit: Some(Box::new(writer)), ..self }
     }
 
-    /// Reads a PROXY header, version 2, at the beginning of each connection, as with `enclave-simulator
-    /// --proxy-protocol`: then it is asked through what writes one.
+    /// Expects a PROXY protocol v2 header at the start of each connection, as `enclave-simulator
+    /// --proxy-protocol` does. All clients must then connect through a relay that sends it.
     #[must_use]
     pub fn proxy_protocol(self) -> Self {
         Self { proxy_protocol: true, ..self }
     }
 
-    /// Starts it.
+    /// Starts the simulator.
     ///
     /// # Errors
-    /// If the configuration is refused, or there is no port or no thread to be had.
+    /// Returns an error if the configuration is invalid, or if no port or no thread is available.
     pub fn start(self) -> Result<Simulator, SimulatorError> {
         Simulator::start_with(self)
     }

@@ -1,4 +1,4 @@
-//! Files that have their name only once they are whole.
+//! Files that appear under their name only when they are complete.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -9,13 +9,14 @@ use tempfile::NamedTempFile;
 
 use super::error::CommandError;
 
-/// What any new file has, before the umask; temporary ones are the owner's alone otherwise.
+/// Mode of a new file before the umask. Temporary files have mode 600 by default.
 const PERMISSIONS: u32 = 0o666;
 
-/// What a file of secrets has.
+/// Mode of a file with secrets.
 const SECRET_PERMISSIONS: u32 = 0o600;
 
-/// A file that is written beside its place. It is removed if it is not published.
+/// A complete temporary file beside its destination. It is removed unless [`commit`](Self::commit) is
+/// called.
 pub(super) struct AtomicFile {
     file: NamedTempFile,
     path: PathBuf,
@@ -31,8 +32,8 @@ fn buffered(
     }
 }
 
-/// Whether it is a file, or can become one. A link could lead to what a stranger chose, and a device or a
-/// folder would be replaced by a file.
+/// Checks that `path` is a regular file or does not exist. A symbolic link could point to a file that an
+/// attacker chose. A device or a folder would be replaced by a file.
 fn check_destination(path: &Path) -> io::Result<()> {
     let refused = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
@@ -53,7 +54,7 @@ fn check_destination(path: &Path) -> io::Result<()> {
 }
 
 impl AtomicFile {
-    /// Writes a draft of the file `path`, down to the disk.
+    /// Writes the content for the file `path`, and syncs it to the disk.
     pub(super) fn write(
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -61,7 +62,7 @@ impl AtomicFile {
         Self::create(path, PERMISSIONS, buffered(content))
     }
 
-    /// Writes a draft of a file for its owner alone.
+    /// Writes the content for a file that only its owner can access.
     pub(super) fn write_private(
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -69,7 +70,7 @@ impl AtomicFile {
         Self::create(path, SECRET_PERMISSIONS, buffered(content))
     }
 
-    /// Writes a draft of a file for its owner alone, without a copy of these bytes in between.
+    /// Writes `bytes` for a file that only its owner can access, without a buffered copy.
     pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<Self, CommandError> {
         Self::create(path, SECRET_PERMISSIONS, |mut file| file.write_all(bytes))
     }
@@ -92,7 +93,7 @@ impl AtomicFile {
         create().map_err(|error| CommandError::File { path: path.to_owned(), error })
     }
 
-    /// Gives it its name, whatever file had it before.
+    /// Renames the temporary file to its destination, and replaces a file of that name.
     pub(super) fn commit(self) -> Result<(), CommandError> {
         let Self { file, path } = self;
         match file.persist(&path) {

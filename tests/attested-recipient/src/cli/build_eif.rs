@@ -1,4 +1,4 @@
-//! `attested-recipient build-eif`.
+//! The subcommand `build-eif`.
 
 use std::env;
 use std::ffi::OsStr;
@@ -17,13 +17,15 @@ use crate::eif::{
     aligned_ramdisk, application_ramdisk, boot_ramdisk,
 };
 
-/// More than an enclave's image has room for, in bytes; and devices that never end are refused.
+/// Maximum length of an input file, in bytes. It is more than an image can contain, and it bounds the
+/// read of a device.
 const MAX_INPUT_LENGTH: u64 = 1024 * 1024 * 1024;
 const IMAGE_NAME: &str = "attested-random";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// When the image was built, in seconds since 1970: <https://reproducible-builds.org/specs/source-date-epoch/>.
+/// Environment variable with the build time, in seconds since 1970:
+/// <https://reproducible-builds.org/specs/source-date-epoch/>.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
-/// The last second of the year 9999: RFC 3339 cannot write the next.
+/// The last second of the year 9999, the latest that RFC 3339 can represent.
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Build an enclave image (EIF) from a kernel and the enclave's binary, and write its measurements. The
@@ -77,7 +79,7 @@ pub(super) struct BuildEif {
 
 impl BuildEif {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        // Also as ./NAME and NAME.
+        // `./NAME` and `NAME` are the same file.
         if absolute(&self.out).ok() == absolute(&self.pcrs).ok() {
             return Err(CommandError::Usage(
                 "--out and --pcrs name the same file: choose two files".to_owned(),
@@ -101,7 +103,7 @@ impl BuildEif {
             metadata: &metadata,
         };
         let pcrs = self.pcrs_json(&image.measurements());
-        // A configuration is as secret within an image as without.
+        // A configuration in the image is as secret as outside of it.
         let image = match self.file.is_empty() {
             true => AtomicFile::write(&self.out, |mut out| image.write(&mut out))?,
             false => AtomicFile::write_private(&self.out, |mut out| image.write(&mut out))?,
@@ -151,7 +153,7 @@ impl BuildEif {
     }
 }
 
-/// `NAME=PATH`: a file's name in the enclave, and where it is now.
+/// `NAME=PATH`: the name of a file in the enclave, and its path on this machine.
 #[derive(Clone, Debug)]
 struct NamedFile {
     name: ArchivePath,
@@ -169,7 +171,7 @@ impl FromStr for NamedFile {
     }
 }
 
-/// A line of `/cmd`.
+/// Parses a line of `/cmd`.
 fn parse_argument(text: &str) -> Result<String, String> {
     if text.contains('\n') {
         return Err(

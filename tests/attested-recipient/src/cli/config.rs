@@ -1,4 +1,4 @@
-//! `attested-recipient config-archive` and `config-pcr`.
+//! The subcommands `config-archive` and `config-pcr`.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
@@ -53,8 +53,8 @@ impl ConfigArchive {
             );
             return Err(CommandError::Usage(reason));
         }
-        // A mistake is better known before anything is written; and a key that is misspelt hides no
-        // secret.
+        // Validation comes first: nothing is written for an invalid configuration, and a misspelled key
+        // cannot hide a secret from the public archive.
         validate(bundle)?;
         if !self.public {
             add_salt(&self.folder)?;
@@ -76,7 +76,7 @@ impl ConfigArchive {
     }
 }
 
-/// Whether an enclave would accept it, but for the salt, which is made last.
+/// Validates the configuration as the enclave does, except for the salt, which is created last.
 fn validate(bundle: ConfigBundle) -> Result<(), CommandError> {
     let config = Config::from_bundle(bundle)?;
     config.add_anchors(&mut TrustAnchors::aws_nitro())?;
@@ -86,7 +86,7 @@ fn validate(bundle: ConfigBundle) -> Result<(), CommandError> {
     }
 }
 
-/// Whether both are names of one file, which may yet have to be made.
+/// Returns whether both paths name the same file, which need not exist yet.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let canonical = |path: &Path| match path.canonicalize() {
         Ok(path) => Some(path),
@@ -99,7 +99,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     canonical(one).is_some_and(|one| canonical(other) == Some(one))
 }
 
-/// Makes the file `salt`, unless there is one.
+/// Creates the file `salt` if it does not exist.
 fn add_salt(folder: &Path) -> Result<(), CommandError> {
     let path = folder.join(SALT_NAME);
     let failed = |error| CommandError::File { path: path.clone(), error };
@@ -128,7 +128,7 @@ impl ConfigPcr {
         };
         if secrets.is_null() {
             let name = path.display();
-            // There is nowhere left to say that standard error is closed.
+            // If standard error is closed, the note cannot be printed.
             drop(writeln!(
                 io::stderr(),
                 "attested-recipient: PCR17 is unknown: {name} lacks the file {SALT_NAME} or its \

@@ -1,4 +1,4 @@
-//! `attested-recipient document`.
+//! The subcommand `document`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,7 +55,7 @@ impl DocumentCommand {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let public_key = read(&self.public_key)?;
         if let Err(error) = check_spki(&public_key) {
-            // Documents may carry any key; but nothing can be sealed to this one.
+            // Documents may contain any key, but the service cannot seal to this one.
             drop(writeln!(io::stderr(), "attested-recipient: warning: {error}"));
         }
         let document = Document {

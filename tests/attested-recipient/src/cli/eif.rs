@@ -1,4 +1,4 @@
-//! `attested-recipient eif`.
+//! The subcommand `eif`.
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};

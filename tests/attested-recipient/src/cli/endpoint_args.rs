@@ -6,7 +6,7 @@ use clap::Args;
 use super::bounded_read::read;
 use super::error::CommandError;
 
-/// Where the service is, and by what it is known.
+/// The options for the endpoint and its CA certificates.
 #[derive(Debug, Args)]
 pub(super) struct EndpointArgs {
     /// URL of the service, such as http://127.0.0.1:8000, or https://127.0.0.1:8443 with --ca.

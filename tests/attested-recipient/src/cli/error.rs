@@ -14,28 +14,28 @@ use thiserror::Error;
 use super::trust_error::TrustError;
 use crate::eif::{EifError, RamdiskError};
 
-/// The error of a subcommand.
+/// An error of a subcommand.
 #[derive(Debug, Error)]
 pub(super) enum CommandError {
-    /// A file that was named on the command line cannot be used: wrong use.
+    /// A file that was named on the command line cannot be read or written (invalid usage).
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
-    /// A file that was named on the command line has the wrong content: wrong use.
+    /// A file that was named on the command line has invalid content (invalid usage).
     #[error("{}: {reason}", path.display())]
     Content { path: PathBuf, reason: String },
-    /// The options do not go together: wrong use.
+    /// The options are inconsistent (invalid usage).
     #[error("{0}")]
     Usage(String),
-    /// A policy is not valid: wrong use.
+    /// A policy is invalid (invalid usage).
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// A configuration is not valid: wrong use.
+    /// A configuration is invalid (invalid usage).
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Files that make no configuration: wrong use.
+    /// The files do not form a configuration (invalid usage).
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// The files and options make no ramdisk: wrong use.
+    /// The files and options do not form a ramdisk (invalid usage).
     #[error(transparent)]
     Ramdisk(#[from] RamdiskError),
     /// A rejection that the subcommand has already printed.
@@ -51,7 +51,7 @@ pub(super) enum CommandError {
     Document(#[from] MalformedDocument),
     #[error("{}: {error}", path.display())]
     Image { path: PathBuf, error: EifError },
-    /// An URL is not an enclave that may be trusted.
+    /// A URL does not lead to an enclave that can be trusted.
     #[error("{url}: {error}")]
     Untrusted { url: String, error: Box<TrustError> },
     #[error(transparent)]
@@ -79,7 +79,7 @@ impl CommandError {
     }
 }
 
-/// Returns the error for a file that adds no trust anchor.
+/// Returns the error for a file without valid trust anchors.
 pub(super) fn anchor_error(path: &Path, error: &AnchorError) -> CommandError {
     CommandError::Content { path: path.to_owned(), reason: error.to_string() }
 }

@@ -1,4 +1,4 @@
-//! `attested-recipient inspect`.
+//! The subcommand `inspect`.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
@@ -81,7 +81,7 @@ impl Report<'_> {
     }
 }
 
-/// Whoever signed the document chose its text; a terminal shall not obey it.
+/// Escapes control characters, because the signer of the document chose the text.
 fn printable(text: &str) -> String {
     text.chars().flat_map(char::escape_debug).collect()
 }

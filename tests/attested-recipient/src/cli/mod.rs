@@ -1,7 +1,7 @@
 //! The subcommands, one per module.
 //!
-//! The exit status is 0 for success, 1 for a rejection or a failure, and 2 for wrong use. `trust` has a
-//! status for each kind of rejection.
+//! The exit status is 0 for success, 1 for a rejection or a failure, and 2 for invalid usage. `trust`
+//! has one status per kind of rejection.
 
 mod atomic_file;
 mod bounded_read;
@@ -71,7 +71,7 @@ impl Cli {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 if !matches!(failure, CommandError::Rejected) {
-                    // A closed standard error leaves no place to report that.
+                    // If standard error is closed, the error cannot be reported.
                     drop(writeln!(io::stderr(), "attested-recipient: {failure}"));
                 }
                 failure.exit_code()

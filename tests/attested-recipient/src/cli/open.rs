@@ -1,4 +1,4 @@
-//! `attested-recipient open`.
+//! The subcommand `open`.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::bounded_read::read;
 use super::error::CommandError;
 
-/// The first bytes of an envelope (30 80 06) in base64.
+/// The first bytes of an envelope (30 80 06), in base64.
 const ENVELOPE_IN_BASE64: &[u8] = b"MIA";
 
 /// Decrypt a CiphertextForRecipient of the simulator or of AWS KMS, and write the raw bytes to standard

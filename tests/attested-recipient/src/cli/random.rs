@@ -1,4 +1,4 @@
-//! `attested-recipient random`.
+//! The subcommand `random`.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Reasons why `trust` rejects an URL, and the exit status of each.
+//! The reasons why `trust` rejects a URL, and the exit status of each.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const MEASUREMENT_MISMATCH: u8 = 14;
 const NO_AUTHORITY: u8 = 15;
 const TLS_NOT_BOUND: u8 = 16;
 
-/// Each exit status, and what is said of it in the command's help.
+/// Each exit status and its description in the command's help.
 const EXIT_STATUSES: [(u8, &str); 10] = [
     (0, "every URL leads to an enclave that meets the requirements; the CA file is written"),
     (FAILED, "a URL is unreachable, has no TLS or does not respond; or stdout or stderr is closed"),
@@ -31,7 +31,7 @@ const EXIT_STATUSES: [(u8, &str); 10] = [
     (TLS_NOT_BOUND, "TLS does not end at the attested authority: a man in the middle"),
 ];
 
-/// What the command's help ends with.
+/// Returns the last section of the command's help.
 pub(super) fn exit_status_help() -> String {
     let mut help = "Exit status:".to_owned();
     for (status, meaning) in EXIT_STATUSES {
@@ -43,42 +43,42 @@ pub(super) fn exit_status_help() -> String {
     help
 }
 
-/// Why an URL's authority is not to be trusted.
+/// The reason why the authority of a URL is not trusted.
 #[derive(Debug, Error)]
 pub(super) enum TrustError {
-    /// Nobody listens there, or nothing leads there.
+    /// The TCP connection failed.
     #[error("cannot connect: {0}; check the address and the port")]
     Unreachable(io::Error),
-    /// The TLS library, or the source of randomness.
+    /// The TLS library or the source of randomness failed.
     #[error("a local resource failed: {0}")]
     LocalResource(String),
-    /// Bytes that are no TLS.
+    /// The server sent bytes that are not TLS.
     #[error(
         "the server does not use TLS: check that the port is the enclave's TLS port and that \
          [tls] mode is not \"off\""
     )]
     NotTls,
-    /// No TLS that both ends can speak, or an end in the middle of it.
+    /// The TLS handshake failed, for example because no version or cipher suite is shared.
     #[error("the TLS handshake failed: {0}")]
     Handshake(io::Error),
-    /// The connection breaks, or bytes that are no HTTP.
+    /// The connection broke, or the server sent bytes that are not HTTP.
     #[error("no HTTP response: {0}")]
     Http(String),
-    /// An answer that says no.
+    /// The server returned an HTTP error.
     #[error("no attestation document: the server returned HTTP {status}: {text}")]
     Status {
         status: u16,
-        /// The beginning of what it says.
+        /// The beginning of the response body.
         text: String,
     },
-    /// More than any document has.
+    /// The response is longer than any document.
     #[error("the response is longer than {limit} bytes, the limit for an attestation document")]
     BodyTooLong { limit: usize },
-    /// Somebody takes his time.
+    /// The time limit was exceeded.
     #[error("timed out after {} s without a result: check the address, or allow more time with \
              --timeout", .0.as_secs())]
     TimedOut(Duration),
-    /// The enclave has others to answer first, or hangs.
+    /// The enclave throttled every attempt, or did not respond.
     #[error(
         "timed out after {} s: the enclave is reachable but returned no attestation document \
          (HTTP 429, too many requests: {throttled} times); it is overloaded or hangs; try again, \
@@ -87,62 +87,62 @@ pub(super) enum TrustError {
     )]
     Throttled {
         limit: Duration,
-        /// Number of attempts that it throttled.
+        /// Number of throttled attempts.
         throttled: u32,
     },
-    /// Bytes that are no document.
+    /// The response is not an attestation document.
     #[error("the response is not an attestation document: {0}")]
     Malformed(#[from] MalformedDocument),
-    /// What a simulator has to verify its documents.
+    /// The simulator's root certificate, which verifies its documents, is invalid.
     #[error("the simulator's root certificate is not valid PEM")]
     InvalidRoot,
-    /// Not AWS's.
+    /// The document does not verify under a trusted root.
     #[error(
         "the attestation document does not verify: {0}; do not trust this server, which may not \
          be an enclave (AWS partitions with other roots: add the root with --root)"
     )]
     Unverified(UntrustedDocument),
-    /// It says so itself.
+    /// The document's root is named as a simulator's.
     #[error(
         "this is a simulator, which signs any document and proves nothing; accept it with \
          --simulator, in tests only"
     )]
     Simulator,
-    /// PCR0, 1 and 2 are zero.
+    /// PCR0, PCR1 and PCR2 are zero.
     #[error(
         "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its parent instance can \
          read its console, and its measurements prove nothing; start it without --debug-mode"
     )]
     DebugMode,
-    /// Somebody showed what he had.
+    /// The document contains another nonce.
     #[error(
         "the attestation document was issued for another nonce than the one sent: an old document \
          was replayed; connect to the enclave directly"
     )]
     Replayed,
-    /// Nobody waits as long for an answer; or one of the clocks is wrong.
+    /// The document is too old or from the future, so it was replayed or a clock is wrong.
     #[error(
         "the attestation document is not current: {0}; an old document was replayed, or the clock \
          of this machine or of the enclave is wrong"
     )]
     Stale(UntrustedDocument),
-    /// Not the image, configuration or instance that was asked for.
+    /// The image, configuration or instance is not the expected one.
     #[error("unexpected measurement: {0}; this is another enclave, or the expected value is wrong")]
     MeasurementMismatch(String),
-    /// TLS may end anywhere.
+    /// The document does not say where TLS ends.
     #[error(
         "the enclave attests no TLS authority ({0}): its TLS is off, or [tls] mode is \
          \"provided\" and TLS may end outside the enclave; set mode = \"attested\", or verify the \
          certificate by other means"
     )]
     NoAuthority(BindingError),
-    /// A man in the middle.
+    /// The TLS connection does not end at the attested authority.
     #[error(
         "man in the middle: this TLS connection does not end in the enclave whose document it \
          presents: {0}; the TLS endpoint can read all data; forward TCP to the enclave unchanged"
     )]
     TlsNotBound(TlsChainError),
-    /// A man in the middle with certificates that everybody can have.
+    /// The server presents a certificate whose key it does not hold.
     #[error(
         "man in the middle: the server does not hold the key of the certificate that it presents \
          (the handshake signature does not verify); forward TCP to the enclave unchanged"
@@ -150,7 +150,7 @@ pub(super) enum TrustError {
     HandshakeSignature,
 }
 
-/// Why a document binds no authority.
+/// The reason why a document binds no TLS authority.
 #[derive(Clone, Copy, Debug, Error)]
 pub(super) enum BindingError {
     #[error("the document has no user_data")]
@@ -187,7 +187,7 @@ impl From<UntrustedDocument> for TrustError {
     fn from(error: UntrustedDocument) -> Self {
         match error {
             UntrustedDocument::DebugMode => Self::DebugMode,
-            // A document of yesterday has certificates of yesterday.
+            // Certificates expire soon after the document, so an old document has expired certificates.
             UntrustedDocument::CertificateExpired { .. } => Self::Stale(error),
             error if matches!(error.rule(), Rule::DocumentAge) => Self::Stale(error),
             error => Self::Unverified(error),

@@ -1,11 +1,11 @@
-//! Values of options, parsed into their final types.
+//! Parsers of option values.
 
 use std::str::FromStr;
 
 use attestation::time::UnixMillis;
 use attestation::{MAX_PCRS, MaxAge, PcrValue};
 
-/// `N=HEX`: a register and its value.
+/// A PCR and its value, in the form `N=HEX`.
 #[derive(Clone, Debug)]
 pub(crate) struct Pcr {
     pub(crate) index: u8,
@@ -30,7 +30,7 @@ impl FromStr for Pcr {
     }
 }
 
-/// `http://HOST:PORT` or `https://HOST:PORT`.
+/// Parses `http://HOST:PORT` or `https://HOST:PORT`.
 pub(crate) fn endpoint(text: &str) -> Result<String, String> {
     match text.split_once("://") {
         Some(("http" | "https", rest)) if !rest.is_empty() => Ok(text.to_owned()),
@@ -38,7 +38,7 @@ pub(crate) fn endpoint(text: &str) -> Result<String, String> {
     }
 }
 
-/// Hexadecimal digits and nothing else: no prefix.
+/// Decodes hexadecimal digits without a prefix.
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let all = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     const_hex::decode(text).ok().filter(|_| all)
@@ -56,7 +56,7 @@ impl FromStr for Hex {
     }
 }
 
-/// When a document is judged.
+/// The time at which a document is verified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum VerificationTime {
     Now,
@@ -78,7 +78,7 @@ impl FromStr for VerificationTime {
     }
 }
 
-/// `SECONDS` or `chain`.
+/// Parses `SECONDS` or `chain`.
 pub(crate) fn max_age(text: &str) -> Result<MaxAge, String> {
     match text {
         "chain" => Ok(MaxAge::Chain),

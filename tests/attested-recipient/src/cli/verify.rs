@@ -1,4 +1,4 @@
-//! `attested-recipient verify`.
+//! The subcommand `verify`.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
@@ -97,7 +97,8 @@ impl Verify {
         document.verify_live(anchors, now, self.max_age, debug)
     }
 
-    /// What is known once `broken` was found broken: that rules hold of which `holds` says so.
+    /// Returns the report for a document that violates the rule `broken`. `holds` returns whether
+    /// another rule is known to hold.
     fn rejection_report(
         &self,
         broken: Rule,
@@ -148,7 +149,7 @@ impl Verify {
         report
     }
 
-    /// What it means that `rule` did not refuse.
+    /// Returns the outcome of a rule that did not reject the document.
     fn passed_outcome(&self, rule: Rule) -> Outcome {
         match rule {
             Rule::DocumentAge if matches!(self.at, VerificationTime::Document) => {
@@ -163,7 +164,7 @@ impl Verify {
     }
 }
 
-/// The claims by which a program decides what to do with a verified document.
+/// Returns the claims of a verified document that a program needs for its decision.
 fn claims_json(claims: &Claims<'_>) -> Value {
     let pcrs: Map<String, Value> = claims
         .pcrs()
@@ -189,17 +190,17 @@ fn pcr_name(pcr: &Pcr) -> String {
 
 enum Outcome {
     Passed,
-    /// Asked for on the command line.
+    /// The rule was disabled on the command line.
     Waived(&'static str),
     Rejected(String),
     NotReached,
 }
 
-/// One line a rule, in the order of the checks.
+/// A report with one line per rule, in the order of the checks.
 #[derive(Default)]
 struct Report {
     lines: Vec<(String, Outcome)>,
-    /// What a verified document says; null for others.
+    /// The claims of a verified document, or null.
     document: Value,
 }
 

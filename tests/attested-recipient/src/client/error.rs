@@ -4,82 +4,82 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Time limit for a request with all its attempts.
+/// Time limit for a request, including all attempts.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why there is no answer.
+/// An error of a request to the service.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// The service cannot be reached.
+    /// The request could not be sent, or the response could not be read.
     #[error("the request to {url} failed: {error}")]
     Transport {
-        /// Where it should be.
+        /// The requested URL.
         url: String,
-        /// Why not.
+        /// The error of the HTTP client.
         error: Box<ureq::Error>,
     },
-    /// Its TLS ends at another authority than those that are trusted.
+    /// The server's certificate was issued by an authority that the client does not trust.
     #[error(
         "{url}: the server's certificate is not from a trusted authority: the enclave restarted, \
          or another server answers at this address; verify it again with `attested-recipient \
          trust`"
     )]
     UnknownAuthority {
-        /// Where it should be.
+        /// The requested URL.
         url: String,
     },
-    /// The service refuses.
+    /// The service returned a KMS error.
     #[error("{error_type}: {message}")]
     Rejected {
-        /// The name of the KMS error.
+        /// The error's `__type`.
         error_type: String,
-        /// Its message.
+        /// The error's message.
         message: String,
     },
-    /// TLS, and no certificate authority to know the service by.
+    /// The URL is https, and the client trusts no certificate authority.
     #[error(
         "{url}: https requires the enclave's CA certificate: pass the file that \
          `attested-recipient trust` writes to `Client::with_ca_certificates`"
     )]
     NoAuthority {
-        /// The endpoint.
+        /// The requested URL.
         url: String,
     },
-    /// What was to be trusted is no certificate authority.
+    /// The PEM text contains no certificate authorities.
     #[error("invalid CA certificates ({0}): expected PEM, as `attested-recipient trust` writes it")]
     InvalidAuthority(&'static str),
-    /// The endpoint attests nothing.
+    /// The endpoint signs no attestation documents.
     #[error(
         "{url} is not a simulator, so it signs no attestation documents: use the URL of a \
          simulator, or run this inside an enclave, which has /dev/nsm"
     )]
     NotASimulator {
-        /// The endpoint.
+        /// The URL of the endpoint.
         url: String,
     },
-    /// The service answers others first.
+    /// The service throttled every attempt.
     #[error(
         "{url}: throttled {throttled} times within {} s (HTTP 429): the service is overloaded; \
          try again later",
         TIMEOUT.as_secs()
     )]
     Throttled {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// Number of attempts.
         throttled: u32,
     },
-    /// The answer is not what the service sends.
+    /// The response does not have the form of a KMS response.
     #[error(
         "the response (HTTP {status}) does not have the form of a KMS response: check the \
          endpoint URL"
     )]
     Malformed {
-        /// Its HTTP status.
+        /// HTTP status of the response.
         status: u16,
     },
-    /// The answer came in the clear, although a Recipient was sent. An intermediary removed it: these bytes
-    /// are not secret.
+    /// The response contains a plaintext although the request had a Recipient. An intermediary removed
+    /// the Recipient, so these bytes are not secret.
     #[error(
         "the response contains a Plaintext although the request had a Recipient: the bytes are \
          not sealed and may have been read in transit, so the response is rejected"

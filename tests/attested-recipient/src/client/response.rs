@@ -1,4 +1,4 @@
-//! Answers of the service.
+//! Responses of the service.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,19 +8,19 @@ use ureq::http;
 
 use super::error::ClientError;
 
-/// Maximum length of an answer, in bytes.
+/// Maximum length of a response body, in bytes.
 const MAX_RESPONSE_LENGTH: u64 = 64 * 1024;
 
-/// The answer to one HTTP request.
+/// A response to one HTTP request.
 pub(super) struct Response {
     pub(super) status: u16,
-    /// The field Retry-After.
+    /// Value of the Retry-After field.
     pub(super) retry_after: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
 impl Response {
-    /// Reads an answer of bounded length.
+    /// Reads a response of at most [`MAX_RESPONSE_LENGTH`] bytes.
     pub(super) fn read(mut response: http::Response<Body>) -> Result<Self, ureq::Error> {
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after");
@@ -29,7 +29,7 @@ impl Response {
         Ok(Self { status, retry_after, body })
     }
 
-    /// Returns the body of a successful answer, parsed.
+    /// Parses the body of a successful response.
     pub(super) fn json(&self) -> Result<Value, ClientError> {
         if let Some(error) = self.error() {
             return Err(error);
@@ -38,14 +38,14 @@ impl Response {
             .map_err(|_| ClientError::Malformed { status: self.status })
     }
 
-    /// Returns the base64 member `member` of `answer`, decoded.
+    /// Returns the decoded base64 member `member` of `body`.
     pub(super) fn blob(&self, body: &Value, member: &str) -> Result<Vec<u8>, ClientError> {
         let text = body.get(member).and_then(Value::as_str);
         text.and_then(|text| STANDARD.decode(text).ok())
             .ok_or(ClientError::Malformed { status: self.status })
     }
 
-    /// Returns the error that the answer carries, unless its status is 200.
+    /// Returns the error that the response contains, or `None` if its status is 200.
     pub(super) fn error(&self) -> Option<ClientError> {
         if self.status == 200 {
             return None;

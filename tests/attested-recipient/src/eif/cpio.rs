@@ -1,8 +1,8 @@
-//! Archives that the Linux kernel unpacks at boot: cpio in the form "newc", see the kernel's
+//! Archives that the Linux kernel unpacks at boot, in the cpio format "newc". See the kernel's
 //! Documentation/driver-api/early-userspace/buffer-format.rst.
 //!
-//! What would differ from one build to the next is not there: every owner is root, every time is
-//! zero, and entries are numbered in the order of their names.
+//! Archives are reproducible: every owner is root, every time is zero, and entries are numbered in the
+//! order of their names.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
@@ -11,26 +11,27 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Archives end at a multiple of this, with zeros, as those of `cpio` do; so another may follow.
+/// Archives are padded with zeros to a multiple of this length, in bytes, as `cpio` does. Another
+/// archive may follow.
 const BLOCK_LENGTH: usize = 512;
-/// Header and name begin and end at a multiple of this, and so does a file's content.
+/// Headers, names and file contents are padded to a multiple of this length, in bytes.
 const ALIGNMENT: usize = 4;
 const TRAILER: &str = "TRAILER!!!";
-/// The kernel skips a name that is longer, in bytes: PATH_MAX without the NUL.
+/// Maximum length of a name, in bytes: PATH_MAX without the NUL. The kernel skips longer names.
 const MAX_NAME_LENGTH: usize = 4095;
-/// No part of a name may be longer, in bytes.
+/// Maximum length of a component of a name, in bytes.
 const MAX_COMPONENT_LENGTH: usize = 255;
 
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
 const PARENT_PERMISSIONS: u32 = 0o755;
 
-/// A path within an archive: relative, in its only form.
+/// A normalized relative path in an archive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ArchivePath(String);
 
 impl ArchivePath {
-    /// The directories above, outermost first.
+    /// Returns the parent directories, outermost first.
     fn parents(&self) -> impl Iterator<Item = Self> {
         self.0.match_indices('/').filter_map(|(end, _)| self.0.get(..end)).map(|it| Self(it.into()))
     }
@@ -65,7 +66,7 @@ impl Display for ArchivePath {
     }
 }
 
-/// Why an archive takes no such entry.
+/// The reason why an archive rejects an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ArchiveError {
     #[error("the ramdisk already contains {0}")]
@@ -88,7 +89,7 @@ enum Entry {
 }
 
 impl Archive {
-    /// Adds a directory, and those above it.
+    /// Adds a directory and its parents.
     pub(crate) fn directory(
         &mut self,
         name: ArchivePath,
@@ -97,7 +98,7 @@ impl Archive {
         self.add(name, Entry::Directory { permissions })
     }
 
-    /// Adds a file, and the directories above it.
+    /// Adds a file and its parent directories.
     pub(crate) fn file(
         &mut self,
         name: ArchivePath,
@@ -126,7 +127,7 @@ impl Archive {
         }
     }
 
-    /// The archive's bytes: a directory before what is in it.
+    /// Returns the bytes of the archive. A directory comes before its entries.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for (inode, (name, entry)) in (1..).zip(&self.entries) {
@@ -150,7 +151,7 @@ impl Archive {
     }
 }
 
-/// What differs between entries.
+/// The header fields that differ between entries.
 struct Header {
     inode: u32,
     mode: u32,

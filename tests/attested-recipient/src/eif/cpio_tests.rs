@@ -1,6 +1,7 @@
 use super::*;
 
-/// An entry as another reader sees it: the header's thirteen numbers, the name, the content.
+/// An entry as an independent reader parses it: the thirteen numbers of the header, the name, the
+/// content.
 pub(in crate::eif) struct Listed {
     pub(in crate::eif) fields: [u32; 13],
     pub(in crate::eif) name: String,
@@ -13,7 +14,7 @@ impl Listed {
     }
 }
 
-/// Reads an archive by the kernel's rules, the trailer as the last entry, and checks that only
+/// Parses an archive by the kernel's rules, with the trailer as the last entry, and checks that only
 /// zeros follow.
 pub(in crate::eif) fn list(archive: &[u8]) -> Vec<Listed> {
     let aligned = |position: usize| position.div_ceil(4) * 4;

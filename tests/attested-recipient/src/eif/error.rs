@@ -1,4 +1,4 @@
-//! Which rule of the format a file breaks.
+//! The rules of the format, as errors.
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::format::{MAX_BUFFERED_LENGTH, SectionKind};
 use super::signature::SignatureError;
 
-/// Why a file is not an enclave image. Sections are counted from 0.
+/// The reason why a file is not an enclave image. Sections are counted from 0.
 #[derive(Debug, Error)]
 pub(crate) enum EifError {
     #[error(transparent)]
@@ -63,7 +63,7 @@ pub(crate) enum EifError {
     Metadata(#[source] serde_json::Error),
 }
 
-/// Where a file ends too early.
+/// The part of a file that is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FilePart {
     Header,

@@ -1,4 +1,4 @@
-//! What reader and writer must agree on. Names and values are those of the crate
+//! Constants and types that reader and writer share. Names and values are those of the crate
 //! `aws-nitro-enclaves-image-format`.
 
 use std::env::consts::ARCH;
@@ -6,23 +6,24 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 pub(super) const MAGIC: [u8; 4] = *b".eif";
-/// The first version with a signature section. Version 2 has no signature, version 1 no CRC-32.
+/// The oldest supported version, the first with a signature section. Version 2 has no signature, and
+/// version 1 no CRC-32.
 pub(super) const OLDEST_VERSION: u16 = 3;
-/// The first version with a metadata section, and the newest.
+/// The newest version, the first with a metadata section.
 pub(super) const VERSION: u16 = 4;
 pub(super) const MAX_SECTIONS: usize = 32;
-/// A kernel, a command line and a ramdisk.
+/// Minimum number of sections: a kernel, a command line and a ramdisk.
 pub(super) const MIN_SECTIONS: usize = 3;
 pub(super) const HEADER_LENGTH: u64 = 548;
 pub(super) const SECTION_HEADER_LENGTH: u64 = 12;
-/// Far more than certificates, signatures and descriptions of images have, in bytes. The other
-/// sections are never held in memory.
+/// Maximum length of a signature or metadata section, in bytes. Other sections are streamed and not held
+/// in memory.
 pub(super) const MAX_BUFFERED_LENGTH: u64 = 1024 * 1024;
 
-/// Bit 0 of the header's flags; the others are not used.
+/// Bit 0 of the header's flags. The other bits are unused.
 const AARCH64: u16 = 1;
 
-/// Whose instructions the kernel has.
+/// The architecture of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Architecture {
     X86_64,
@@ -30,7 +31,7 @@ pub(crate) enum Architecture {
 }
 
 impl Architecture {
-    /// The one that this program runs on, if Nitro has it.
+    /// Returns the architecture of this machine, if Nitro Enclaves support it.
     pub(crate) fn host() -> Option<Self> {
         ARCH.parse().ok()
     }
@@ -63,7 +64,7 @@ impl FromStr for Architecture {
     }
 }
 
-/// What a section holds.
+/// The type of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SectionKind {
     Kernel,
@@ -108,7 +109,7 @@ impl Display for SectionKind {
     }
 }
 
-/// A row of the header's two tables.
+/// An entry of the header's two tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SectionEntry {
     pub(super) offset: u64,
@@ -116,7 +117,7 @@ pub(super) struct SectionEntry {
 }
 
 impl SectionEntry {
-    /// Where the next section begins; `None` past what 64 bits can say.
+    /// Returns the offset of the next section, or `None` if it exceeds 64 bits.
     pub(super) fn end(self) -> Option<u64> {
         self.offset.checked_add(SECTION_HEADER_LENGTH)?.checked_add(self.size)
     }

@@ -1,13 +1,14 @@
-//! What Nitro measures of an image. Each register is extended once, with the SHA-384 of its bytes:
+//! Computes the measurements of an image. Each register is extended once, with the SHA-384 of these
+//! bytes:
 //!
 //! | register | bytes |
 //! |---|---|
 //! | PCR0 | the kernel, the command line, all ramdisks |
 //! | PCR1 | the kernel, the command line, the first ramdisk |
 //! | PCR2 | the other ramdisks |
-//! | PCR8 | the signing certificate's DER, where there is one |
+//! | PCR8 | the signing certificate's DER, if the image is signed |
 //!
-//! Neither headers nor metadata are measured, nor where one section ends and the next begins.
+//! Headers, metadata and section boundaries are not measured.
 
 use attestation::PcrValue;
 use enclave::config_pcrs::extended_once;
@@ -16,18 +17,18 @@ use sha2::{Digest, Sha384};
 
 use super::format::SectionKind;
 
-/// What an enclave that boots an image has in its registers.
+/// The register values of an enclave that boots an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Measurements {
     pub(crate) pcr0: PcrValue,
     pub(crate) pcr1: PcrValue,
     pub(crate) pcr2: PcrValue,
-    /// Of signed images alone: others leave the register zero.
+    /// The value for a signed image. For other images the register stays zero.
     pub(crate) pcr8: Option<PcrValue>,
 }
 
 impl Measurements {
-    /// As `nitro-cli` names and writes them: PCR0, PCR1, PCR2, perhaps PCR8, in hexadecimal.
+    /// Returns PCR0, PCR1, PCR2 and possibly PCR8 in hexadecimal, with the names that `nitro-cli` uses.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let Self { pcr0, pcr1, pcr2, pcr8 } = self;
         let registers = [
@@ -44,7 +45,7 @@ impl Measurements {
     }
 }
 
-/// Takes the sections in an image's order.
+/// A hasher that receives the sections of an image in order.
 #[derive(Default)]
 pub(super) struct Measurer {
     image: Sha384,
@@ -55,7 +56,7 @@ pub(super) struct Measurer {
     current: Target,
 }
 
-/// Where the bytes of the current section go.
+/// The destination of the current section's bytes.
 #[derive(Clone, Copy, Default)]
 enum Target {
     #[default]
@@ -77,7 +78,7 @@ impl Measurer {
         };
     }
 
-    /// Takes more of the current section.
+    /// Adds bytes of the current section.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self.current {
             Target::None => return,
@@ -87,7 +88,7 @@ impl Measurer {
         self.image.update(bytes);
     }
 
-    /// Takes the signing certificate, as DER.
+    /// Adds the signing certificate, as DER.
     pub(super) fn certificate(&mut self, der: &[u8]) {
         self.certificate = Some(pcr_value(Sha384::new_with_prefix(der)));
     }
@@ -106,7 +107,7 @@ impl Measurer {
     }
 }
 
-/// A register that was zero, extended with what was hashed.
+/// Returns a zero register extended with the digest of `hash`.
 fn pcr_value(hash: Sha384) -> PcrValue {
     extended_once(hash.finalize().into())
 }
@@ -115,8 +116,8 @@ fn pcr_value(hash: Sha384) -> PcrValue {
 mod tests {
     use super::*;
 
-    /// By `python3 -c 'import hashlib; h = lambda b: hashlib.sha384(b).digest();
-    /// print(h(bytes(48) + h(b"...")).hex())'`.
+    /// The expected values come from `python3 -c 'import hashlib; h = lambda b:
+    /// hashlib.sha384(b).digest(); print(h(bytes(48) + h(b"...")).hex())'`.
     #[test]
     fn matches_measurements_of_python_hashlib() {
         let mut measurer = Measurer::default();

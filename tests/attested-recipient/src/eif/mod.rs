@@ -1,5 +1,5 @@
-//! The Enclave Image Format (EIF), in which Nitro boots an enclave: a header, then sections one
-//! after the other, all numbers big-endian.
+//! The Enclave Image Format (EIF), from which Nitro boots an enclave: a header, then the sections. All
+//! numbers are big-endian.
 //!
 //! ```text
 //! header, 548 bytes          ".eif", version u16, flags u16, memory u64, CPUs u64, reserved u16,
@@ -7,8 +7,8 @@
 //! section header, 12 bytes   type u16, flags u16, size u64; the section's bytes follow
 //! ```
 //!
-//! A section's offset is that of its header, its size that of its bytes alone. The CRC-32 covers all
-//! but its own field. What Nitro measures is in [`measurement`].
+//! A section's offset is that of its header, and its size excludes the header. The CRC-32 covers
+//! everything except its own field. [`measurement`] lists the measured sections.
 
 mod cpio;
 mod error;

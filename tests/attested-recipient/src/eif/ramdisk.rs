@@ -1,5 +1,5 @@
-//! The two ramdisks of an image: what boots, and what is run. The kernel unpacks one after the
-//! other into the same root.
+//! The two ramdisks of an image: the boot ramdisk and the application ramdisk. The kernel unpacks both
+//! into the same root.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use thiserror::Error;
 
 use super::cpio::{Archive, ArchiveError, ArchivePath};
 
-/// Where the enclave mounts what the kernel offers, and may write; with permissions.
+/// Mount points and writable directories of the enclave, with permissions.
 const DIRECTORIES: [(&str, u32); 5] =
     [("dev", 0o755), ("proc", 0o755), ("run", 0o755), ("sys", 0o755), ("tmp", 0o1777)];
-/// Two digits number the modules.
+/// Maximum number of modules: their names have a number of two digits.
 const MAX_MODULES: usize = 100;
-/// Where the kernel looks for an archive that is not compressed.
+/// Alignment, in bytes, at which the kernel looks for the next uncompressed archive.
 const ALIGNMENT: usize = 4;
 const INIT: &str = "init";
 const CMD: &str = "cmd";
 
-/// Why a ramdisk cannot be made.
+/// The reason why a ramdisk cannot be created.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum RamdiskError {
     #[error(transparent)]
@@ -34,7 +34,7 @@ pub(crate) enum RamdiskError {
     Alignment(usize),
 }
 
-/// A module of the kernel: a file whose name ends in `.ko`.
+/// A kernel module: a file whose name ends in `.ko`.
 #[derive(Clone, Debug)]
 pub(crate) struct KernelModule {
     pub(crate) path: PathBuf,
@@ -55,7 +55,7 @@ impl FromStr for KernelModule {
     }
 }
 
-/// The ramdisk that boots: empty directories, and the modules, numbered in the order to load them.
+/// Returns the boot ramdisk: empty directories, and the modules numbered in the order of loading.
 pub(crate) fn boot_ramdisk(modules: Vec<(KernelModule, Vec<u8>)>) -> Result<Vec<u8>, RamdiskError> {
     if modules.len() > MAX_MODULES {
         return Err(RamdiskError::Modules(modules.len()));
@@ -71,7 +71,7 @@ pub(crate) fn boot_ramdisk(modules: Vec<(KernelModule, Vec<u8>)>) -> Result<Vec<
     Ok(archive.to_bytes())
 }
 
-/// A ramdisk that was made elsewhere, as it is.
+/// Returns a prebuilt ramdisk unchanged, if its length is aligned.
 pub(crate) fn aligned_ramdisk(ramdisk: Vec<u8>) -> Result<Vec<u8>, RamdiskError> {
     if ramdisk.len().is_multiple_of(ALIGNMENT) {
         Ok(ramdisk)
@@ -80,8 +80,8 @@ pub(crate) fn aligned_ramdisk(ramdisk: Vec<u8>) -> Result<Vec<u8>, RamdiskError>
     }
 }
 
-/// The ramdisk that is run: `/init`, which is the enclave, `/cmd`, its arguments, the programs that it
-/// needs, which can be executed, and its files, which cannot.
+/// Returns the application ramdisk: `/init` (the enclave), `/cmd` (its arguments), executable programs,
+/// and other files.
 pub(crate) fn application_ramdisk(
     enclave: Vec<u8>,
     arguments: &[String],
@@ -100,7 +100,8 @@ pub(crate) fn application_ramdisk(
     Ok(archive.to_bytes())
 }
 
-/// As `nitro-cli` writes it for its own init: each argument, the program's name first, and a newline.
+/// Returns the content of `/cmd`, as `nitro-cli` writes it: the program's name and each argument on a
+/// line.
 fn command(arguments: &[String]) -> String {
     let program = format!("/{INIT}");
     let lines = std::iter::once(program.as_str()).chain(arguments.iter().map(String::as_str));

@@ -1,20 +1,20 @@
-//! Reads an image in one pass, strictly: what this accepts, every loader reads alike, whether it
-//! follows the header's tables or goes from section to section. In the order of the checks:
+//! Reads an image in one pass. The checks are strict: every loader reads an accepted image alike,
+//! whether it follows the header's tables or goes from section to section. In the order of the checks:
 //!
-//!  1. the file begins with ".eif"
-//!  2. the version is 3 or 4
-//!  3. the flags name an architecture
-//!  4. fields that are not used are zero
-//!  5. there are 3 to 32 sections
-//!  6. sections follow each other in the tables' order, without gap or overlap
-//!  7. the tables are zero past the last section
-//!  8. a section's type is known, its flags are zero, and its size is the table's
-//!  9. the kernel is first, the command line second; ramdisks, one at least, at most one signature
-//!     and, in version 4, at most one metadata section follow
-//! 10. nothing is cut off, and nothing follows
-//! 11. the CRC-32 matches
-//! 12. the signature section holds a certificate
-//! 13. the metadata section is what `nitro-cli` reads
+//! 1. The file begins with ".eif".
+//! 2. The version is 3 or 4.
+//! 3. The flags name an architecture.
+//! 4. Unused fields are zero.
+//! 5. There are 3 to 32 sections.
+//! 6. Sections follow each other in the tables' order, without gap or overlap.
+//! 7. The tables are zero after the last section.
+//! 8. A section's type is known, its flags are zero, and its size matches the table.
+//! 9. The kernel is first and the command line second. Then follow at least one ramdisk, at most one
+//!    signature and, in version 4, at most one metadata section.
+//! 10. The file is complete and has no trailing bytes.
+//! 11. The CRC-32 matches.
+//! 12. The signature section contains a certificate.
+//! 13. The metadata section has the form that `nitro-cli` reads.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -27,8 +27,8 @@ use super::measurement::{Measurements, Measurer};
 use super::metadata::Metadata;
 use super::signature::signing_certificate;
 
-/// Reads an image to its end and measures it. Memory does not grow with the image. `source` is read
-/// in small pieces too: it should be buffered.
+/// Reads an image to its end and measures it. Memory use does not depend on the size of the image.
+/// `source` should be buffered, because it is also read in small pieces.
 pub(crate) fn measure(source: impl Read) -> Result<Measurements, EifError> {
     let mut source = CrcReader { inner: source, crc: crc32fast::Hasher::new() };
     let header = Header::read(&mut source)?;
@@ -62,7 +62,7 @@ impl Header {
         }
         let flags = source.u16(FilePart::Header)?;
         Architecture::from_flags(flags).ok_or(EifError::Flags(flags))?; // 3
-        // Memory and CPUs are defaults, and may be anything.
+        // Memory and CPUs are defaults and may have any value.
         let [_memory, _cpus] = [source.u64(FilePart::Header)?, source.u64(FilePart::Header)?];
         if source.u16(FilePart::Header)? != 0 {
             return Err(EifError::NotZero { field: "reserved" }); // 4
@@ -105,7 +105,7 @@ impl Header {
     }
 }
 
-/// What was read of the sections.
+/// The state after the sections that were read.
 #[derive(Default)]
 struct Sections {
     version: u16,
@@ -190,7 +190,7 @@ impl Write for Measurer {
     }
 }
 
-/// A file, and the CRC-32 of what was read of it.
+/// A reader that computes the CRC-32 of the bytes it reads.
 struct CrcReader<R> {
     inner: R,
     crc: crc32fast::Hasher,
@@ -224,7 +224,7 @@ impl<R: Read> CrcReader<R> {
         Ok(bytes)
     }
 
-    /// Passes the next `length` bytes to `out`.
+    /// Copies the next `length` bytes to `out`.
     fn copy(&mut self, length: u64, part: FilePart, out: &mut impl Write) -> Result<(), EifError> {
         let mut writer = CrcWriter { crc: &mut self.crc, out };
         let copied = io::copy(&mut self.inner.by_ref().take(length), &mut writer)?;
@@ -239,7 +239,7 @@ impl<R: Read> CrcReader<R> {
     }
 }
 
-/// Counts bytes into the CRC-32 on their way.
+/// A writer that adds bytes to the CRC-32 and passes them on.
 struct CrcWriter<'a, W> {
     crc: &'a mut crc32fast::Hasher,
     out: &'a mut W,

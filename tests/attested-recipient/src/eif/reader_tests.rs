@@ -1,4 +1,5 @@
-//! Each rule by one file that breaks it alone. Files are made here, not by the writer.
+//! Tests each rule with a file that violates only that rule. The files are built here, not by the
+//! writer.
 
 use std::io::{self, Read};
 
@@ -12,7 +13,8 @@ use super::reader::measure;
 use super::signature::SignatureError;
 
 const PEM: &str = include_str!("../../../../shared/attestation/src/aws_nitro_root_g1.pem");
-/// By `openssl x509 -outform DER | openssl dgst -sha384 -binary`, after 48 zeros, the digest again.
+/// Computed with `openssl x509 -outform DER | openssl dgst -sha384 -binary`, then the digest of 48 zeros
+/// and that digest.
 const PCR8: &str = "df3a0511a411c6a5628d91a189a052d281dec8153ffecde6bdc1a059825c32e4bfb7fc95b367564a64812a8795af8f8a";
 const METADATA: &str = r#"{"ImageName":"n","ImageVersion":"v","BuildMetadata":{"BuildTime":"t",
     "BuildTool":"b","BuildToolVersion":"v","OperatingSystem":"Linux","KernelVersion":"k"},
@@ -28,7 +30,7 @@ const UNUSED: usize = 540;
 const CRC: usize = 544;
 const FIRST_SECTION: usize = 548;
 
-/// The CRC-32 of ISO-HDLC, bit by bit.
+/// Computes the CRC-32 (ISO-HDLC) bit by bit.
 fn crc(bytes: impl Iterator<Item = u8>) -> u32 {
     !bytes.fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| {
@@ -37,14 +39,14 @@ fn crc(bytes: impl Iterator<Item = u8>) -> u32 {
     })
 }
 
-/// The file with a CRC-32 that matches.
+/// Returns the file with a matching CRC-32.
 fn sealed(mut file: Vec<u8>) -> Vec<u8> {
     let crc = crc(file[..CRC].iter().chain(&file[CRC + 4..]).copied());
     file[CRC..CRC + 4].copy_from_slice(&crc.to_be_bytes());
     file
 }
 
-/// A file with these sections: type and bytes.
+/// Returns a file with these sections, each a type and its bytes.
 fn file(version: u16, sections: &[(u16, &[u8])]) -> Vec<u8> {
     let mut file = vec![0; FIRST_SECTION];
     file[..4].copy_from_slice(b".eif");
@@ -85,13 +87,13 @@ fn cbor(value: &ciborium::Value) -> Vec<u8> {
 
 const MINIMAL: [(u16, &[u8]); 3] = [(1, b"kernel"), (2, b"cmdline"), (3, b"first")];
 
-/// Every kind of section, and PCR2 of more than nothing.
+/// Returns a file with every kind of section and a nontrivial PCR2.
 fn whole() -> Vec<u8> {
     let more: [(u16, &[u8]); 3] = [(5, METADATA.as_bytes()), (3, b"second"), (4, &signature(PEM))];
     file(4, &[&MINIMAL[..], &more].concat())
 }
 
-/// The minimal file with `bytes` at `position`, and a CRC-32 that matches.
+/// Returns the minimal file with `bytes` at `position` and a matching CRC-32.
 fn with(position: usize, bytes: &[u8]) -> Vec<u8> {
     let mut file = file(4, &MINIMAL);
     file[position..position + bytes.len()].copy_from_slice(bytes);
@@ -102,7 +104,7 @@ fn refusal(file: &[u8]) -> EifError {
     measure(file).unwrap_err()
 }
 
-/// A file of the kernel, the command line and these sections.
+/// Returns the error for a file of the kernel, the command line and these sections.
 fn refusal_with(version: u16, sections: &[(u16, &[u8])]) -> EifError {
     refusal(&file(version, &[&MINIMAL[..2], sections].concat()))
 }
@@ -114,7 +116,7 @@ fn reads_versions_3_and_4_and_both_architectures() {
     let unsigned = |version| measure(file(version, &MINIMAL).as_slice()).unwrap();
     assert_eq!(unsigned(3), unsigned(4));
     assert_eq!(measure(with(FLAGS, &[0, 1]).as_slice()).unwrap(), unsigned(4));
-    // Memory and CPUs are defaults, and are not measured.
+    // Memory and CPUs are defaults and are not measured.
     assert_eq!(measure(with(8, &[0xff; 16]).as_slice()).unwrap(), unsigned(4));
     let Measurements { pcr0, pcr1, pcr8, .. } = unsigned(4);
     assert_eq!((pcr0, pcr8), (pcr1, None));
@@ -235,7 +237,7 @@ fn rejects_overlapping_sections_and_gaps() {
         };
         assert_eq!((found, at, must), (index, offset, expected));
     }
-    // A larger size in the table shifts what must follow.
+    // A larger size in the table moves the expected offset of the next section.
     let error = refusal(&with(SIZES, &7_u64.to_be_bytes()));
     assert!(matches!(error, EifError::Offset { index: 1, offset: 566, expected: 567 }));
 }
@@ -398,7 +400,7 @@ fn measures_first_certificate_in_pem() {
     assert_eq!(const_hex::encode(signed.pcr8.unwrap()), PCR8);
 }
 
-/// A file that cannot be read to its end.
+/// A reader that returns an error.
 struct Broken;
 
 impl Read for Broken {
@@ -424,7 +426,7 @@ proptest! {
         let _ = measure([b".eif\0\x04\0\0".as_slice(), &bytes].concat().as_slice());
     }
 
-    /// What is behind the CRC-32 as well.
+    /// Also tests the checks after the CRC-32.
     #[test]
     fn arbitrary_changes_never_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),

@@ -1,5 +1,5 @@
-//! The signature section: a CBOR array of maps, of which the first signs PCR0. Byte strings are
-//! written as arrays of numbers.
+//! The signature section: a CBOR array of maps. The first map signs PCR0. Byte strings are encoded as
+//! arrays of numbers.
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -7,7 +7,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer;
 
-/// Why a signature section has no certificate.
+/// The reason why a signature section has no valid certificate.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum SignatureError {
     #[error("not a CBOR array of {{signing_certificate, signature}}: {0}")]
@@ -25,15 +25,15 @@ pub(crate) enum SignatureError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PcrSignature {
-    /// PEM.
+    /// Certificate in PEM.
     signing_certificate: Vec<u8>,
     /// COSE_Sign1 over the register's index and value.
     #[serde(rename = "signature")]
     _signature: Vec<u8>,
 }
 
-/// The DER of the certificate that is measured into PCR8: the first one of the first signature. The
-/// signature itself is not verified; Nitro does, and boots no image whose signature is wrong.
+/// Returns the DER of the certificate that is measured into PCR8: the first one of the first signature.
+/// The signature is not verified, because Nitro verifies it at boot.
 pub(super) fn signing_certificate(mut section: &[u8]) -> Result<Vec<u8>, SignatureError> {
     let signatures: Vec<PcrSignature> = ciborium::from_reader(&mut section)
         .map_err(|error| SignatureError::Cbor(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Writes images, in the order of sections that `nitro-cli` writes.
+//! Writes images in the section order of `nitro-cli`.
 
 use std::io::{self, Write};
 
@@ -9,24 +9,25 @@ use super::format::{
 use super::measurement::{Measurements, Measurer};
 use super::metadata::Metadata;
 
-/// What `nitro-cli` writes as the enclave's default memory, in bytes, and its default CPUs.
+/// Default memory of the enclave, in bytes, as `nitro-cli` writes it.
 const DEFAULT_MEMORY: u64 = 1024 * 1024 * 1024;
+/// Default number of CPUs, as `nitro-cli` writes it.
 const DEFAULT_CPUS: u64 = 2;
 
-/// An image to be written. It is not signed: `nitro-cli sign-eif` can do that to what was written.
+/// An image to write, without a signature. `nitro-cli sign-eif` can sign the written file.
 pub(crate) struct Image<'a> {
     pub(crate) architecture: Architecture,
     pub(crate) kernel: &'a [u8],
     pub(crate) cmdline: &'a str,
-    /// What boots.
+    /// The boot ramdisk.
     pub(crate) bootstrap: &'a [u8],
-    /// What is run.
+    /// The application ramdisk.
     pub(crate) application: &'a [u8],
     pub(crate) metadata: &'a Metadata,
 }
 
 impl Image<'_> {
-    /// What an enclave that boots this image has in its registers.
+    /// Returns the register values of an enclave that boots this image.
     pub(crate) fn measurements(&self) -> Measurements {
         let mut measurer = Measurer::default();
         for (kind, bytes) in self.sections(&[]) {
@@ -36,7 +37,7 @@ impl Image<'_> {
         measurer.finish()
     }
 
-    /// Writes the image: the same image is the same bytes.
+    /// Writes the image. Equal images have equal bytes.
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let metadata = serde_json::to_vec(self.metadata)?;
         let mut sections = Vec::new();
@@ -74,7 +75,7 @@ impl Image<'_> {
         ]
     }
 
-    /// All but the CRC-32, its last field.
+    /// Returns the header without its last field, the CRC-32.
     fn header(&self, count: usize, entries: &[SectionEntry; MAX_SECTIONS]) -> io::Result<Vec<u8>> {
         let mut header = Vec::new();
         header.extend(MAGIC);

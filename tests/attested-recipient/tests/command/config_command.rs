@@ -1,4 +1,4 @@
-//! `attested-recipient config-archive` and `config-pcr`, run as their users run them.
+//! Tests of `attested-recipient config-archive` and `config-pcr`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -47,7 +47,7 @@ impl Folder {
         command.arg("--out").arg(self.path(out)).output().unwrap()
     }
 
-    /// PCR16 and PCR17, if there is one, and what was said of it.
+    /// Returns PCR16, PCR17 if it is known, and standard error.
     fn pcrs(&self, name: &str) -> (String, Option<String>, String) {
         pcrs(&self.path(name))
     }
@@ -71,7 +71,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// The lines of PEM that hold its content.
+/// Returns the PEM lines between the delimiters.
 fn body(pem: &str) -> Vec<&str> {
     pem.lines().filter(|line| !line.starts_with("-----")).collect()
 }
@@ -101,12 +101,13 @@ fn folder_archive_and_public_archive_have_same_pcr16() {
     let archive = fs::read(folder.path("public.tar")).unwrap();
     assert!(is_there(&archive, "AKIDEXAMPLE") && !is_there(&archive, SECRET));
     assert!(is_there(&fs::read(folder.path("config.tar")).unwrap(), SECRET));
-    // As anybody can compute it: `sha384sum public.tar`, behind 48 zero bytes.
+    // The documented computation: `sha384sum public.tar`, then the digest of 48 zero bytes and that
+    // digest.
     let digest = Sha384::digest(&archive);
     let pcr = Sha384::new().chain_update([0; 48]).chain_update(digest).finalize();
     assert_eq!(const_hex::encode(pcr), public);
 
-    // Once more, with the same salt.
+    // A second archive has the same salt.
     assert_eq!(folder.archive("again.tar", &[]).status.code(), Some(0));
     assert_eq!(
         fs::read(folder.path("again.tar")).unwrap(),
@@ -146,12 +147,12 @@ fn private_key_is_in_pcr17_and_not_in_public_archive() {
     let (same, none, _) = folder.pcrs("public.tar");
     assert_eq!((same, none), (public.clone(), None));
 
-    // The same key, written in another way.
+    // The same key in another encoding.
     folder.write("tls.key", include_str!("../../../suite/keys/tls/p256.sec1.pem"));
     let (same, other, _) = folder.pcrs("");
     assert_eq!(same, public);
     assert_ne!(other, secrets);
-    // As it is published, but beside the salt.
+    // The key file of a public archive, but with the salt.
     folder.write("tls.key", "");
     assert_eq!(folder.pcrs("").1, None);
     folder.write("tls.key", include_str!("../../../suite/keys/tls/rsa.pkcs8.pem"));
@@ -230,7 +231,7 @@ fn rejects_public_archive_that_contains_a_secret() {
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
         assert!(!folder.path("public.tar").exists());
     }
-    // A published TOML beside any salt says nothing of PCR17.
+    // A public TOML file with any salt gives no PCR17.
     folder.write("enclave.toml", &toml.replace(SECRET, ""));
     fs::write(folder.path("salt"), [7; 32]).unwrap();
     assert_eq!(folder.pcrs("").1, None);
@@ -239,7 +240,7 @@ fn rejects_public_archive_that_contains_a_secret() {
 #[test]
 fn rejects_out_that_replaces_configuration_file() {
     let folder = Folder::new();
-    // Nor of a salt that is yet to be made.
+    // This also applies to a salt that does not exist yet.
     for more in [&[][..], &["--public"]] {
         let output = folder.archive("salt", more);
         assert!(stderr(&output).contains("would overwrite"), "{more:?}");
@@ -264,7 +265,7 @@ fn creates_no_salt_for_invalid_configuration() {
     assert!(!folder.path("salt").exists());
 }
 
-/// How an enclave is reached and where it logs is measured as all else is.
+/// The listener and the log endpoint are measured like all other settings.
 #[test]
 fn server_table_is_measured_and_published() {
     let folder = Folder::new();

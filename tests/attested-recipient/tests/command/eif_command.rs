@@ -1,4 +1,4 @@
-//! `attested-recipient build-eif` and `eif`, run as their users run them.
+//! Tests of `attested-recipient build-eif` and `eif`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -73,7 +73,7 @@ impl BuildFolder {
         (fs::read(self.path().join("e.eif")).unwrap(), serde_json::from_slice(&pcrs).unwrap())
     }
 
-    /// The names of all files, so that none is left over.
+    /// Returns the sorted names of all files, to detect files that were left behind.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.path())
             .unwrap()
@@ -84,7 +84,7 @@ impl BuildFolder {
     }
 }
 
-/// The sections of a file, by the table in its header: type and bytes.
+/// Returns the sections of a file, by the table in its header: type and bytes.
 fn sections(file: &[u8]) -> Vec<(u16, &[u8])> {
     let number = |at: usize| {
         usize::try_from(u64::from_be_bytes(file[at..at + 8].try_into().unwrap())).unwrap()

@@ -1,4 +1,4 @@
-//! The command `attested-recipient` as its users run it, without a network.
+//! Tests of the command `attested-recipient` that need no network.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Keeps docs/policies.md true: its policies decide what it says, and its commands print it.
+//! Checks docs/policies.md: its policies decide as documented, and its commands print the shown output.
 
 use std::collections::BTreeSet;
 
@@ -6,13 +6,13 @@ use crate::policy_command::Folder;
 
 const PAGE: &str = include_str!("../../../../docs/policies.md");
 
-/// What the page has its readers add, so that plain requests are not denied.
+/// The condition that the page adds to a policy, so that requests without a Recipient are not denied.
 const IF_ANY: &str = r#""Null": { "kms:RecipientAttestation:PCR0": "false" }"#;
 
 const ALLOW_ALL: &str =
     r#"{"Statement": {"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
 
-/// The fenced blocks of a kind, each with the text before it.
+/// Returns the fenced blocks of one kind, each with the text before it.
 fn blocks(kind: &str) -> Vec<(&'static str, &'static str)> {
     let mut rest = PAGE;
     let mut blocks = Vec::new();
@@ -26,7 +26,7 @@ fn blocks(kind: &str) -> Vec<(&'static str, &'static str)> {
     blocks
 }
 
-/// The policies by the name that stands before each, such as `one-image.json`.
+/// Returns the policies with the file name before each, such as `one-image.json`.
 fn policies() -> Vec<(&'static str, &'static str)> {
     let name = |before: &'static str| before.trim_end().strip_suffix("`:")?.rsplit('`').next();
     blocks("json").into_iter().map(|(before, json)| (name(before).unwrap(), json)).collect()
@@ -59,10 +59,11 @@ fn policies_in_docs_decide_as_documented() {
     let only = "denied by statement \"OnlyOneImage\" of only-one-image.json";
     let if_any = "denied by statement \"OnlyOneImage\" of or-plain.json";
     let plain = "allowed by statement \"Any\" of or-plain.json";
-    // Of an enclave, of one in debug mode, of a NitroTPM, and of none.
+    // Expected results for a document of an enclave, of one in debug mode, of a NitroTPM, and without a
+    // document.
     for (policies, expected) in [
         (vec!["one-image.json"], [image, not_allowed, not_allowed, not_allowed]),
-        // The simulator's debug mode leaves PCR8 as it is.
+        // The simulator's debug mode does not change PCR8.
         (vec!["one-signer.json"], [signer, signer, not_allowed, not_allowed]),
         (vec!["one-signer.json", "no-debug.json"], [signer, no_debug, not_allowed, not_allowed]),
         (vec!["nitrotpm.json"], [not_allowed, not_allowed, machine, not_allowed]),

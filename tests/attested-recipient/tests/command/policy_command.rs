@@ -1,4 +1,4 @@
-//! `attested-recipient policy check`, run as its users run it.
+//! Tests of `attested-recipient policy check`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ impl Folder {
         folder.write("root.pem", folder.simulator.root_certificate_pem());
         folder.attest("enclave.bin", &Document::default());
         folder.attest("debug.bin", &Document { debug: true, ..Document::default() });
-        // It boots without a command line for its kernel.
+        // The instance boots without a kernel command line.
         let pcrs = BTreeMap::from([(12, [0; 48])]);
         let nitro_tpm = Document { kind: Kind::NitroTpm, pcrs, ..Document::default() };
         folder.attest("nitrotpm.bin", &nitro_tpm);
@@ -40,7 +40,7 @@ impl Folder {
         self.write(name, self.simulator.document(document).unwrap());
     }
 
-    /// Its exit status, standard output and standard error.
+    /// Returns the exit status, standard output and standard error.
     pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let Output { status, stdout, stderr } =
             Command::new(env!("CARGO_BIN_EXE_attested-recipient"))
@@ -57,7 +57,7 @@ impl Folder {
     }
 }
 
-/// `<00>` stands for 48 bytes of it in hexadecimal.
+/// Returns a policy in JSON. `<00>` and `<a1>` stand for 48 such bytes in hexadecimal.
 fn policy(statements: &str) -> String {
     let json = format!("{{'Version': '2012-10-17', 'Statement': [\n{statements}\n]}}");
     json.replace('\'', "\"").replace("<00>", &"00".repeat(48)).replace("<a1>", &"a1".repeat(48))
@@ -126,7 +126,7 @@ fn policy_check_evaluates_several_policies_for_each_action() {
     );
 }
 
-/// Each key of the context by a statement that only it fulfils.
+/// Tests each key with a statement that applies only with it.
 #[test]
 fn policy_check_accepts_each_context_key() {
     let folder = Folder::new();
@@ -168,7 +168,7 @@ fn policy_check_accepts_each_context_key() {
     }
 }
 
-/// What only the service knows of a request is as the service has it.
+/// Values that only the service can set have its defaults.
 #[test]
 fn policy_check_prints_warnings_to_stderr_and_decides() {
     let folder = Folder::new();
@@ -205,7 +205,7 @@ fn rejects_files_over_one_mebibyte() {
     for (arguments, path) in [
         (vec!["--policy", "too-long.json"], "too-long.json"),
         ([&document[..], &["too-long.json"]].concat(), "too-long.json"),
-        // They never end.
+        // These files have no end.
         (vec!["--policy", "/dev/zero"], "/dev/zero"),
         ([&document[..], &["/dev/zero"]].concat(), "/dev/zero"),
     ] {
@@ -286,7 +286,8 @@ fn wrong_documents_and_actions_exit_with_2() {
     }
 }
 
-/// Returns a folder with a good policy, a bad one, and a file that is neither a document nor a root.
+/// Returns a folder with a valid policy, an invalid one, and a file that is neither a document nor a
+/// root.
 fn folder_with_wrong_files() -> Folder {
     let folder = Folder::new();
     folder.write("p.json", policy(WALLET));

@@ -1,4 +1,4 @@
-//! What `--context` says of a request.
+//! The request context that `--context` describes.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -13,14 +13,14 @@ use kms_api::Operation;
 use super::super::error::CommandError;
 use super::super::value_parsers::Hex;
 
-/// `KEY=VALUE`.
+/// A condition key and its value, in the form `KEY=VALUE`.
 #[derive(Clone, Debug)]
 pub(super) struct ContextEntry {
     key: ConditionKey,
     value: ContextValue,
 }
 
-/// A value of the type that its key has.
+/// A value of the type that its key requires.
 #[derive(Clone, Debug)]
 enum ContextValue {
     Register(PcrFamily, u8, PcrValue),
@@ -55,7 +55,7 @@ fn parse_value(key: ConditionKey, value: &str) -> Result<ContextValue, String> {
             (time.map(ContextValue::Time), "a time such as 2026-02-03T10:12:02Z")
         }
         ConditionKey::PrincipalArn => {
-            // As the service has it, also if it is a session that is given.
+            // A session ARN is converted to its role's ARN, as in the service.
             let seen = Principal::new(value).map(|known| known.condition_arn().to_owned());
             (Some(ContextValue::Text(seen.unwrap_or_else(|_| value.to_owned()))), "an ARN")
         }
@@ -71,7 +71,7 @@ fn parse_value(key: ConditionKey, value: &str) -> Result<ContextValue, String> {
     given.ok_or_else(|| format!("{key}: expected {expected}"))
 }
 
-/// The name of an operation in policies.
+/// Parses the policy name of an operation.
 pub(super) fn parse_action(text: &str) -> Result<Operation, String> {
     let known = [Operation::GenerateRandom, Operation::DescribeCustomKeyStores];
     known
@@ -80,7 +80,8 @@ pub(super) fn parse_action(text: &str) -> Result<Operation, String> {
         .ok_or_else(|| format!("expected {}", known.map(action_name).join(" or ")))
 }
 
-/// A request as it is described; what is not said of it is as the service has it, now.
+/// A request to evaluate. Values that the options omit are the same as in the service, at the current
+/// time.
 #[derive(Debug)]
 pub(super) struct PolicyRequest {
     principal_arn: Option<String>,
@@ -90,7 +91,7 @@ pub(super) struct PolicyRequest {
     registers: Option<Registers>,
 }
 
-/// Measurements given by hand.
+/// PCR values from `--context`.
 #[derive(Debug)]
 pub(super) struct Registers {
     family: PcrFamily,
@@ -102,7 +103,7 @@ impl PolicyRequest {
         let mut request = Self {
             principal_arn: None,
             source_ip: None,
-            // As the service has it: no TLS ends in the enclave yet.
+            // By default, requests do not use TLS.
             secure_transport: Some(false),
             now: SystemClock.now(),
             registers: None,
@@ -137,7 +138,7 @@ impl PolicyRequest {
                           contains one kind only";
             return Err(CommandError::Usage(reason.to_owned()));
         }
-        // ImageSha384 is PCR0 under another name.
+        // ImageSha384 is another name of PCR0.
         match registers.values.get_mut(usize::from(index)) {
             Some(register @ None) => *register = Some(value),
             _ => return Err(CommandError::Usage(format!("--context gives PCR{index} twice"))),

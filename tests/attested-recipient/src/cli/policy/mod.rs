@@ -1,4 +1,4 @@
-//! `attested-recipient policy`.
+//! The subcommand `policy`.
 
 mod context;
 
@@ -106,7 +106,7 @@ fn read_policy(path: &Path) -> Result<Policy, CommandError> {
     Ok(Policy::parse(&path.display().to_string(), &read(path)?)?)
 }
 
-/// Debug mode is allowed: that a policy denies it is one of the things to see.
+/// Verifies a document. Debug mode is allowed, because a policy may deny it.
 fn verify_document(
     path: &Path,
     roots: &[PathBuf],
@@ -139,12 +139,12 @@ fn measurements<'a>(
     }
 }
 
+/// Prints a warning. If standard error is closed, it is lost.
 fn warn(warning: &str) {
-    // There is nowhere left to say that standard error is closed.
     drop(writeln!(io::stderr(), "attested-recipient: warning: {warning}"));
 }
 
-/// The verdict, and a line for each statement.
+/// The decision, and one line per statement.
 struct Report<'p, 'c> {
     action: Operation,
     decision: Decision<'p>,

@@ -16,13 +16,13 @@ use tokio_rustls::TlsConnector;
 use super::super::trust_error::TrustError;
 use super::target::Target;
 
-/// Bytes of a head at the most, and of an answer that is no document.
+/// Maximum length of a response head, and of the body of an error response, in bytes.
 const MAX_HEAD_LENGTH: usize = 16 * 1024;
 
-/// Characters of a refusing answer that are shown.
+/// Maximum number of printed characters of an error response.
 const MAX_PRINTED_CHARS: usize = 200;
 
-/// One connection: what is asked on it, is asked of who holds the key of its first certificate.
+/// A TLS connection. Its server holds the key of the first certificate.
 pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     target: Target,
@@ -43,23 +43,23 @@ impl Connection {
             .max_buf_size(MAX_HEAD_LENGTH)
             .handshake(TokioIo::new(stream))
             .await?;
-        // It ends with the sender, or with the runtime; its error is the sender's as well.
+        // The task ends with the sender or with the runtime. The sender returns its errors.
         drop(tokio::spawn(connection));
         Ok(Self { sender, target: target.clone(), tls, certificates })
     }
 
-    /// What the server showed, its own certificate first.
+    /// Returns the server's certificates, its own first.
     pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
     }
 
-    /// The body of an answer with status 200, of `limit` bytes at the most.
+    /// Returns the body of a response with status 200 and at most `limit` bytes.
     pub(super) async fn get(&mut self, path: &str, limit: usize) -> Result<Vec<u8>, TrustError> {
         into_body(self.send(path).await?, limit).await
     }
 
-    /// Gets as [`get`](Self::get) does, and again while the enclave throttles the request. Returns `None`
-    /// if no time is left for that. Opens another connection in its place if the enclave closed it.
+    /// Sends a request like [`get`](Self::get), and retries while the enclave throttles it. Returns
+    /// `None` if no time remains. Reconnects if the enclave closed the connection.
     pub(super) async fn get_with_retries(
         &mut self,
         path: &str,
@@ -73,7 +73,7 @@ impl Connection {
             }
             let retry_after = response.headers().get(header::RETRY_AFTER);
             let pause = retries.pause(retry_after.and_then(|value| value.to_str().ok()));
-            // The connection is of use again once the answer has been read.
+            // The connection can be used again only after the body was read.
             drop(body(response, MAX_HEAD_LENGTH).await);
             let Some(pause) = pause else { return Ok(None) };
             sleep(pause).await;
@@ -111,7 +111,7 @@ async fn body(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, Tru
     }
 }
 
-/// A stranger's text, that a terminal does not obey.
+/// Escapes control characters of text from an unverified server.
 fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     text.trim().chars().take(MAX_PRINTED_CHARS).flat_map(char::escape_debug).collect()

@@ -1,5 +1,4 @@
-//! What an enclave must have measured: all of `--pcr` and `--pcrs-file`, and one set of `--any-of`
-//! entirely.
+//! The expected measurements: all of `--pcr` and `--pcrs-file`, and one complete file of `--any-of`.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +11,12 @@ use super::super::error::CommandError;
 use super::super::value_parsers::Pcr;
 use super::measurements_file::parse_registers;
 
-/// What an enclave must have measured.
+/// The expected measurements of an enclave.
 #[derive(Debug, Default)]
 pub(super) struct ExpectedMeasurements {
-    /// In any case.
+    /// Values that every enclave must have.
     common: Registers,
-    /// Entirely, of one of these; of none if there is none.
+    /// Sets of which an enclave must match one completely. If empty, none is required.
     any_of: Vec<MeasurementSet>,
 }
 
@@ -53,7 +52,7 @@ impl ExpectedMeasurements {
         self.common.0.is_empty() && self.any_of.is_empty()
     }
 
-    /// Returns warnings of what the comparison leaves out.
+    /// Returns warnings about measurements that are not compared.
     pub(super) fn warnings(&self) -> Vec<String> {
         if self.is_empty() {
             let text = "no measurement is compared: any enclave passes";
@@ -88,11 +87,11 @@ impl ExpectedMeasurements {
         warnings
     }
 
-    /// Compares all that was `measured`. Returns the file of `--any-of` whose set is held entirely, if
-    /// sets were given.
+    /// Compares the measurements of a document. Returns the file of `--any-of` that matches, if there
+    /// are any.
     ///
     /// # Errors
-    /// Every difference, by set.
+    /// Returns all differences, by set.
     pub(super) fn compare(&self, measured: Pcrs<'_>) -> Result<Option<&Path>, String> {
         if measured.family() != PcrFamily::NitroEnclave {
             return Err("the document comes from an instance with a NitroTPM, not from an enclave"
@@ -119,7 +118,7 @@ impl ExpectedMeasurements {
 }
 
 impl MeasurementSet {
-    /// Reads a set that does not contradict what is `common` to all.
+    /// Reads a set. Rejects values that contradict `common`.
     fn read(path: &Path, common: &Registers) -> Result<Self, CommandError> {
         let mut registers = Registers::default();
         registers.add_file(path)?;
@@ -168,13 +167,13 @@ impl Registers {
         }
     }
 
-    /// Returns whether they say which image runs (PCR0), or who signed it (PCR8). Whoever can start an enclave
-    /// gives the other registers any value.
+    /// Returns whether the registers include PCR0 (the image) or PCR8 (its signer). The owner of an
+    /// instance can give the other registers any value.
     fn identify_image(&self) -> bool {
         self.0.contains_key(&0) || self.0.contains_key(&8)
     }
 
-    /// Returns each register that is not as expected.
+    /// Returns a description of each register that differs.
     fn differences(&self, measured: Pcrs<'_>) -> Vec<String> {
         let text = |value: &PcrValue| const_hex::encode(value);
         let difference = |(index, expected): (&u8, &PcrValue)| match measured.value((*index).into())

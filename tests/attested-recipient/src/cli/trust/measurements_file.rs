@@ -1,4 +1,4 @@
-//! Files of measurements: which registers they name.
+//! Parses files with measurements.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::super::value_parsers::Pcr;
 
-/// The object in which `nitro-cli` has its measurements.
+/// The member of `nitro-cli` output that contains the measurements.
 const MEASUREMENTS: &str = "Measurements";
 
-/// The register that `config-pcr` does not always know.
+/// The register that `config-pcr` prints as null for a public archive.
 const SECRETS: &str = "17";
 
-/// The registers in a file: of `make eif`, `attested-recipient eif` or `config-pcr` at the top, of
-/// `nitro-cli` within [`MEASUREMENTS`].
+/// Returns the registers of a file. `make eif`, `attested-recipient eif` and `config-pcr` write them at
+/// the top level, `nitro-cli` in [`MEASUREMENTS`].
 pub(super) fn parse_registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
     let Members(members) = serde_json::from_slice(json).map_err(|error| {
         format!("not a JSON object with members such as \"PCR0\": \"{{96 digits}}\": {error}")
@@ -39,8 +39,8 @@ pub(super) fn parse_registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
     Ok(registers)
 }
 
-/// One, unless the member is about something else. What looks like one and is none is an error: nothing
-/// that was meant to be compared is left out.
+/// Returns a register, or `None` if the member has another purpose. A name that only resembles a
+/// register is an error, so that no intended comparison is skipped.
 fn parse_register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
     if !looks_like_register(name) {
         return match member {
@@ -60,7 +60,7 @@ fn parse_register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
         return Err(format!("{name} is not the name of a PCR: write PCR0 to PCR31"));
     }
     match member {
-        // Of secrets that were left out.
+        // The secrets were omitted.
         Member::Null(()) if index == SECRETS => Ok(None),
         Member::Null(()) => Err(format!("{name} is null: write 96 hexadecimal digits")),
         Member::Text(value) => match format!("{index}={value}").parse() {
@@ -73,7 +73,7 @@ fn parse_register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
     }
 }
 
-/// Whether whoever wrote it meant a register.
+/// Returns whether the name was probably meant as a register.
 fn looks_like_register(name: &str) -> bool {
     let name = name.trim();
     let start = name.get(..3).unwrap_or_default();
@@ -89,7 +89,7 @@ enum Member {
     Other(IgnoredAny),
 }
 
-/// All members of an object: none hides another of the same name.
+/// All members of an object, including duplicates.
 struct Members(Vec<(String, Member)>);
 
 impl<'de> Deserialize<'de> for Members {

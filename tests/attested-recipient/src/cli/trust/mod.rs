@@ -1,4 +1,4 @@
-//! `attested-recipient trust`.
+//! The subcommand `trust`.
 
 mod connection;
 mod expected_measurements;
@@ -79,11 +79,11 @@ impl Trust {
         let requirements = self.requirements()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let enclaves = self.verify_all(&requirements, &runtime);
-        // A name that is still being looked up would be waited for.
+        // Otherwise a pending DNS lookup would delay the exit.
         runtime.shutdown_background();
         let enclaves = enclaves?;
         let file = AtomicFile::write(&self.out, |out| out.write_all(bundle(&enclaves).as_bytes()))?;
-        // What cannot be said is not done: the file is the last thing that can fail.
+        // Output comes first, so that writing the file is the last step that can fail.
         let mut stdout = io::stdout().lock();
         for (target, VerifiedEnclave { module_id, binding, any_of, .. }) in &enclaves {
             let digest = const_hex::encode(binding.digest());
@@ -113,7 +113,7 @@ impl Trust {
         Ok(Requirements { anchors, expected, allow_simulator, timeout })
     }
 
-    /// All of them, or the first refusal.
+    /// Returns the enclave of every URL, or the first rejection.
     fn verify_all(
         &self,
         requirements: &Requirements,
@@ -148,7 +148,7 @@ impl Trust {
     }
 }
 
-/// What does not refuse, but should be known.
+/// Prints warnings that do not reject the enclave.
 fn print_warnings(target: &Target, enclave: &VerifiedEnclave) -> Result<(), CommandError> {
     let url = target.url();
     if enclave.is_simulator {
@@ -168,12 +168,12 @@ fn print_warnings(target: &Target, enclave: &VerifiedEnclave) -> Result<(), Comm
     Ok(())
 }
 
-/// A warning that nobody can read is none: nothing is written then.
+/// Prints a warning. Fails if it cannot be printed, so that no file is written without it.
 fn warn(text: impl Display) -> Result<(), CommandError> {
     Ok(writeln!(io::stderr(), "attested-recipient: warning: {text}")?)
 }
 
-/// Each authority's certificate once, behind the URLs that it is for.
+/// Returns each authority's certificate once, after comments with its URLs.
 fn bundle(enclaves: &[(&Target, VerifiedEnclave)]) -> String {
     let mut bundle = String::new();
     let mut seen = Vec::new();

@@ -4,10 +4,10 @@ use rustls::pki_types::ServerName;
 
 const HTTPS_PORT: u16 = 443;
 
-/// `https://HOST[:PORT]`, and nothing behind it.
+/// A URL of the form `https://HOST[:PORT]` without a path.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// `HOST[:PORT]`, as it was given.
+    /// `HOST[:PORT]`, as in the argument.
     authority: String,
     host: ServerName<'static>,
     port: u16,
@@ -26,7 +26,7 @@ impl FromStr for Target {
     }
 }
 
-/// The host, without an IPv6 address's brackets, and the port.
+/// Returns the host, without the brackets of an IPv6 address, and the port.
 fn split(authority: &str) -> Option<(&str, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -49,12 +49,12 @@ impl Target {
         format!("https://{}", self.authority)
     }
 
-    /// What the field Host says.
+    /// Returns the value of the Host header.
     pub(super) fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// What the server's certificate should be for.
+    /// Returns the name or address that the server's certificate should contain.
     pub(super) fn host(&self) -> &ServerName<'static> {
         &self.host
     }

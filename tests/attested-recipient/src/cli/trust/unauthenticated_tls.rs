@@ -7,11 +7,11 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// TLS that takes any certificate, but proves that the server holds its key: whose key it is, the
-/// attestation document says.
+/// Returns a TLS configuration that accepts any certificate, but verifies that the server holds its key.
+/// The attestation document authenticates the key.
 ///
 /// # Errors
-/// If the provider has no cipher suite of TLS 1.2 or 1.3.
+/// Returns an error if the provider has no cipher suite of TLS 1.2 or 1.3.
 pub(super) fn unauthenticated_tls() -> Result<Arc<ClientConfig>, Error> {
     let provider = tls_provider();
     let verifier = DangerousAnyCertificate(provider.signature_verification_algorithms);
@@ -21,7 +21,7 @@ pub(super) fn unauthenticated_tls() -> Result<Arc<ClientConfig>, Error> {
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A resumed session shows no certificate.
+    // A resumed session has no certificate message.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }

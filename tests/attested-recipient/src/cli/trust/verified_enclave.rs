@@ -1,14 +1,14 @@
-//! What the attestation document of one URL says, and whether its TLS is what the document says.
+//! Verifies the attestation document of one URL, and that its TLS ends where the document says.
 //!
 //! The checks of docs/trust.md, by their numbers:
 //!
-//! 2. The document verifies under AWS's root and is of now.
-//! 3. It is not of debug mode.
-//! 4. It was made for the nonce that was just sent: it is not replayed.
-//! 5. Its measurements are the expected ones: it is not another enclave's.
+//! 2. The document verifies under AWS's root and is current.
+//! 3. It is not from an enclave in debug mode.
+//! 4. It contains the nonce that was just sent, so it is not replayed.
+//! 5. Its measurements are the expected ones.
 //! 6. It binds a TLS authority.
-//! 7. That one issued the certificate of the connection on which the document came, whose key the
-//!    handshake has proved: nobody ends the TLS in between.
+//! 7. That authority issued the certificate of the connection that delivered the document. The handshake
+//!    proved possession of the certificate's key, so TLS does not end before the enclave.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,30 +35,30 @@ use super::connection::Connection;
 use super::expected_measurements::ExpectedMeasurements;
 use super::target::Target;
 
-/// Bytes of a nonce: nobody has a document with it.
+/// Length of the nonce, in bytes. It is long enough that no earlier document contains the same nonce.
 const NONCE_LENGTH: usize = 32;
 
-/// What is asked of an enclave.
+/// The requirements of an enclave.
 pub(super) struct Requirements {
     pub(super) anchors: TrustAnchors<Production>,
     pub(super) expected: ExpectedMeasurements,
-    /// Whether a simulator will do.
+    /// Whether a simulator is accepted.
     pub(super) allow_simulator: bool,
-    /// How long one URL may take.
+    /// Time limit for one URL.
     pub(super) timeout: Duration,
 }
 
-/// An enclave whose authority can be trusted with the TLS of one URL.
+/// An enclave whose authority can be trusted for the TLS of one URL.
 pub(super) struct VerifiedEnclave {
     pub(super) module_id: String,
     pub(super) binding: CaBinding,
     /// The authority's certificate.
     pub(super) authority: CertificateDer<'static>,
-    /// The file of `--any-of` whose measurements it holds; `None` if none was given.
+    /// The file of `--any-of` whose measurements match, or `None` if there are no such files.
     pub(super) any_of: Option<PathBuf>,
-    /// Whether its documents prove nothing.
+    /// Whether the enclave is a simulator, whose documents prove nothing.
     pub(super) is_simulator: bool,
-    /// Whether clients will take the certificate for the URL's host.
+    /// Whether the server's certificate is valid for the URL's host.
     pub(super) is_valid_for_host: bool,
 }
 
@@ -77,8 +77,8 @@ impl AnyVerifiedDocument {
 }
 
 impl Requirements {
-    /// Judges what answers at `target`, on one connection. Waits for its turn until `deadline`, which is
-    /// the end of the limit.
+    /// Verifies the enclave at `target` over one connection. Retries throttled requests until
+    /// `deadline`, when the time limit ends.
     pub(super) async fn verify(
         &self,
         target: &Target,
@@ -130,7 +130,7 @@ impl Requirements {
     ) -> Result<AnyVerifiedDocument, TrustError> {
         let document = UnverifiedDocument::parse(bytes.clone())?;
         let is_simulated = names_simulator_root(&document.dangerous_unverified_claims());
-        // Also one whose root was given as a further anchor.
+        // This includes a simulator whose root was passed with --root.
         let refuses = is_simulated && !self.allow_simulator;
         match verify_live(document, &self.anchors) {
             Ok(_) | Err(UntrustedDocument::UnknownRoot) if refuses => {
@@ -156,7 +156,7 @@ fn verify_live<T: attestation::Trust>(
     document.verify_live(anchors, now, MaxAge::default(), DebugMode::Reject)
 }
 
-/// Whether the root that the document names is, by its own name, a simulator's.
+/// Returns whether the root certificate in the document has a simulator's common name.
 fn names_simulator_root(claims: &Claims<'_>) -> bool {
     let Some(root) = claims.cabundle().next() else { return false };
     X509Certificate::from_der(root).is_ok_and(|(_, root)| {
