@@ -19,7 +19,7 @@ struct Run {
     /// Supported, and wrong only in the first byte of the padding.
     ///
     /// RFC 8017 section 7.1.2 rejects such a ciphertext. The crate `rsa` ignores the byte, as
-    /// draft-irtf-cfrg-rsa-guidance advises: an attacker who can distinguish the two rejections can decrypt
+    /// draft-irtf-cfrg-rsa-guidance advises: an attacker that can distinguish the two rejections can decrypt
     /// (Manger's attack). Ignoring it is safe, because the sender of such a ciphertext already has the message.
     first_byte: usize,
     /// Not supported: encrypted with a label.

@@ -36,7 +36,7 @@ pub(super) struct Queue<T> {
 #[derive(Debug)]
 struct State<T> {
     lines: Vec<QueuedLine<T>>,
-    /// NonBlockingWriter that are queued or being written.
+    /// The lines that are queued or being written.
     pending: LineCount,
     thread: ThreadState,
     /// Whether a flush waits until every line is written.
