@@ -87,8 +87,8 @@ mod tests {
             let payload = vec![0xa5; length];
             let document = sign_payload(&payload, &key).unwrap();
             let recorder = SigStructureRecorder(RefCell::default());
-            let envelope = CoseSign1::from_bytes(&document).unwrap();
-            assert!(envelope.verify_signature::<IdentityHash>(&recorder).unwrap());
+            let cose = CoseSign1::from_bytes(&document).unwrap();
+            assert!(cose.verify_signature::<IdentityHash>(&recorder).unwrap());
             let head = ByteStringHead::new(length);
             let parts = [&SIG_STRUCTURE[..], head.as_slice(), &payload].concat();
             assert_eq!(parts, recorder.0.into_inner(), "{length}");

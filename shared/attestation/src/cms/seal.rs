@@ -89,9 +89,9 @@ pub fn seal(
     content: &[u8],
     encryption: ContentEncryption,
 ) -> Result<Vec<u8>, SealError> {
-    let mut envelope = vec![0; sealed_length(recipient, content.len())?];
-    seal_into(recipient, content, encryption, &mut envelope)?;
-    Ok(envelope)
+    let mut ciphertext = vec![0; sealed_length(recipient, content.len())?];
+    seal_into(recipient, content, encryption, &mut ciphertext)?;
+    Ok(ciphertext)
 }
 
 /// Returns the length of a ciphertext of `content_length` bytes for `recipient`, in bytes.
@@ -107,21 +107,21 @@ pub fn sealed_length(recipient: &RecipientKey, content_length: usize) -> Result<
     Ok(FIXED_LENGTH + modulus_length + header_length(padded_length) + padded_length)
 }
 
-/// Seals `content` to `recipient` into `envelope`, whose length must be [`sealed_length`].
+/// Seals `content` to `recipient` into `ciphertext`, whose length must be [`sealed_length`].
 ///
 /// # Errors
-/// If the provider fails, the content is too long, or `envelope` has another length. Then `envelope` is wiped.
+/// If the provider fails, the content is too long, or `ciphertext` has another length. Then `ciphertext` is wiped.
 pub fn seal_into(
     recipient: &RecipientKey,
     content: &[u8],
     encryption: ContentEncryption,
-    envelope: &mut [u8],
+    ciphertext: &mut [u8],
 ) -> Result<(), SealError> {
-    write_envelope(Writer(envelope), recipient, content, &encryption.0)
-        .inspect_err(|_| envelope.zeroize())
+    write_enveloped_data(Writer(ciphertext), recipient, content, &encryption.0)
+        .inspect_err(|_| ciphertext.zeroize())
 }
 
-fn write_envelope(
+fn write_enveloped_data(
     mut out: Writer<'_>,
     recipient: &RecipientKey,
     content: &[u8],
