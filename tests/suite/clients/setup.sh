@@ -21,7 +21,7 @@ fi
 node_version=$(node --version)
 node_major=${node_version#v}
 if ((${node_major%%.*} < 20)); then
-  echo "the real clients need Node.js 20 or later, and $(command -v node) is $node_version" \
+  echo "the real clients need Node.js 20 or later, but $(command -v node) is $node_version" \
     "(docs/CONTRIBUTING.md says how to install one)" >&2
   exit 1
 fi

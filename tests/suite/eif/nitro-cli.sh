@@ -21,8 +21,8 @@ fail() {
 
 [[ $# -ge 1 && $# -le 2 ]] || fail "usage: tests/suite/eif/nitro-cli.sh FILE.eif [NITRO_CLI]"
 readonly EIF=$1
-[[ -r $EIF ]] || fail "$EIF cannot be read"
-[[ -x $OURS ]] || fail "$OURS is missing: run make build, or name its folder in BIN"
+[[ -r $EIF ]] || fail "cannot read $EIF"
+[[ -x $OURS ]] || fail "$OURS is missing: run make build, or set BIN to its folder"
 command -v python3 >/dev/null || fail "python3 is missing"
 
 if [[ $# -eq 2 ]]; then
@@ -34,30 +34,30 @@ elif ! NITRO_CLI=$(command -v nitro-cli); then
         cargo install --locked aws-nitro-enclaves-cli --version "$VERSION" --root "$TARGET/nitro-cli"
     fi
 fi
-[[ -x $NITRO_CLI ]] || fail "$NITRO_CLI cannot be run"
-echo "ok: $("$NITRO_CLI" --version) is $NITRO_CLI"
+[[ -x $NITRO_CLI ]] || fail "$NITRO_CLI is not an executable file"
+echo "ok: found $("$NITRO_CLI" --version) at $NITRO_CLI"
 
 # It logs there whatever it does.
 if [[ ! -d $LOG_DIR ]] && ! mkdir -p "$LOG_DIR" 2>/dev/null; then
-    fail "nitro-cli wants the folder $LOG_DIR: sudo install -d -m 1777 $LOG_DIR"
+    fail "nitro-cli needs the folder $LOG_DIR: sudo install -d -m 1777 $LOG_DIR"
 fi
-[[ -w $LOG_DIR ]] || fail "nitro-cli wants to write to $LOG_DIR: sudo chmod 1777 $LOG_DIR"
+[[ -w $LOG_DIR ]] || fail "nitro-cli needs write access to $LOG_DIR: sudo chmod 1777 $LOG_DIR"
 
-THEIRS=$("$NITRO_CLI" describe-eif --eif-path "$EIF") || fail "nitro-cli does not read $EIF"
-MEASURED=$("$OURS" eif "$EIF") || fail "attested-recipient does not read $EIF"
+THEIRS=$("$NITRO_CLI" describe-eif --eif-path "$EIF") || fail "nitro-cli cannot read $EIF"
+MEASURED=$("$OURS" eif "$EIF") || fail "attested-recipient cannot read $EIF"
 python3 - "$THEIRS" "$MEASURED" <<'PYTHON'
 import json
 import sys
 
 theirs, ours = (json.loads(text) for text in sys.argv[1:])
 if theirs["CheckCRC"] is not True:
-    sys.exit("FAILED: nitro-cli says that the CRC-32 does not match")
+    sys.exit("FAILED: nitro-cli reports that the CRC-32 does not match")
 print("ok: CheckCRC is true")
 measurements = {name: value for name, value in theirs["Measurements"].items() if name != "HashAlgorithm"}
 if measurements.keys() != ours.keys():
-    sys.exit(f"FAILED: nitro-cli has {sorted(measurements)}, we have {sorted(ours)}")
+    sys.exit(f"FAILED: nitro-cli reports {sorted(measurements)}, attested-recipient {sorted(ours)}")
 for name, value in sorted(measurements.items()):
     if ours[name] != value:
-        sys.exit(f"FAILED: {name} is {value} by nitro-cli, {ours[name]} by us")
+        sys.exit(f"FAILED: nitro-cli reports {name} {value}, attested-recipient {ours[name]}")
     print(f"ok: {name} {value}")
 PYTHON

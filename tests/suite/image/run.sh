@@ -21,15 +21,15 @@ fail() {
     exit 1
 }
 
-[[ $(id -u) -eq 0 ]] || fail "this must run as root: debootstrap and buildah's chroot need it"
-command -v apt-get >/dev/null || fail "this needs Debian: the builder is made of the machine's own release"
+[[ $(id -u) -eq 0 ]] || fail "run this script as root: debootstrap and buildah need it for chroot"
+command -v apt-get >/dev/null || fail "this script needs Debian: the builder uses the release of this machine"
 debian_find_mirrors
 missing=()
 for tool in buildah debootstrap; do command -v $tool >/dev/null || missing+=("$tool"); done
 if ((${#missing[@]})); then
     echo "installing the Debian packages ${missing[*]} on this system"
     apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null ||
-        fail "missing: apt-get update && apt-get install ${missing[*]}"
+        fail "cannot install packages: run apt-get update && apt-get install ${missing[*]}"
 fi
 
 work=$(realpath -m "$TARGET_DIR")/image
@@ -37,7 +37,7 @@ sysroot=$(rustc --print sysroot)
 registry=${CARGO_HOME:-$HOME/.cargo}/registry
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 [[ -f $sysroot/lib/rustlib/components ]] ||
-    fail "$sysroot is not a toolchain in a folder of its own: install one with rustup"
+    fail "$sysroot is not a toolchain of rustup: install Rust with rustup"
 gcc=$(cc -dumpversion)
 # What decides the binary's bytes next to the toolchain: these must be this machine's.
 packages=("gcc-$gcc" "libgcc-$gcc-dev" libc6-dev binutils)
@@ -80,7 +80,7 @@ make_builder() {
         >"$work/install.log" 2>&1 || fail "apt-get: $(tail -n 5 "$work/install.log")"
     for package in "${packages[@]}"; do
         cmp -s <(version "$package") <(version "$package" "$root") ||
-            fail "this machine has $(version "$package") and Debian $(version "$package" "$root"): apt-get upgrade"
+            fail "this machine has $(version "$package"), Debian has $(version "$package" "$root"): run apt-get upgrade"
     done
     host=$(rustc -vV | sed -n 's/^host: //p')
     mkdir -p "$root"/usr/local/{cargo/registry,rust/bin,rust/lib/rustlib}
@@ -104,19 +104,19 @@ stamp=$(builder_inputs | sha256sum | cut -d ' ' -f 1)
 
 builder_stamp=$(b inspect --type image --format '{{index .OCIv1.Config.Labels "stamp"}}' "$builder" 2>/dev/null || true)
 if [[ $builder_stamp == "$stamp" ]]; then
-    pass "the builder is there: Debian $release with $(rustc --version)"
+    pass "the builder image is up to date: Debian $release with $(rustc --version)"
 else
     make_base
     make_builder
-    pass "the builder is made: Debian $release with $(rustc --version) ($SECONDS s)"
+    pass "the builder image is built: Debian $release with $(rustc --version) ($SECONDS s)"
 fi
 
 b bud --quiet --layers=false --tag "$image-context" --file - . >/dev/null <<<$'FROM scratch\nCOPY . /'
 context=$(b mount "$(b from --pull-never "$image-context")")
-[[ -f $context/Cargo.lock ]] || fail "the build is not given this folder"
+[[ -f $context/Cargo.lock ]] || fail "the build context does not contain this folder"
 excluded=$(cd "$context" && find . \( -name target -o -name .git \) -print)
-[[ -z $excluded ]] || fail "the build is given $excluded: see .dockerignore"
-pass "the build is given $(find "$context" -type f | wc -l) files, none of them in target/ or .git/"
+[[ -z $excluded ]] || fail "the build context contains $excluded: exclude it in .dockerignore"
+pass "the build context has $(find "$context" -type f | wc -l) files, none of them in target/ or .git/"
 
 # build TARGET...: an image of the file.
 build() {
@@ -131,13 +131,13 @@ build() {
 expect() {
     local words
     words=$(b inspect --type image --format "{{range .OCIv1.Config.$2}}{{printf \"%q \" .}}{{end}}" "$1")
-    [[ ${words% } == "$3" ]] || fail "the $2 of $1 is $words, not $3"
+    [[ ${words% } == "$3" ]] || fail "the $2 of $1 is $words, expected $3"
 }
 expect_command() {
     expect "$1" Entrypoint "$entry_point"
     expect "$1" Cmd ""
     expect "$1" Env "$environment"
-    pass "its command is $entry_point, its environment $environment"
+    pass "the command is $entry_point, the environment $environment"
 }
 
 build --tag "$image"
@@ -145,33 +145,33 @@ pass "enclave.Dockerfile builds ($SECONDS s)"
 
 root=$(b mount "$(b from --pull-never "$image")")
 files=$(cd "$root" && find . -mindepth 1)
-[[ $files == ./enclave ]] || fail "the image holds $files, not the enclave alone"
-pass "the image holds one file, /enclave"
+[[ $files == ./enclave ]] || fail "the image contains $files, expected only ./enclave"
+pass "the image contains one file, /enclave"
 
-cmp "$root/enclave" "$BINARY" || fail "the image's enclave is not the one that make build-production made"
-pass "it is byte for byte the one that make build-production made: $(sha256sum <"$BINARY" | cut -c 1-64)"
+cmp "$root/enclave" "$BINARY" || fail "the enclave in the image differs from the one of make build-production"
+pass "the enclave equals the one of make build-production: $(sha256sum <"$BINARY" | cut -c 1-64)"
 
 segments=$(readelf --dynamic --program-headers --wide "$root/enclave")
-if grep -E 'NEEDED|INTERP' <<<"$segments"; then fail "the image's enclave is not static"; fi
-chroot "$root" /enclave --help >/dev/null || fail "the image's enclave does not start"
-pass "it is static, and starts where there is nothing else"
+if grep -E 'NEEDED|INTERP' <<<"$segments"; then fail "the enclave in the image is not static"; fi
+chroot "$root" /enclave --help >/dev/null || fail "the enclave in the image does not start"
+pass "the enclave is static, and starts without other files"
 expect_command "$image"
 
 build --target pkcs11 --tag "$image-pkcs11"
-pass "its stage pkcs11 builds ($SECONDS s)"
+pass "the stage pkcs11 of enclave.Dockerfile builds ($SECONDS s)"
 
 root=$(b mount "$(b from --pull-never "$image-pkcs11")")
 base_root=$(b mount "$(b from --pull-never "$base")")
 # All that is measured of a file: its name, kind, mode, owner and content.
 content_hash() { tar -C "$1" --exclude=./enclave --sort=name --mtime=@0 -c . | sha256sum; }
-[[ ! -e $base_root/enclave && -f $root/enclave ]] || fail "the image has no more than its base"
-[[ $(content_hash "$base_root") == "$(content_hash "$root")" ]] || fail "the image is not its base with the enclave"
-pass "the image is its base with one more file, /enclave"
+[[ ! -e $base_root/enclave && -f $root/enclave ]] || fail "the image does not add /enclave to its base"
+[[ $(content_hash "$base_root") == "$(content_hash "$root")" ]] || fail "the image differs from its base in more than /enclave"
+pass "the image adds one file to its base, /enclave"
 
 cmp "$root/enclave" "$PKCS11_BINARY" ||
-    fail "the image's enclave is not the one that make build-production-pkcs11 made"
-pass "it is byte for byte the one that make build-production-pkcs11 made: $(sha256sum <"$PKCS11_BINARY" | cut -c 1-64)"
-chroot "$root" /enclave --help >/dev/null || fail "the image's enclave does not start on its base"
-pass "it starts there"
+    fail "the enclave in the image differs from the one of make build-production-pkcs11"
+pass "the enclave equals the one of make build-production-pkcs11: $(sha256sum <"$PKCS11_BINARY" | cut -c 1-64)"
+chroot "$root" /enclave --help >/dev/null || fail "the enclave does not start in the image"
+pass "the enclave starts in the image"
 expect_command "$image-pkcs11"
-echo "the images are what enclave.Dockerfile says, in $SECONDS s"
+echo "all checks of enclave.Dockerfile passed in $SECONDS s"

@@ -22,4 +22,4 @@ install() {
 echo "installing the Debian package softhsm2 on this system, for the tests of custom key stores" >&2
 # The package lists of a fresh system are empty, and those of an old one name packages that are gone.
 install || { apt-get update --quiet=2 >&2 && install; }
-softhsm_module || { echo "softhsm2 is installed, but where is libsofthsm2.so?" >&2; exit 1; }
+softhsm_module || { echo "softhsm2 is installed, but libsofthsm2.so is in none of the known folders" >&2; exit 1; }

@@ -36,9 +36,9 @@ main() {
     build_dependencies
     step "fetching QEMU's source and firmware (100 MB)"
     fetch
-    step "building vhost-device-vsock $vhost_device_vsock: about a minute"
+    step "building vhost-device-vsock $vhost_device_vsock (about a minute)"
     build_vhost_device_vsock
-    step "building QEMU: about five minutes"
+    step "building QEMU (about five minutes)"
     build_qemu
     rm -rf "$work"
     stamp_content >"$qemu/stamp"
@@ -60,7 +60,7 @@ versions() {
     local version machines
     version=$("$qemu/bin/qemu-system-x86_64" --version)
     machines=$("$qemu/bin/qemu-system-x86_64" -machine help)
-    grep -q '^nitro-enclave ' <<<"$machines" || fail "this QEMU has no machine nitro-enclave"
+    grep -q '^nitro-enclave ' <<<"$machines" || fail "this QEMU does not support the machine nitro-enclave"
     echo "${version%%$'\n'*}, $("$qemu/bin/vhost-device-vsock" --version)"
 }
 

@@ -55,7 +55,7 @@ generate "$target" "$work/output.bin"
 passes_ent "$work/output.bin" || { echo "ent: FAILED" >&2; exit 1; }
 passes_rngtest "$work/output.bin" || { echo "rngtest: FAILED" >&2; exit 1; }
 
-echo "## the same, with a DRBG whose V is not counted"
+echo "## a service whose DRBG does not increment V"
 broken=$work/broken
 rm -rf "$broken"
 mkdir -p "$broken"
@@ -63,24 +63,24 @@ git ls-files -z | xargs -0 cp --parents -t "$broken"
 # break_it FILE SED: the one change must have been made.
 break_it() {
     sed -i "$2" "$broken/$1"
-    if cmp -s "$1" "$broken/$1"; then echo "$1 has changed: nothing was broken" >&2; exit 1; fi
+    if cmp -s "$1" "$broken/$1"; then echo "$1: the line to break is not there; adapt break_it" >&2; exit 1; fi
 }
 break_it shared/attestation/src/crypto/aes_block.rs \
     's/from_be_bytes(\*counter)\.wrapping_add(1)/from_be_bytes(*counter).wrapping_add(0)/'
 build "$broken" "$work/target"
 if error=$("$work/target/release/examples/random_output" 1 2>&1 >/dev/null); then
-    echo "it starts although it fails its known-answer tests" >&2
+    echo "the service starts although its known-answer tests fail" >&2
     exit 1
 fi
 grep -q 'KnownAnswer(Differs' <<<"$error" || { echo "$error" >&2; exit 1; }
-echo "it does not start: $error"
+echo "the service does not start: $error"
 
-echo "## the same, without its known-answer tests"
+echo "## the same service without known-answer tests"
 break_it enclave/src/entropy/known_answers.rs \
     's/VECTORS\.iter()\.try_for_each(check)/VECTORS.iter().take(0).try_for_each(check)/'
 build "$broken" "$work/target"
 generate "$work/target" "$work/broken.bin"
-if passes_ent "$work/broken.bin"; then echo "ent does not notice" >&2; exit 1; fi
-if passes_rngtest "$work/broken.bin"; then echo "rngtest does not notice" >&2; exit 1; fi
+if passes_ent "$work/broken.bin"; then echo "ent passes the output of the broken DRBG" >&2; exit 1; fi
+if passes_rngtest "$work/broken.bin"; then echo "rngtest passes the output of the broken DRBG" >&2; exit 1; fi
 rm -r "$broken" "$work/output.bin" "$work/broken.bin"
-echo "the output passes, and that of a broken DRBG fails"
+echo "the service's output passes, and the output of the broken DRBG fails"
