@@ -1,10 +1,10 @@
-// Makes KMS calls with aws4fetch, which signs requests and knows nothing of KMS: the same protocol as
-// boto3_calls.py. The one argument is the folder whose node_modules holds it.
+// Makes KMS calls with aws4fetch, which only signs requests. Uses the input and output format of
+// boto3_calls.py. The argument is the folder whose node_modules contains aws4fetch.
 
 import { createRequire } from "node:module";
 import { json } from "node:stream/consumers";
 
-// An import would look for the package beside this file, where nothing is installed.
+// An import would search node_modules beside this file, where the package is not installed.
 const { AwsClient } = createRequire(`${process.argv[2]}/`)("aws4fetch");
 const {
   AWS_ACCESS_KEY_ID: accessKeyId,
@@ -32,7 +32,7 @@ async function makeCall({ operation, parameters }) {
     "Content-Type": "application/x-amz-json-1.1",
     "X-Amz-Target": `TrentService.${operation}`,
   };
-  // Blobs are base64 already, as the body has them.
+  // The blobs in the parameters are already base64.
   const response = await client.fetch(endpoint, { headers, body: JSON.stringify(parameters) });
   const body = await response.json();
   if (response.ok) return { output: body };

@@ -1,11 +1,11 @@
 """Makes KMS calls with boto3.
 
-Reads a JSON list of calls from stdin, {"operation", "parameters"}; a blob is base64. With "pages" as
-well, a PaginationConfig, the operation's paginator makes the call. Prints a JSON list of what became of
-each: its "output" (of a paginator {"pages"}: the answers) or its "error", and the raw "responses" of
-all attempts.
-The endpoint and credentials come from the environment, as with any use of boto3. With SIGN_DATE in it
-boto3 signs Date in place of X-Amz-Date, as it does where a request has a Date already.
+Reads a JSON list of calls from stdin, each {"operation", "parameters"}; blobs are base64. If a call also
+has "pages", a PaginationConfig, the operation's paginator makes the call. Prints a JSON list with one
+outcome per call: its "output" (with a paginator {"pages"}, the list of outputs) or its "error", and the
+raw "responses" of all attempts.
+The endpoint and credentials come from the environment. With SIGN_DATE in the environment, requests have a
+Date header, and boto3 signs it instead of X-Amz-Date.
 """
 
 import base64
@@ -20,7 +20,8 @@ import botocore.exceptions
 def main():
     responses = []
     client = boto3.client("kms")
-    # Before boto3 parses it: only the raw body tells an absent member from an empty one.
+    # The raw body is recorded before boto3 parses it, because the parsed output does not distinguish an
+    # absent member from an empty one.
     client.meta.events.register(
         "before-parse.kms.*",
         lambda response_dict, **_: responses.append(
@@ -60,13 +61,13 @@ def make_call(client, operation, parameters, pages):
 
 
 def is_typed(client, error, code):
-    """Whether `except client.exceptions.<code>` catches it."""
+    """Returns whether `except client.exceptions.<code>` catches the error."""
     modelled = client.meta.service_model.shape_names
     return code in modelled and isinstance(error, getattr(client.exceptions, code))
 
 
 def to_json(value):
-    """What JSON has no form for: a blob is base64, a time the seconds since 1970."""
+    """Converts values that JSON cannot represent: a blob to base64, a time to seconds since 1970."""
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value.timestamp()
 
 

@@ -1,10 +1,10 @@
-"""Asks for random bytes with boto3, without end and at a steady pace.
+"""Requests random bytes with boto3 at a constant rate until stdin ends.
 
-Arguments: requests a second, and threads that share them. Reads attestation documents from stdin, in base64
-and one a line; each takes the place of the one before. Every other request has it as its Recipient. Prints a
-line for each request: what became of it, "ok" or the error's name, the attempts that took, and of some the
-CiphertextForRecipient in base64. Ends when stdin does, after the requests under way.
-The endpoint and credentials come from the environment, as with any use of boto3.
+Arguments: requests per second, and the number of threads. Reads attestation documents from stdin, one per
+line in base64; each replaces the document before it. Every second request has the document as its
+Recipient. Prints one line per request: "ok" or the error's name, the number of attempts, and for some
+requests the CiphertextForRecipient in base64. At the end of stdin, completes the requests in flight.
+The endpoint and credentials come from the environment.
 """
 
 import base64
@@ -15,7 +15,7 @@ import time
 import boto3
 import botocore.config
 
-# Of the sealed answers, one in so many is printed.
+# One of this many envelopes is printed.
 PRINTED_INTERVAL = 50
 
 document = base64.b64decode(sys.stdin.readline())
@@ -43,7 +43,7 @@ def work(client, interval, offset):
     while not stopping.wait(max(0, due - time.monotonic())):
         count += 1
         print_line(*request_random(client, count))
-        # What was missed is made up for, but not more than a second's worth of it.
+        # Delayed requests are sent late, but at most those of one second.
         due = max(due + interval, time.monotonic() - 1)
 
 
@@ -57,7 +57,7 @@ def request_random(client, count):
     try:
         output = client.generate_random(**parameters)
     except Exception as error:
-        # That of a connection which broke is there, and None.
+        # After a broken connection, the attribute exists and is None.
         response = getattr(error, "response", None) or {}
         attempts = response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
         return response.get("Error", {}).get("Code", type(error).__name__), attempts
@@ -71,7 +71,7 @@ def request_random(client, count):
 
 
 def print_line(*fields):
-    # One write, so that lines of several threads do not mix.
+    # A single write keeps the lines of several threads apart.
     sys.stdout.write(" ".join(map(str, fields)) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Prints the KMS model that botocore has: the service-2.json that all AWS SDKs are made from."""
+"""Prints botocore's model of KMS: the service-2.json from which all AWS SDKs are generated."""
 
 import json
 import sys

@@ -1,5 +1,5 @@
-// Makes KMS calls with the AWS SDK for JavaScript v3: the same protocol as boto3_calls.py. The one
-// argument is the folder whose node_modules holds the SDK.
+// Makes KMS calls with the AWS SDK for JavaScript v3. Uses the input and output format of boto3_calls.py.
+// The argument is the folder whose node_modules contains the SDK.
 
 import { readFileSync } from "node:fs";
 import { Agent } from "node:https";
@@ -7,14 +7,15 @@ import { createRequire } from "node:module";
 import { Readable } from "node:stream";
 import { buffer, json } from "node:stream/consumers";
 
-// An import would look for the SDK beside this file, where nothing is installed.
+// An import would search node_modules beside this file, where the SDK is not installed.
 const kms = createRequire(`${process.argv[2]}/`)("@aws-sdk/client-kms");
-// The SDK does not read this variable; and what Node.js reads adds to the public authorities.
+// The SDK does not read this variable. The variable of Node.js would add to the public authorities.
 const bundle = process.env.AWS_CA_BUNDLE;
 const httpsAgent = bundle && new Agent({ ca: readFileSync(bundle) });
 const client = new kms.KMSClient(bundle ? { requestHandler: { httpsAgent } } : {});
 
-// Before the SDK parses it: only the raw body tells an absent member from an empty one.
+// The raw body is recorded before the SDK parses it, because the parsed output does not distinguish an
+// absent member from an empty one.
 let responses = [];
 const { requestHandler } = client.config;
 const handle = requestHandler.handle.bind(requestHandler);
@@ -42,7 +43,7 @@ async function makeCall({ operation, parameters }) {
   }
 }
 
-// JSON has no undefined, and would hide a property of that value.
+// JSON omits properties with the value undefined, so undefined becomes a string.
 function toJson(value) {
   if (value === undefined) return "undefined";
   return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;

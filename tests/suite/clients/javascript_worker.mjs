@@ -1,20 +1,21 @@
-// Asks for random bytes with the AWS SDK for JavaScript v3, without end and at a steady pace: the same
-// protocol as boto3_worker.py. The arguments are the folder whose node_modules holds the SDK, and requests
-// a second.
+// Requests random bytes with the AWS SDK for JavaScript v3 at a constant rate until stdin ends. Uses the input
+// and output format of boto3_worker.py. The arguments are the folder whose node_modules contains the SDK,
+// and requests per second.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-// An import would look for the SDK beside this file, where nothing is installed.
+// An import would search node_modules beside this file, where the SDK is not installed.
 const kms = createRequire(`${process.argv[2]}/`)("@aws-sdk/client-kms");
 const client = new kms.KMSClient({});
 const rate = Number(process.argv[3]);
-// Of the sealed answers, one in so many is printed.
+// One of this many envelopes is printed.
 const PRINTED_INTERVAL = 50;
-// Requests under way at a time. The SDK's retry quota has 500 tokens, of which a broken connection costs 14: when a
-// server is killed, it tries 35 requests again and fails the rest, whatever stands behind it.
+// The maximum number of requests in flight. The SDK's retry quota has 500 tokens, and a retry after a broken
+// connection costs 14. After the end of a server process, the SDK therefore retries at most 35 requests and
+// fails the others, even if other servers are available.
 const MAX_IN_FLIGHT = 30;
-// How often it looks which requests are due, in milliseconds.
+// The interval between two checks for due requests, in milliseconds.
 const TICK = 10;
 
 let document;
@@ -47,7 +48,7 @@ let start;
 function tick() {
   const now = performance.now();
   start ??= now;
-  // What was missed is made up for, but not more than a second's worth of it.
+  // Delayed requests are sent late, but at most those of one second.
   start = Math.max(start, now - ((sent + rate) / rate) * 1000);
   while (sent < ((now - start) / 1000) * rate && inFlight.size < MAX_IN_FLIGHT) {
     sent += 1;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the clients that the tests run, at the pinned versions, under target/clients (or
-# $CARGO_TARGET_DIR/clients). Does nothing when they are up to date.
+# Installs the clients that the tests run, in the pinned versions, under target/clients (or
+# $CARGO_TARGET_DIR/clients). Does nothing if they are up to date.
 #
-# With --check it installs nothing; its status says whether they are up to date.
+# --check installs nothing. The exit status is 0 if the clients are up to date.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,7 +17,7 @@ if [[ -n ${missing:-} ]]; then
   echo "the real clients need:$missing (e.g. apt-get install python3-venv nodejs npm openssl)" >&2
   exit 1
 fi
-# The SDK for JavaScript supports no older version, and aws4fetch finds no Web Crypto there.
+# The SDK for JavaScript supports no older version, and older versions lack Web Crypto, which aws4fetch needs.
 node_version=$(node --version)
 node_major=${node_version#v}
 if ((${node_major%%.*} < 20)); then
@@ -26,8 +26,8 @@ if ((${node_major%%.*} < 20)); then
   exit 1
 fi
 
-# All that decides what gets installed, where, for a virtual environment does not move, and by which
-# interpreters.
+# Prints everything that the installation depends on. The path is part of it, because a virtual environment
+# cannot be moved.
 stamp_content() (
   realpath -m "$clients"
   python3 --version
@@ -42,7 +42,7 @@ elif [[ ${1:-} == --check ]]; then
   exit 1
 fi
 
-# Without a stamp until all is done: what was interrupted starts over.
+# The stamp is written last, so that an interrupted run starts again.
 rm -rf "$clients"
 mkdir -p "$clients"
 

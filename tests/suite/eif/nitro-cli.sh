@@ -1,10 +1,10 @@
 #!/bin/bash
-# Has nitro-cli read an enclave image, and compares what it measures with what we do.
+# Compares the measurements of an enclave image by nitro-cli with those of attested-recipient.
 #
 #   tests/suite/eif/nitro-cli.sh FILE.eif [NITRO_CLI]
 #
-# BIN is the folder of attested-recipient, by default target/release. Without NITRO_CLI, the one in
-# PATH or in target/nitro-cli is used, and installed there if there is none.
+# BIN is the folder of attested-recipient, by default target/release. Without NITRO_CLI, the script uses
+# nitro-cli from PATH or from target/nitro-cli, and installs it there if both are missing.
 set -euo pipefail
 
 readonly VERSION=1.5.2
@@ -37,7 +37,7 @@ fi
 [[ -x $NITRO_CLI ]] || fail "$NITRO_CLI is not an executable file"
 echo "ok: found $("$NITRO_CLI" --version) at $NITRO_CLI"
 
-# It logs there whatever it does.
+# nitro-cli writes a log there for each command.
 if [[ ! -d $LOG_DIR ]] && ! mkdir -p "$LOG_DIR" 2>/dev/null; then
     fail "nitro-cli needs the folder $LOG_DIR: sudo install -d -m 1777 $LOG_DIR"
 fi

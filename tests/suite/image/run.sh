@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds enclave.Dockerfile with buildah, so without Docker's engine and without its registry: what
-# the file calls the base is made here, of the same release of Debian as this machine's, and of that the
-# builder, with this machine's toolchain. The binaries in the two images must then be those that `make
-# build-production` and `make build-production-pkcs11` made.
+# Builds enclave.Dockerfile with buildah, without Docker's engine and registry. The script builds the base
+# image from the Debian release of this machine, and the builder image from the base and this machine's
+# toolchain. The binaries in the two resulting images must equal those of `make build-production` and
+# `make build-production-pkcs11`.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 source deploy/eif/debian.sh
@@ -39,17 +39,18 @@ release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 [[ -f $sysroot/lib/rustlib/components ]] ||
     fail "$sysroot is not a toolchain of rustup: install Rust with rustup"
 gcc=$(cc -dumpversion)
-# What decides the binary's bytes next to the toolchain: these must be this machine's.
+# These packages and the toolchain determine the bytes of the binary. The builder must have this machine's
+# versions.
 packages=("gcc-$gcc" "libgcc-$gcc-dev" libc6-dev binutils)
 mkdir -p "$work"
 
-# All that is in this storage is this script's.
+# b ARGUMENT...: runs buildah on a storage that only this script uses.
 b() { buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run" "$@"; }
 clean_up() { b rm --all >/dev/null && b rmi --prune >/dev/null; }
 trap clean_up EXIT
 clean_up
 
-# version PACKAGE [ROOT]: of what is installed on this machine or under ROOT.
+# version PACKAGE [ROOT]: prints the version that is installed on this machine or under ROOT.
 version() { dpkg-query --admindir="${2:-}/var/lib/dpkg" -W -f '${Package} ${Version}\n' "$1"; }
 
 make_base() {
@@ -59,7 +60,7 @@ make_base() {
     root=$(b mount "$container")
     debootstrap --variant=minbase "$release" "$root" "$debian_mirror" >"$work/debootstrap.log" 2>&1 ||
         fail "debootstrap: $(tail -n 5 "$work/debootstrap.log")"
-    # This machine's certificate authorities: apt in the base needs them for an archive on https.
+    # apt in the base needs this machine's certificate authorities for an archive with https.
     [[ ! -r $authorities ]] || install -D -m 644 "$authorities" "$root$authorities"
     cat >"$root/etc/apt/sources.list" <<END
 deb $debian_mirror $release main
@@ -87,13 +88,13 @@ make_builder() {
     cp -a "$sysroot"/bin/{cargo,rustc} "$root/usr/local/rust/bin/"
     cp -a "$sysroot"/lib/*.so* "$root/usr/local/rust/lib/"
     cp -a "$sysroot/lib/rustlib/$host" "$root/usr/local/rust/lib/rustlib/"
-    # The crates are those that `make build-production` has just used: no network is needed.
+    # The build uses the crates that `make build-production` fetched, so it needs no network.
     b config --label "stamp=$stamp" --env CARGO_HOME=/usr/local/cargo --env CARGO_NET_OFFLINE=true \
         --env PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
     b commit --quiet --rm "$container" "$builder" >/dev/null
 }
 
-# What the builder is made of: another is wanted when any of it changes.
+# Prints everything that the builder image depends on. A change causes a new build of that image.
 builder_inputs() {
     echo "Debian $release"
     for package in "${packages[@]}"; do version "$package"; done
@@ -118,7 +119,7 @@ excluded=$(cd "$context" && find . \( -name target -o -name .git \) -print)
 [[ -z $excluded ]] || fail "the build context contains $excluded: exclude it in .dockerignore"
 pass "the build context has $(find "$context" -type f | wc -l) files, none of them in target/ or .git/"
 
-# build TARGET...: an image of the file.
+# build OPTION...: builds an image from enclave.Dockerfile.
 build() {
     b bud --isolation chroot --layers=false --pull-never --build-arg "BUILDER=$builder" \
         --build-arg "BASE=$base" --build-arg "COMMIT=$COMMIT" \
@@ -127,7 +128,7 @@ build() {
         fail "enclave.Dockerfile does not build: $(tail -n 20 "$work/build.log")"
 }
 
-# nitro-cli takes CMD, or else ENTRYPOINT, and never both; the environment it takes is measured.
+# nitro-cli uses CMD or, without CMD, ENTRYPOINT, but never both. It measures the environment.
 expect() {
     local words
     words=$(b inspect --type image --format "{{range .OCIv1.Config.$2}}{{printf \"%q \" .}}{{end}}" "$1")
@@ -162,7 +163,7 @@ pass "the stage pkcs11 of enclave.Dockerfile builds ($SECONDS s)"
 
 root=$(b mount "$(b from --pull-never "$image-pkcs11")")
 base_root=$(b mount "$(b from --pull-never "$base")")
-# All that is measured of a file: its name, kind, mode, owner and content.
+# content_hash ROOT: hashes the measured attributes of all files: name, kind, mode, owner and content.
 content_hash() { tar -C "$1" --exclude=./enclave --sort=name --mtime=@0 -c . | sha256sum; }
 [[ ! -e $base_root/enclave && -f $root/enclave ]] || fail "the image does not add /enclave to its base"
 [[ $(content_hash "$base_root") == "$(content_hash "$root")" ]] || fail "the image differs from its base in more than /enclave"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs SoftHSM 2, which the tests of custom key stores use, and prints the path of its PKCS#11 module.
-# Installs it system-wide, and only as root on Debian; elsewhere it says how to install it.
+# The installation is system-wide and needs root on Debian. Elsewhere the script
+# prints what to install.
 #
-# With --check it installs nothing; its status says whether SoftHSM 2 is installed.
+# --check installs nothing. The exit status is 0 if SoftHSM 2 is installed.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../../deploy/laptop/softhsm.sh"
 
@@ -20,6 +21,6 @@ install() {
 }
 
 echo "installing the Debian package softhsm2 on this system, for the tests of custom key stores" >&2
-# The package lists of a fresh system are empty, and those of an old one name packages that are gone.
+# The package lists of a new system are empty, and old lists name packages that no longer exist.
 install || { apt-get update --quiet=2 >&2 && install; }
 softhsm_module || { echo "softhsm2 is installed, but libsofthsm2.so is in none of the known folders" >&2; exit 1; }

@@ -1,22 +1,21 @@
-/* A PKCS#11 module that forwards to the one at $SPY_MODULE, and on the way logs and breaks what it is told.
+/* A PKCS#11 module that forwards calls to the module at $SPY_MODULE, logs them, and injects faults.
  *
- * $SPY_CONTROL, if it is there, is read at each call of a watched function. A line is
+ * Each call of a watched function reads the rules in the file $SPY_CONTROL, if it exists. A rule is a line:
  *
- *     FUNCTION hold            the call waits until the file says so no longer, then goes on
- *     FUNCTION sleep N         it goes on after N milliseconds
- *     FUNCTION return N        it returns the CK_RV N, in decimal or 0x..., and is not forwarded
- *     FUNCTION return N K T    the same for T calls alone: K counts up, and each K counts once
- *     C_OpenSession limit N    it returns CKR_SESSION_COUNT while N sessions are open
- *     C_GenerateRandom hold N  hold, for calls for N bytes alone
- *     C_GenerateRandom zeros   its bytes are zeros
- *     C_GenerateRandom same    its bytes are 0, 48, 170, ... every time, which neither repeat nor count
+ *     FUNCTION hold            waits until the rule is removed, then forwards the call
+ *     FUNCTION sleep N         waits N milliseconds, then forwards the call
+ *     FUNCTION return N        returns the CK_RV N, in decimal or 0x..., without forwarding
+ *     FUNCTION return N K T    the same for the next T calls; a rule with a greater K starts a new count
+ *     C_OpenSession limit N    returns CKR_SESSION_COUNT while N sessions are open
+ *     C_GenerateRandom hold N  holds only calls for N bytes
+ *     C_GenerateRandom zeros   returns zeros as random bytes
+ *     C_GenerateRandom same    returns 0, 48, 170, ... for each call: neither constant nor counting
  *
- * Of the lines that a call meets the first counts. Writers replace the file as a whole. $SPY_LOG gets a
- * line for each call that returns, by one write: FUNCTION RV, and after C_GenerateRandom's its bytes in
- * hexadecimal.
+ * The first rule that matches a call applies. Writers replace the whole file. For each call that returns,
+ * one write appends a line to $SPY_LOG: FUNCTION RV, and for C_GenerateRandom the bytes in hexadecimal.
  *
- * Watched are C_Initialize, C_Finalize, C_GetTokenInfo, C_OpenSession, C_CloseSession, C_GetSessionInfo,
- * C_Login and C_GenerateRandom. */
+ * The watched functions are C_Initialize, C_Finalize, C_GetTokenInfo, C_OpenSession, C_CloseSession,
+ * C_GetSessionInfo, C_Login and C_GenerateRandom. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -31,7 +30,7 @@
 typedef unsigned long ulong;
 typedef ulong (*function)(void);
 
-/* Places in CK_FUNCTION_LIST, PKCS#11 2.40. */
+/* Indices in CK_FUNCTION_LIST of PKCS#11 2.40. */
 enum {
     INITIALIZE = 0,
     FINALIZE = 1,
@@ -54,13 +53,13 @@ enum { OK = 0, GENERAL_ERROR = 5, SESSION_COUNT = 0xb1 };
 
 static struct function_list *real, spy;
 
-/* What one line of the control file says. */
+/* A line of the control file. */
 struct rule {
     char action[16];
     ulong number, count, times;
 };
 
-/* The first for a call of `name`, for `length` bytes if it is for any; otherwise none, with no verb. */
+/* Finds the first rule for a call of `name` for `length` bytes. Without one, the action is empty. */
 static void find_rule(const char *name, ulong length, struct rule *rule)
 {
     const char *path = getenv("SPY_CONTROL");
@@ -88,7 +87,7 @@ static void sleep_ms(ulong ms)
     nanosleep(&time, NULL);
 }
 
-/* Whether an order of so many times is still to be applied, and once more now. */
+/* Returns whether a rule with a limited number of times applies to this call, and counts the call. */
 static int rule_applies(int place, const struct rule *rule)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -106,10 +105,10 @@ static int rule_applies(int place, const struct rule *rule)
     return due;
 }
 
-/* Sessions that are open. */
+/* The number of open sessions. */
 static atomic_ulong sessions;
 
-/* Does what is ordered before a call; whether it is not to be forwarded, and then what it returns. */
+/* Applies the rule for a call. Returns whether the call returns `rv` without forwarding. */
 static int intercept(int place, const char *name, ulong length, struct rule *rule, ulong *rv)
 {
     find_rule(name, length, rule);
@@ -154,7 +153,7 @@ static void count_sessions(int place, ulong rv)
         atomic_fetch_sub(&sessions, 1);
 }
 
-/* A watched function with these parameters and arguments, of the type that the standard gives it. */
+/* Defines the wrapper of a function with these parameters and arguments. */
 #define WATCHED(place, wrapper, name, parameters, arguments)                                        \
     static ulong wrapper parameters                                                                 \
     {                                                                                               \

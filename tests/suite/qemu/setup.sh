@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Makes what boots an enclave image without AWS, under target/qemu (or $CARGO_TARGET_DIR/qemu):
-#   bin/qemu-system-x86_64       with the machine nitro-enclave, built from Debian's source
-#   share/qemu, share/seabios    its firmware, each for a -L
+# Builds the programs that boot an enclave image without AWS, under target/qemu (or $CARGO_TARGET_DIR/qemu):
+#   bin/qemu-system-x86_64       QEMU with the machine nitro-enclave, built from Debian's source
+#   share/qemu, share/seabios    the firmware; each folder is an argument of -L
 #   bin/vhost-device-vsock       the parent's side of the machine's vsock, as Unix sockets
-# Takes minutes the first time, does nothing when that is up to date, and says at the end what there is.
+# The first run takes minutes. Later runs do nothing if the files are up to date. At the end the script
+# prints the versions.
 #
-# With --check it makes nothing; its status says whether all is up to date.
+# --check builds nothing. The exit status is 0 if all files are up to date.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../../../deploy/eif/debian.sh"
 
-# Its QEMU is 10.0; the machine nitro-enclave is there since 9.2.
+# This release of Debian has QEMU 10.0. The machine nitro-enclave exists since QEMU 9.2.
 suite=trixie
 vhost_device_vsock=0.3.0
 build_packages=(dpkg-dev gcc libc6-dev libcbor-dev libfdt-dev libglib2.0-dev libgnutls28-dev
@@ -30,7 +31,7 @@ main() {
     command -v cargo >/dev/null || fail "cargo is missing: install Rust 1.95 or later with rustup"
     require "the QEMU test" apt-get=apt dpkg-deb=dpkg python3=python3 \
         "$debian_keyring=debian-archive-keyring"
-    # Without a stamp until all is done: what was interrupted starts over.
+    # The stamp is written last, so that an interrupted run starts again.
     rm -rf "$qemu"
     mkdir -p "$work" "$logs" "$qemu/bin"
     build_dependencies
@@ -46,13 +47,13 @@ main() {
     versions
 }
 
-# All that decides what is made.
+# Prints everything that the result depends on.
 stamp_content() {
     cat "$here"/{setup.sh,requirements.txt} "$here/../../../deploy/eif/debian.sh"
 }
 
 up_to_date() {
-    # The binaries are linked with the machine's libraries, which may be others by now.
+    # The binaries may no longer start, because the system's libraries can change after the build.
     stamp_content | cmp -s - "$qemu/stamp" && versions >/dev/null 2>&1
 }
 
@@ -83,7 +84,7 @@ build_dependencies() {
         logged "$logs/apt-install.log" apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# apt verifies each file against the signed lists.
+# apt verifies each file against the signed package lists.
 fetch() {
     cd "$work"
     debian_open "$work/apt" "deb $suite main" "deb-src $suite main" \
@@ -105,7 +106,7 @@ build_vhost_device_vsock() {
 
 build_qemu() {
     logged "$logs/unpack.log" dpkg-source --no-check -x "$work"/qemu_*.dsc "$work/source"
-    # Firmware for UEFI that Debian's source does not carry, and this machine does not use.
+    # Debian's source does not contain the UEFI firmware, and the machine nitro-enclave does not use it.
     sed -i 's/unpack_edk2_blobs = true/unpack_edk2_blobs = false/' "$work/source/meson.build"
     echo CONFIG_NITRO_ENCLAVE=y >"$work/source/configs/devices/x86_64-softmmu/enclave.mak"
 
@@ -115,7 +116,7 @@ build_qemu() {
 
     mkdir "$work/build"
     cd "$work/build"
-    # TCG alone, for it runs everywhere; of the devices only those of the machine.
+    # TCG runs on every machine, so KVM is left out. Of the devices, only those of nitro-enclave are built.
     logged "$logs/configure.log" ../source/configure --python="$work/venv/bin/python3" \
         --target-list=x86_64-softmmu --without-default-features --without-default-devices \
         --with-devices-x86_64=enclave --enable-tcg --enable-gnutls --enable-libcbor \

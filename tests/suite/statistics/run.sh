@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# 64 MiB of the service's output must pass ent and rngtest; and the same of a service whose DRBG does
-# not count must fail both, or the tests would tell nothing.
+# Runs ent and rngtest on 64 MiB of the service's random bytes. As a control, the output of a service whose
+# DRBG does not increment its counter must fail both.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -14,31 +14,33 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 work=$target/statistics
 mkdir -p "$work"
 
-# build TREE TARGET: each tree has a folder of its own, or the one's program would pass for the other's.
+# build TREE TARGET: builds the example of TREE. Each tree needs its own TARGET, so that cargo does not reuse
+# the program of another tree.
 build() {
     (cd "$1" && cargo build --release --locked --quiet --target-dir "$2" \
         -p suite --example random_output)
 }
 
-# generate TARGET OUTPUT: what the service that was built there answers.
+# generate TARGET OUTPUT: writes the random bytes of the service in TARGET to OUTPUT.
 generate() {
     "$1/release/examples/random_output" "$mebibytes" >"$2"
     [ "$(stat -c %s "$2")" -eq $((mebibytes * 1024 * 1024)) ]
 }
 
-# passes_ent FILE: entropy, chi-square, mean, and correlation from byte to byte. Of good output the
-# first is 7.9999973, and the others are off by as much once in thousands of runs.
+# passes_ent FILE: checks entropy, chi-square, mean and serial correlation. Random output has an entropy of
+# 7.9999973 bits per byte, and exceeds one of the other bounds once in thousands of runs.
 passes_ent() {
     ent -t "$1" | awk -F, '
         $1 == 1 {
-            # The 255 degrees of freedom make the chi-square distribution nearly normal.
+            # With 255 degrees of freedom, the chi-square distribution is nearly normal.
             z = ($4 - 255) / sqrt(510)
             printf "ent: entropy %s, chi-square %s (%.2f sigma), mean %s, correlation %s\n", $3, $4, z, $5, $7
             exit !($3 >= 7.99999 && z > -4 && z < 4 && $5 > 127.46 && $5 < 127.54 && $7 > -0.0005 && $7 < 0.0005)
         }'
 }
 
-# passes_rngtest FILE: FIPS 140-2, in blocks of 20,000 bits, of which 8 in 10,000 fail by chance.
+# passes_rngtest FILE: runs the FIPS 140-2 tests on blocks of 20,000 bits. 8 in 10,000 blocks of random output
+# fail.
 passes_rngtest() {
     (rngtest <"$1" 2>&1 || true) | awk '
         /FIPS 140-2 successes:/ {good = $NF}
@@ -60,7 +62,7 @@ broken=$work/broken
 rm -rf "$broken"
 mkdir -p "$broken"
 git ls-files -z | xargs -0 cp --parents -t "$broken"
-# break_it FILE SED: the one change must have been made.
+# break_it FILE SED: applies SED to FILE, which must change.
 break_it() {
     sed -i "$2" "$broken/$1"
     if cmp -s "$1" "$broken/$1"; then echo "$1: the line to break is not there; adapt break_it" >&2; exit 1; fi

@@ -1,5 +1,5 @@
-/* A PKCS#11 module as that of a networked HSM is: its C_Initialize asks the HSM for a word over TCP, and
-   fails without it. All else is the module NETWORKED_MODULE's. */
+/* A PKCS#11 module like that of a networked HSM: C_Initialize exchanges greetings with the HSM over TCP, and
+   fails without a reply. All other functions are those of the module NETWORKED_MODULE. */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #define CKR_FUNCTION_FAILED 6UL
 #define CKR_DEVICE_ERROR 0x30UL
 
-/* CK_FUNCTION_LIST of PKCS#11 2.40: C_Initialize is the first of 68. */
+/* CK_FUNCTION_LIST of PKCS#11 2.40. C_Initialize is the first of 68 functions. */
 struct functions {
     unsigned char version[2];
     unsigned long (*initialize)(void *);

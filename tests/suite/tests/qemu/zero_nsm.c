@@ -1,4 +1,4 @@
-/* A QEMU whose Nitro Secure Module gives zeros for random bytes. */
+/* A library that QEMU preloads, so that its Nitro Secure Module returns zeros as random bytes. */
 #include <string.h>
 
 int gnutls_rnd(int level, void *data, size_t length)
