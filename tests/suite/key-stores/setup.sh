@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Installs SoftHSM 2, which the tests of custom key stores use, and prints the path of its PKCS#11 module.
-# The installation is system-wide and needs root on Debian. Elsewhere the script
-# prints what to install.
+# The installation is system-wide and needs root on Debian. Elsewhere the script prints what to install.
 #
 # --check installs nothing. The exit status is 0 if SoftHSM 2 is installed.
 set -euo pipefail
