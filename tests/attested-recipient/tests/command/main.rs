@@ -1,10 +1,6 @@
 //! Tests of the command `attested-recipient` that need no network.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a failure here is a test's failure"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic fails the test")]
 
 mod config_command;
 mod eif_command;

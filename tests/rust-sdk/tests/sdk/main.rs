@@ -5,7 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a failure here is a test's failure"
+    reason = "a panic fails the test"
 )]
 
 mod sdk;

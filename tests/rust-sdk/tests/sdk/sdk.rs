@@ -96,7 +96,10 @@ impl Sdk {
     /// Makes one call.
     pub(crate) fn call(&self, call: &Call) -> CallOutcome {
         let result = self.runtime.block_on(async { timeout(TIMEOUT, self.send(call)).await });
-        CallOutcome { result: result.expect("must end"), statuses: self.statuses.take() }
+        CallOutcome {
+            result: result.expect("the call ends within the time limit"),
+            statuses: self.statuses.take(),
+        }
     }
 
     async fn send(&self, call: &Call) -> Result<Output, (String, String)> {

@@ -3,7 +3,7 @@
 //! than its share, and the relay says why. Then both are restarted in turn as the docs have it, in standby and
 //! with a new bundle: no client loses anything.
 
-#![expect(clippy::print_stdout, reason = "it is what this is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -18,15 +18,15 @@ use self::load::BoxError;
 use self::new_tls_clients::{CaBundle, RATE, RequestCounts, run_clients};
 
 #[path = "../fleet/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other targets use the rest")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the other items")]
 mod fleet;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 #[path = "../new_tls_clients/mod.rs"]
 mod new_tls_clients;
 #[path = "../process/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod process;
 
 const ENCLAVES: usize = 2;
@@ -74,7 +74,7 @@ impl Deployment {
         this.write_upstreams(None)?;
         let endpoints = this.relay.start()?;
         let [clients, admin, directs @ ..] = endpoints.as_slice() else {
-            return Err("no endpoints".into());
+            return Err("the relay announced too few endpoints".into());
         };
         this.directs = directs.to_vec();
         this.address = clients.clone();
@@ -112,7 +112,9 @@ impl Deployment {
         let start = Instant::now();
         while self.metrics.gauge(metric, &name)? != Some(expected) {
             if start.elapsed() > TIMEOUT {
-                return Err(format!("{metric} of {name} is never {expected}").into());
+                return Err(
+                    format!("timed out waiting until {metric} of {name} is {expected}").into()
+                );
             }
             thread::sleep(POLL_INTERVAL);
         }
@@ -126,7 +128,7 @@ impl Deployment {
         let (start, before) = (Instant::now(), ready()?);
         while ready()? <= before {
             if start.elapsed() > TIMEOUT {
-                return Err(format!("{name} is never ready").into());
+                return Err(format!("timed out waiting until {name} is ready").into());
             }
             thread::sleep(POLL_INTERVAL);
         }
@@ -147,7 +149,11 @@ impl Deployment {
         command.arg("trust").args(self.directs.iter().map(|direct| format!("https://{direct}")));
         let output = command.args(["--simulator", "--out"]).arg(&out).output()?;
         if !output.status.success() {
-            return Err(format!("trust: {}", String::from_utf8_lossy(&output.stderr)).into());
+            return Err(format!(
+                "attested-recipient trust failed: {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+            .into());
         }
         bundle.replace(fs::read(&out)?);
         Ok(())
@@ -193,14 +199,17 @@ fn restart_unannounced(length: Duration) -> Result<bool, BoxError> {
             is_reported |= matches!(rejected, Ok(Some(1.0)));
         }
         stopped.store(true, Ordering::Relaxed);
-        clients.join().map_err(|_| "the clients panicked".into())
+        clients.join().map_err(|_| "the client thread panicked".into())
     })?;
     deployment.print("old bundle", &counts)?;
     let log = deployment.relay.log_lines("clients reject the TLS certificate")?;
     log.iter().for_each(|line| println!("  log: {line}"));
     let is_logged_once = log.len() == 1;
     if !is_reported || !is_logged_once {
-        println!("the metric says so: {is_reported}; the log has {} lines, and not one", log.len());
+        println!(
+            "rejected handshakes: reported by the metric: {is_reported}; log lines: {}, expected 1",
+            log.len()
+        );
     }
     Ok(counts.failed_percent() <= MAX_FAILED_PERCENT
         && counts.requests > 0
@@ -219,12 +228,12 @@ fn restart_in_standby(length: Duration) -> Result<bool, BoxError> {
             scope.spawn(|| run_clients(&address, bundle, || !stopped.load(Ordering::Relaxed)));
         let result = rolling_restart(&mut deployment, bundle, length, start);
         stopped.store(true, Ordering::Relaxed);
-        let counts = clients.join().map_err(|_| "the clients panicked")?;
+        let counts = clients.join().map_err(|_| "the client thread panicked")?;
         result.map(|()| counts)
     })?;
     deployment.print("standby, direct and a new bundle", &counts)?;
     if counts.failed > 0 {
-        println!("the relay's log ends with\n{}", deployment.relay.log_end()?);
+        println!("last log lines of the relay:\n{}", deployment.relay.log_end()?);
     }
     Ok(counts.failed == 0 && counts.requests > 0)
 }
@@ -242,7 +251,7 @@ fn rolling_restart(
         deployment.await_ready(index)?;
         deployment.trust_all(bundle)?;
         deployment.set_standby(None)?;
-        println!("enclave-{index} was restarted after {:.1} s", start.elapsed().as_secs_f64());
+        println!("enclave-{index} was replaced after {:.1} s", start.elapsed().as_secs_f64());
     }
     thread::sleep(length.saturating_sub(start.elapsed()));
     Ok(())

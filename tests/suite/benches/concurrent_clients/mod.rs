@@ -109,7 +109,7 @@ impl LoadResult {
     /// What so many of 100 requests took no longer than, in milliseconds.
     pub(crate) fn percentile_ms(&self, percent: usize) -> Result<f64, BoxError> {
         let latencies = self.latencies.get(self.latencies.len() * percent / 100);
-        Ok(latencies.ok_or("nobody was answered")?.as_secs_f64() * 1e3)
+        Ok(latencies.ok_or("no request succeeded")?.as_secs_f64() * 1e3)
     }
 }
 
@@ -124,7 +124,7 @@ async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<b
     buffer.clear();
     let body = loop {
         if stream.read_buf(buffer).await? == 0 {
-            return Err("the connection ended before the answer".into());
+            return Err("the connection closed before the response".into());
         }
         if let Some(at) = find(buffer, HEAD_END) {
             break at + HEAD_END.len();
@@ -132,13 +132,13 @@ async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<b
     };
     let head = buffer.get(..body).unwrap_or_default().to_ascii_lowercase();
     let good = head.starts_with(b"http/1.1 200");
-    let length = find(&head, CONTENT_LENGTH).ok_or("an answer without a length")?;
+    let length = find(&head, CONTENT_LENGTH).ok_or("the response has no Content-Length")?;
     let digits = head.get(length + CONTENT_LENGTH.len()..).unwrap_or_default();
     let digits = digits.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let end = body + std::str::from_utf8(digits)?.parse::<usize>()?;
     while buffer.len() < end {
         if stream.read_buf(buffer).await? == 0 {
-            return Err("the connection ended within the answer".into());
+            return Err("the connection closed within the response".into());
         }
     }
     Ok(good)

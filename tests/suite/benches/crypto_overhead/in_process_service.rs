@@ -51,7 +51,7 @@ impl InProcessService {
     /// Steps 4 to 7 for `documents` in turn, on this thread: how many a second. What comes before them
     /// is not in it.
     pub(crate) fn rate(&self, documents: &mut Cycle<'_>, round: Duration) -> Result<f64, BoxError> {
-        let number_of_bytes = NumberOfBytes::new(32).ok_or("32 is within the limits")?;
+        let number_of_bytes = NumberOfBytes::new(32).ok_or("32 is not a valid NumberOfBytes")?;
         let (mut spent, mut count) = (Duration::ZERO, 0_u32);
         while count == 0 || spent < round {
             let document = parse(documents.next())?;
@@ -89,7 +89,10 @@ impl InProcessService {
                     let mut count = 0_u32;
                     while start.elapsed() < round {
                         let number = next.replace_with(|number| *number + 1);
-                        let body = bodies.get(number % bodies.len()).ok_or("no body")?.as_bytes();
+                        let body = bodies
+                            .get(number % bodies.len())
+                            .ok_or("there are no request bodies")?
+                            .as_bytes();
                         let (id, transport_security) =
                             (RequestId::random(), TransportSecurity::Plaintext);
                         let request = RequestContext {
@@ -103,7 +106,7 @@ impl InProcessService {
                         let response = service.respond(request);
                         let response = response.await.into_hyper(id, SystemClock.now());
                         if response.status() != 200 {
-                            return Err(BoxError::from("a request was refused"));
+                            return Err(BoxError::from("a request was rejected"));
                         }
                         count += 1;
                     }

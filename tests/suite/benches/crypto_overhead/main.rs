@@ -4,7 +4,7 @@
 //!
 //! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
 
-#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -28,7 +28,7 @@ mod documents;
 mod figures;
 mod in_process_service;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 mod policies;
 
@@ -70,7 +70,7 @@ fn main() -> Result<(), BoxError> {
     figures.publish()?;
     match failures[..] {
         [] => Ok(()),
-        _ => Err(format!("what is required is missed: {}", failures.join(", ")).into()),
+        _ => Err(format!("requirements not met: {}", failures.join(", ")).into()),
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
 
-#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::fs;
 use std::io;
@@ -30,10 +30,10 @@ const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(3);
 
 const SETTINGS: [(&str, &str); 4] = [
-    ("request, nothing ready", "prefetch = 0\n"),
-    ("request, 64 blocks ready", "prefetch = 64\n"),
-    ("interval, nothing ready", "prefetch = 0\nreseed = \"interval\"\n"),
-    ("interval, 64 blocks ready", "prefetch = 64\nreseed = \"interval\"\n"),
+    ("per request, no prefetch", "prefetch = 0\n"),
+    ("per request, 64 blocks", "prefetch = 64\n"),
+    ("interval, no prefetch", "prefetch = 0\nreseed = \"interval\"\n"),
+    ("interval, 64 blocks", "prefetch = 64\nreseed = \"interval\"\n"),
 ];
 
 fn main() -> Result<(), BoxError> {
@@ -53,7 +53,7 @@ fn main() -> Result<(), BoxError> {
     let medians: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
     let [first, ready, ..] = medians[..] else { return Err("no settings".into()) };
     for ((name, _), rate) in SETTINGS.iter().zip(&medians) {
-        println!("{name:<28}{rate:>8.0} requests/s  {:>6.2} times the first", rate / first);
+        println!("{name:<28}{rate:>8.0} requests/s  {:>6.2} times the first line", rate / first);
     }
     // Saturated, a request takes a block each: that is all that the NSM can give.
     let [_, simulator, ..] = &simulators[..] else { return Err("no settings".into()) };
@@ -63,8 +63,8 @@ fn main() -> Result<(), BoxError> {
         let share = 100.0 * waited / requests;
         let label = if share < 1.0 { "under 1%" } else { "1% OR MORE" };
         println!(
-            "at {percent}% of the NSM's rate: {waited:.0} of {requests:.0} requests waited for it, \
-             {share:.2}%: {label}"
+            "at {percent}% of the NSM's rate: {waited:.0} of {requests:.0} requests waited for \
+             the NSM, {share:.2}%: {label}"
         );
     }
     Ok(())
@@ -128,7 +128,7 @@ fn blocks(simulator: &Simulator) -> Result<(f64, f64), BoxError> {
     let value = |source: &str| -> Result<f64, BoxError> {
         let name = format!("attested_random_nsm_blocks_total{{source=\"{source}\"}} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
-        Ok(value.ok_or("no such metric")?.parse()?)
+        Ok(value.ok_or("the service does not report the metric")?.parse()?)
     };
     Ok((value("prefetched")?, value("on_demand")?))
 }

@@ -139,11 +139,11 @@ impl SdkClients {
     pub(crate) fn check_running(&mut self) -> Result<(), BoxError> {
         for child in &mut self.children {
             if let Some(status) = child.try_wait()? {
-                return Err(format!("a client has ended: {status}").into());
+                return Err(format!("an SDK client exited: {status}").into());
             }
         }
         match self.refresher.take_if(|refresher| refresher.is_finished()) {
-            Some(refresher) => refresher.join().map_err(|_| "the refresher panicked")?,
+            Some(refresher) => refresher.join().map_err(|_| "the document thread panicked")?,
             None => Ok(()),
         }
     }
@@ -156,13 +156,13 @@ impl SdkClients {
         for child in &mut self.children {
             while child.try_wait()?.is_none() {
                 if Instant::now() > deadline {
-                    return Err("a client waits for an answer still".into());
+                    return Err("an SDK client did not exit in time".into());
                 }
                 thread::sleep(Duration::from_millis(20));
             }
         }
         for reader in self.readers.drain(..) {
-            reader.join().map_err(|_| "a reader panicked")??;
+            reader.join().map_err(|_| "a reader thread panicked")??;
         }
         let mut counts = lock(&self.counts);
         let rate = f64::from(u32::try_from(counts.succeeded)?) / elapsed.as_secs_f64();
@@ -226,7 +226,7 @@ impl RequestCounts {
     fn count(&mut self, line: &str, key: &RecipientKey) -> Result<(), BoxError> {
         let mut words = line.split(' ');
         let (Some(what), Some(attempts)) = (words.next(), words.next()) else {
-            return Err(format!("a client says {line:?}").into());
+            return Err(format!("invalid line of an SDK client: {line:?}").into());
         };
         let attempts: u64 = attempts.parse()?;
         self.requests += 1;
@@ -242,7 +242,7 @@ impl RequestCounts {
         if let Some(sealed) = words.next() {
             let random = key.open(&STANDARD.decode(sealed)?)?;
             if random.len() != 32 {
-                return Err("an answer is of another length".into());
+                return Err("a response has the wrong length".into());
             }
             self.opened += 1;
         }
@@ -256,8 +256,8 @@ impl Outcome {
         let Self { counts, rate } = self;
         let RequestCounts { requests, succeeded, retried, failed, opened, errors } = counts;
         println!(
-            "{requests} requests, {succeeded} answered ({rate:.0}/s), {retried} of them after the \
-             SDK's retry, {failed} failed; {opened} sealed answers opened"
+            "{requests} requests, {succeeded} succeeded ({rate:.0}/s), {retried} of them after a \
+             retry of the SDK, {failed} failed; {opened} sealed responses decrypted"
         );
         for error in errors {
             println!("failed: {error}");
@@ -273,7 +273,9 @@ impl Outcome {
     pub(crate) fn passed(&self) -> bool {
         let slow = self.rate < MIN_RATE_SHARE * f64::from(RATE);
         if slow {
-            println!("the clients did not ask as often as they were to: this machine is too slow");
+            println!(
+                "the clients did not reach the required request rate: this machine is too slow"
+            );
         }
         self.all_succeeded() && !slow
     }
@@ -284,7 +286,7 @@ fn installed() -> Result<PathBuf, BoxError> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients");
     match path.join("stamp").is_file() {
         true => Ok(path),
-        false => Err("no real clients: run tests/suite/clients/setup.sh".into()),
+        false => Err("the SDK clients are not installed: run tests/suite/clients/setup.sh".into()),
     }
 }
 

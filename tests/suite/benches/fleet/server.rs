@@ -72,7 +72,7 @@ impl Server {
         if let Some(successor) = self.successor {
             return Ok(successor.as_raw().try_into()?);
         }
-        Ok(self.child.as_ref().ok_or_else(|| format!("{} does not run", self.name))?.id())
+        Ok(self.child.as_ref().ok_or_else(|| format!("{} is not running", self.name))?.id())
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), BoxError> {
@@ -91,10 +91,15 @@ impl Server {
             let log = fs::read_to_string(&self.log)?;
             let mut lines = log.get(logged..).unwrap_or_default().lines();
             if let Some(line) = lines.find(|line| line.contains("the successor serves")) {
-                let (_, id) = line.rsplit_once("successor=").ok_or("no id")?;
+                let (_, id) =
+                    line.rsplit_once("successor=").ok_or("the log line has no process id")?;
                 self.successor = Some(Pid::from_raw(id.trim().parse()?));
             } else if start.elapsed() > EXIT_TIMEOUT {
-                return Err(format!("{} was asked for an upgrade and makes none", self.name).into());
+                return Err(format!(
+                    "{} received SIGUSR2 but started no successor in time",
+                    self.name
+                )
+                .into());
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -103,7 +108,9 @@ impl Server {
         }
         while is_running(old) {
             if start.elapsed() > EXIT_TIMEOUT {
-                return Err(format!("{} has a successor and does not end", self.name).into());
+                return Err(
+                    format!("{} has a successor but did not exit in time", self.name).into()
+                );
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -134,7 +141,7 @@ impl Server {
     /// # Errors
     /// If it does not do so well, and soon.
     pub(crate) fn wait_for_exit(&mut self) -> Result<(), BoxError> {
-        let mut child = self.child.take().ok_or("it does not run")?;
+        let mut child = self.child.take().ok_or("the server is not running")?;
         let start = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait()? {
@@ -142,13 +149,17 @@ impl Server {
             }
             if start.elapsed() > EXIT_TIMEOUT {
                 self.child = Some(child);
-                return Err(format!("{} was asked to end and does not", self.name).into());
+                return Err(
+                    format!("{} received SIGTERM but did not exit in time", self.name).into()
+                );
             }
             thread::sleep(Duration::from_millis(10));
         };
         match status.success() {
             true => Ok(()),
-            false => Err(format!("{} was asked to end: {status}", self.name).into()),
+            false => {
+                Err(format!("{} exited after SIGTERM with an error: {status}", self.name).into())
+            }
         }
     }
 
@@ -165,7 +176,7 @@ impl Server {
         let status = fs::read_to_string(format!("/proc/{id}/status"))?;
         let value = |name: &str| -> Result<u64, BoxError> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            let value = line.ok_or_else(|| format!("no {name}"))?.trim();
+            let value = line.ok_or_else(|| format!("/proc/PID/status has no {name}"))?.trim();
             Ok(value.trim_end_matches(" kB").parse()?)
         };
         let descriptors = fs::read_dir(format!("/proc/{id}/fd"))?.count();
@@ -224,7 +235,11 @@ impl StartingServer {
                 Some((_, endpoint)) => {
                     endpoints.push(endpoint.trim_start_matches("tcp:").to_owned());
                 }
-                None => return Err(format!("{} does not listen: {line:?}", self.name).into()),
+                None => {
+                    return Err(
+                        format!("{} printed {line:?} instead of its endpoint", self.name).into()
+                    );
+                }
             }
         }
         // The audit trail follows, which somebody has to take.

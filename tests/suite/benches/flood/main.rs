@@ -2,7 +2,7 @@
 //! a client connects anew each second: the relay must answer it within 2 s every time. Once from another
 //! address than the flood's and once from the same, without TLS and with it.
 
-#![expect(clippy::print_stdout, reason = "it is what this is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::fs;
 use std::io::{self, Write};
@@ -24,19 +24,19 @@ use self::process::{Process, binary};
 
 mod connection_flood;
 #[path = "../tls/connector.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod connector;
 #[path = "../fleet/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other targets use the rest")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the other items")]
 mod fleet;
 #[path = "../keep_alive/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod keep_alive;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 #[path = "../process/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod process;
 
 const SILENT_CONNECTIONS: usize = 4200;
@@ -52,8 +52,8 @@ fn main() -> Result<ExitCode, BoxError> {
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let folder = tempfile::tempdir()?;
     println!(
-        "{SILENT_CONNECTIONS} silent connections for {length:?}; a client connects each {REQUEST_INTERVAL:?} and is to be \
-         answered within {MAX_LATENCY:?}"
+        "{SILENT_CONNECTIONS} silent connections for {length:?}; a client connects every \
+         {REQUEST_INTERVAL:?} and must get its response within {MAX_LATENCY:?}"
     );
     println!("{:<32}{:>10}{:>10}{:>12}{:>12}", "", "answered", "slowest", "opened/s", "relay CPU");
     let mut passed = true;
@@ -103,7 +103,11 @@ fn measure(folder: &Path, tls: bool, from: Ipv4Addr, length: Duration) -> Result
     let name = format!(
         "{}, {}",
         if tls { "TLS" } else { "plain" },
-        if from == CLIENT_ADDRESS { "flood from the same address" } else { "flood from another" }
+        if from == CLIENT_ADDRESS {
+            "flood from the same address"
+        } else {
+            "flood from another address"
+        }
     );
     let rate = f64::from(u32::try_from(opened)?) / took.as_secs_f64();
     let cpu = cpu.as_secs_f64() / took.as_secs_f64();

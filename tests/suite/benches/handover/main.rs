@@ -3,7 +3,7 @@
 //! tries again as SDKs do. New clients tell how long they wait for their first answer; during an upgrade that
 //! has a bound.
 
-#![expect(clippy::print_stdout, reason = "it is what this is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::fs;
 use std::net::TcpListener;
@@ -20,13 +20,13 @@ use self::process::Process;
 mod new_clients;
 
 #[path = "../fleet/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other targets use the rest")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the other items")]
 mod fleet;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 #[path = "../process/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod process;
 
 const ENCLAVES: usize = 3;
@@ -56,7 +56,7 @@ fn main() -> Result<ExitCode, BoxError> {
 
 /// The next relay is there before the last one drains.
 fn upgraded(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
-    let what = "one relay that is upgraded by SIGUSR2";
+    let what = "one relay, upgraded with SIGUSR2";
     with_socket(fleet, "upgraded", |relays, address| {
         replace(relays, address, length, what, Some(MAX_LATENCY), Server::upgrade)
     })
@@ -64,7 +64,7 @@ fn upgraded(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
 
 /// The socket stays, and waits for the next relay.
 fn restarted_on_socket(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
-    let what = "one relay that is restarted on a socket that is passed on";
+    let what = "one relay, restarted with an inherited socket";
     with_socket(fleet, "passed-on", |relays, address| {
         replace(relays, address, length, what, None, restart)
     })
@@ -149,13 +149,13 @@ fn replace(
         thread::sleep(POLL_INTERVAL);
     }
     let (outcome, latencies) = (clients.stop()?, new_clients.stop()?);
-    println!("{what}: {times} times, the longest {:.1} s", longest.as_secs_f64());
+    println!("{what}: {times} times, at most {:.1} s each", longest.as_secs_f64());
     outcome.print();
     latencies.print();
     let passed = outcome.passed() && times > 0 && latencies.are_within(bound);
     if !passed {
         for relay in relays {
-            println!("the log of {} ends with\n{}", relay.name, relay.log_end()?);
+            println!("last log lines of {}:\n{}", relay.name, relay.log_end()?);
         }
     }
     Ok(passed)

@@ -52,7 +52,7 @@ impl NewClients {
 
     pub(crate) fn stop(self) -> Result<Latencies, BoxError> {
         self.stopped.store(true, Ordering::Relaxed);
-        Ok(self.thread.join().map_err(|_| "the new clients panicked")?)
+        Ok(self.thread.join().map_err(|_| "the client thread panicked")?)
     }
 }
 
@@ -73,7 +73,10 @@ impl Latencies {
     pub(crate) fn print(&self) {
         let (clients, failed) = (self.clients, self.failures.len());
         let longest = self.longest.as_secs_f64();
-        println!("{clients} new clients, {failed} failed, the longest wait {longest:.3} s");
+        println!(
+            "{clients} new clients, {failed} failed, longest time to the first response \
+             {longest:.3} s"
+        );
         if let Some(error) = self.failures.first() {
             println!("failed: {error}");
         }

@@ -48,7 +48,7 @@ pub(crate) fn is_server_process() -> bool {
 pub(crate) fn serve() -> Result<(), BoxError> {
     Runtime::new()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        writeln!(stdout(), "bare server listening on tcp:{}", listener.local_addr()?)?;
+        writeln!(stdout(), "baseline server listening on tcp:{}", listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;

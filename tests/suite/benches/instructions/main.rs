@@ -6,7 +6,7 @@
 //! Counted is what the measured function takes on its own thread. Documents are signed anew in each run,
 //! and what a signature takes varies a little, so that several are averaged.
 
-#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use self::load::BoxError;
 use self::workload::Workload;
 
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 mod workload;
 
@@ -39,7 +39,7 @@ struct Expected {
 
 fn main() -> Result<(), BoxError> {
     if let Some(role) = env::var_os(ROLE) {
-        let name = role.to_str().ok_or("no such work")?;
+        let name = role.to_str().ok_or("unknown workload")?;
         return Workload::named(name)?.run();
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
@@ -62,7 +62,8 @@ fn main() -> Result<(), BoxError> {
     match outside {
         0 => Ok(()),
         _ => {
-            Err("instruction counts have left their tolerance: see the head of this benchmark"
+            Err("instruction counts are outside the tolerance: explain an increase, or record the \
+                 new counts with RECORD=yes"
                 .into())
         }
     }
@@ -110,9 +111,10 @@ fn total(profile: &Path) -> Result<u64, BoxError> {
     let profile = fs::read_to_string(profile)?;
     let line = profile.lines().find_map(|line| line.strip_prefix("totals: "));
     let total = line.and_then(|line| line.split_whitespace().next());
-    let total: u64 = total.ok_or_else(|| io::Error::other("a profile without totals"))?.parse()?;
+    let total: u64 =
+        total.ok_or_else(|| io::Error::other("the profile contains no totals"))?.parse()?;
     match total {
-        0 => Err("nothing was counted: the measured function was not found".into()),
+        0 => Err("no instructions were counted: the measured function was not found".into()),
         total => Ok(total),
     }
 }

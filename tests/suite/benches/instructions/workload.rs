@@ -51,7 +51,7 @@ impl Workload {
     }
 
     pub(crate) fn named(name: &str) -> Result<Self, BoxError> {
-        Ok(Self::ALL.into_iter().find(|work| work.name() == name).ok_or("no such work")?)
+        Ok(Self::ALL.into_iter().find(|work| work.name() == name).ok_or("unknown workload")?)
     }
 
     pub(crate) fn repetitions(self) -> u64 {
@@ -171,12 +171,12 @@ async fn request(client: &mut DuplexStream) -> Result<(), BoxError> {
     let mut length = 0;
     while !response.get(..length).is_some_and(|response| response.ends_with(b"\"}")) {
         match client.read(response.get_mut(length..).unwrap_or_default()).await? {
-            0 => return Err("no answer".into()),
+            0 => return Err("the connection closed before the response".into()),
             read => length += read,
         }
     }
     match response.starts_with(b"HTTP/1.1 200 ") {
         true => Ok(()),
-        false => Err("not answered".into()),
+        false => Err("the request failed".into()),
     }
 }

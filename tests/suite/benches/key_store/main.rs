@@ -5,8 +5,8 @@
 //! Rounds are interleaved, and the quietest of each kind are compared: what else the machine does can only
 //! add to a round, and an HSM that is stuck is so for the whole of it. Medians are shown beside them.
 
-#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
-#![expect(clippy::panic, clippy::unwrap_used, reason = "in what it shares with tests")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "in modules shared with tests")]
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -27,10 +27,10 @@ mod keep_alive;
 #[path = "../load/mod.rs"]
 mod load;
 #[path = "../../tests/key_stores/softhsm.rs"]
-#[allow(dead_code, reason = "tests use the rest")]
+#[allow(dead_code, reason = "the tests use the other items")]
 mod softhsm;
 #[path = "../../tests/key_stores/store_config.rs"]
-#[allow(dead_code, reason = "tests use the rest")]
+#[allow(dead_code, reason = "the tests use the other items")]
 mod store_config;
 
 /// Clients at a time of each kind.
@@ -56,7 +56,9 @@ fn main() -> Result<(), BoxError> {
     command.envs(stage.environment()).env(STAGE, stage.path(""));
     match command.status()?.success() {
         true => Ok(()),
-        false => Err("a stuck HSM slows others, or nothing was measured".into()),
+        false => {
+            Err("a stuck HSM slows requests that do not use it, or the measurement failed".into())
+        }
     }
 }
 
@@ -81,7 +83,9 @@ fn measure(folder: &Path) -> Result<(), BoxError> {
         })?;
     }
     let timeouts = median(&mut timeouts);
-    println!("{CLIENTS} clients, 32 bytes without CustomKeyStoreId: 99 % take no longer than");
+    println!(
+        "99th percentile of the latency of 32 bytes without CustomKeyStoreId, {CLIENTS} clients"
+    );
     println!("{:<14}{:>12}{:>12}", "", "quietest", "median");
     let [idle, stuck] = [("store idle", idle), ("store stuck", stuck)].map(|(name, mut rounds)| {
         let median = median(&mut rounds);
@@ -89,12 +93,15 @@ fn measure(folder: &Path) -> Result<(), BoxError> {
         println!("{name:<14}{quietest:>9.3} ms{median:>9.3} ms");
         quietest
     });
-    println!("beside {CLIENTS} clients of the store, of whom {timeouts:.0} a second time out");
+    println!(
+        "{CLIENTS} other clients use the store; {timeouts:.0} of their requests per second time \
+         out"
+    );
     let ratio = stuck / idle;
-    println!("ratio {ratio:.2}, which must be within {MAX_RATIO}");
+    println!("ratio {ratio:.2}, limit {MAX_RATIO}");
     match ratio <= MAX_RATIO && timeouts > 0.0 {
         true => Ok(()),
-        false => Err("a stuck HSM slows those who do not ask it".into()),
+        false => Err("a stuck HSM slows requests that do not use it".into()),
     }
 }
 
@@ -141,7 +148,7 @@ fn percentile_99(address: SocketAddr) -> Result<f64, BoxError> {
     })?;
     let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     all.sort_unstable();
-    let percentile = all.get(all.len() * 99 / 100).ok_or("nobody was answered")?;
+    let percentile = all.get(all.len() * 99 / 100).ok_or("no request succeeded")?;
     Ok(percentile.as_secs_f64() * 1e3)
 }
 
@@ -155,7 +162,7 @@ fn timeouts_per_second(address: SocketAddr) -> Result<f64, BoxError> {
                     round.count_one();
                 }
                 Err(error) => return Err(error.into()),
-                Ok(_) => return Err("an HSM that is stuck has answered".into()),
+                Ok(_) => return Err("the stuck HSM returned random bytes".into()),
             }
         }
         Ok(())

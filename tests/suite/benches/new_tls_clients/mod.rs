@@ -87,7 +87,7 @@ fn request(address: &str, pem: &[u8]) -> Result<(), String> {
     exchange(address, pem).map_err(|error| error.to_string()).and_then(|response| {
         let is_good = response.starts_with("HTTP/1.1 200 ") && response.contains("\"Plaintext\":");
         let status = response.lines().next().unwrap_or_default();
-        if is_good { Ok(()) } else { Err(format!("it is answered {status:?}")) }
+        if is_good { Ok(()) } else { Err(format!("unexpected status line {status:?}")) }
     })
 }
 
@@ -108,7 +108,10 @@ fn exchange(address: &str, pem: &[u8]) -> Result<String, Box<dyn Error>> {
     let (mut response, mut buffer) = (String::new(), [0; 4096]);
     while !response.ends_with('}') {
         let length = stream.read(&mut buffer)?;
-        let read = buffer.get(..length).filter(|read| !read.is_empty()).ok_or("it ends early")?;
+        let read = buffer
+            .get(..length)
+            .filter(|read| !read.is_empty())
+            .ok_or("the connection closed within the response")?;
         response.push_str(str::from_utf8(read)?);
     }
     Ok(response)

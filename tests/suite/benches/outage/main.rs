@@ -1,7 +1,7 @@
 //! Three enclaves behind one relay, 200 requests a second of real SDK clients, and every 20 s one enclave is
 //! killed and started again: nobody may notice who tries again as SDKs do.
 
-#![expect(clippy::print_stdout, reason = "it is what this is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::process::ExitCode;
 use std::thread;
@@ -11,13 +11,13 @@ use self::fleet::{Fleet, RATE, RelayMetrics, SdkClients, duration};
 use self::load::BoxError;
 
 #[path = "../fleet/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other targets use the rest")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the other items")]
 mod fleet;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 #[path = "../process/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod process;
 
 const ENCLAVES: usize = 3;
@@ -33,7 +33,9 @@ fn main() -> Result<ExitCode, BoxError> {
     let mut relay = fleet
         .relay("parent-proxy", &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])?;
     let endpoints = relay.start()?;
-    let [address, admin] = endpoints.as_slice() else { return Err("two endpoints".into()) };
+    let [address, admin] = endpoints.as_slice() else {
+        return Err("the relay did not announce two endpoints".into());
+    };
     let mut metrics = RelayMetrics::new(admin);
     let mut clients = SdkClients::start(&format!("http://{address}"))?;
     println!(
@@ -79,11 +81,14 @@ fn main() -> Result<ExitCode, BoxError> {
         let recoveries = metrics.recoveries(name);
         println!("{name:<12} {kills:>6} {ejections:>10} {recoveries:>8} {connections:>13}");
     }
-    println!("connects tried on another enclave: {}", metrics.counter("connect_retries", "")?);
+    println!(
+        "connection attempts retried at another enclave: {}",
+        metrics.counter("connect_retries", "")?
+    );
     outcome.print();
     let exited = relay.has_exited()?;
     if exited || !outcome.passed() {
-        println!("the relay's log ends with\n{}", relay.log_end()?);
+        println!("last log lines of the relay:\n{}", relay.log_end()?);
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,7 @@
 //! moto's server closes each connection after one answer; so the service is also measured with a
 //! connection for each request.
 
-#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,18 +19,18 @@ use self::process::Process;
 use self::servers::{CacheLevel, Enclave, free_address, relay};
 
 #[path = "../concurrent_clients/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod concurrent_clients;
 #[path = "../figures/mod.rs"]
 mod figures;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 #[path = "../process/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod process;
 #[path = "../service/servers.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod servers;
 #[path = "../service/signed_request.rs"]
 mod signed_request;
@@ -61,7 +61,7 @@ fn main() -> Result<(), BoxError> {
         for ((name, clients), rates) in client_groups.iter().zip(&mut rates) {
             let result = clients.run_for(ROUND)?;
             if result.succeeded == 0 || result.rejected > 0 {
-                return Err(format!("{name}: {} were refused", result.rejected).into());
+                return Err(format!("{name}: {} requests were rejected", result.rejected).into());
             }
             rates.push(result.rate());
         }

@@ -31,7 +31,7 @@ impl Process {
                 // It says on stderr why.
                 drop(child.kill());
                 child.wait()?;
-                Err(format!("{:?} does not say where it listens: {line:?}", command).into())
+                Err(format!("{:?} printed {line:?} instead of its endpoint", command).into())
             }
         }
     }
@@ -46,7 +46,7 @@ impl Process {
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
         while std::net::TcpStream::connect(address).is_err() {
             if let Some(status) = this.child.try_wait()? {
-                return Err(format!("{command:?} ended: {status}").into());
+                return Err(format!("{command:?} exited: {status}").into());
             }
             if std::time::Instant::now() > deadline {
                 return Err(format!("{command:?} does not listen on {address}").into());
@@ -76,7 +76,9 @@ impl Process {
         for id in self.process_ids()? {
             let status = fs::read_to_string(format!("/proc/{id}/status"))?;
             let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmRSS")?;
+            let kib = line
+                .and_then(|line| line.trim().strip_suffix(" kB"))
+                .ok_or("/proc/PID/status has no VmRSS")?;
             total += kib.trim().parse::<u64>()? * 1024;
         }
         Ok(total)
@@ -102,7 +104,7 @@ impl Drop for Process {
 fn cpu_time(id: u32) -> Result<Duration, BoxError> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
     // The name before it may hold anything.
-    let (_, fields) = stat.rsplit_once(") ").ok_or("no process")?;
+    let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/PID/stat is malformed")?;
     let mut ticks = 0;
     for field in fields.split(' ').skip(11).take(2) {
         ticks += field.parse::<u64>()?;

@@ -4,7 +4,7 @@
 //! All are in front of one server that sends back what it gets, and their rounds are interleaved.
 //! Ratios are to the peer whose median is the better.
 
-#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::env;
 use std::io::{Read, Write};
@@ -21,13 +21,13 @@ use self::load::{BoxError, rate};
 use self::proxies::{NAMES, Proxy};
 
 #[path = "../concurrent_clients/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod concurrent_clients;
 mod echo;
 #[path = "../figures/mod.rs"]
 mod figures;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 #[path = "../process/mod.rs"]
 mod process;
@@ -82,9 +82,10 @@ fn raise_descriptors() -> Result<(), BoxError> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let needed = u64::try_from(2 * IDLE + 500)?;
     if hard < needed {
-        return Err(
-            format!("{needed} file descriptors are needed, see `ulimit -Hn`: {hard}").into()
-        );
+        return Err(format!(
+            "{needed} file descriptors are needed, but the hard limit (`ulimit -Hn`) is {hard}"
+        )
+        .into());
     }
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
@@ -153,7 +154,7 @@ fn stream(address: SocketAddr, round: &load::Round) -> Result<(), BoxError> {
         while (&stream).read_exact(&mut block).is_ok() {
             round.count_one();
         }
-        Ok(writer.join().map_err(|_| "the writer panicked")??)
+        Ok(writer.join().map_err(|_| "the writer thread panicked")??)
     })
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn require_peers() -> Result<(), BoxError> {
         return Ok(());
     }
     let missing = missing.join(" and ");
-    Err(format!("{missing} missing: apt-get install haproxy nginx-light libnginx-mod-stream")
+    Err(format!("{missing} is missing: apt-get install haproxy nginx-light libnginx-mod-stream")
         .into())
 }
 

@@ -4,7 +4,7 @@
 //! Rounds are interleaved, and figures are to be compared within one run: machines are noisy. Clients
 //! run on the processors that serve them.
 
-#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::env;
 
@@ -13,26 +13,26 @@ use self::load::BoxError;
 
 mod authorization;
 #[path = "../concurrent_clients/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod concurrent_clients;
 #[path = "../tls/connector.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod connector;
 #[path = "../figures/mod.rs"]
 mod figures;
 #[path = "../hyper_baseline/mod.rs"]
 mod hyper_baseline;
 #[path = "../keep_alive/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod keep_alive;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 mod over_tls;
 #[path = "../process/mod.rs"]
 mod process;
 mod scenarios;
-#[allow(dead_code, reason = "other benchmarks use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod servers;
 mod signed_request;
 mod under_load;

@@ -61,7 +61,7 @@ impl<'a> Scenario<'a> {
         let result = self.clients.run_for(ROUND)?;
         let spent = self.server.cpu_time()?.saturating_sub(before);
         if result.succeeded == 0 || result.rejected > 0 {
-            return Err(format!("{}: {} were refused", self.name, result.rejected).into());
+            return Err(format!("{}: {} requests were rejected", self.name, result.rejected).into());
         }
         self.rates.push(result.rate());
         self.costs.push(spent.as_secs_f64() * 1e6 / f64::from(result.succeeded));

@@ -21,14 +21,15 @@ pub(crate) fn capture(credentials: Credentials) -> Result<Vec<u8>, BoxError> {
             let length = stream.read(&mut buffer)?;
             request.extend(buffer.get(..length).filter(|piece| !piece.is_empty()).ok_or("cut")?);
         }
-        stream
-            .write_all(b"HTTP/1.1 503 Nobody\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+        stream.write_all(
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        )?;
         Ok(request)
     });
     match client.with_credentials(credentials).generate_random(32) {
         Err(ClientError::Malformed { status: 503 }) => {
-            captured.join().map_err(|_| "it panicked")?
+            captured.join().map_err(|_| "the capturing thread panicked")?
         }
-        other => Err(format!("it was answered: {other:?}").into()),
+        other => Err(format!("unexpected result of the captured request: {other:?}").into()),
     }
 }

@@ -92,7 +92,7 @@ impl FaultPlan {
                 target.recover()?;
             } else if target.active_fault.is_none() && target.server.has_exited()? {
                 let (name, log) = (&target.server.name, target.server.log_end()?);
-                return Err(format!("{name} has ended by itself:\n{log}").into());
+                return Err(format!("{name} exited without being stopped:\n{log}").into());
             }
         }
         if now < self.next {

@@ -5,7 +5,7 @@
 //! Both relays have one socket, which outlives them. One relay and one enclave are paused at times, but
 //! never end: they are the ones that are measured, at rest.
 
-#![expect(clippy::print_stdout, reason = "it is what this is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -19,13 +19,13 @@ use self::seeded_random::SeededRandom;
 
 mod fault_plan;
 #[path = "../fleet/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other targets use the rest")]
+#[allow(dead_code, unused_imports, reason = "other benchmarks use the other items")]
 mod fleet;
 #[path = "../load/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod load;
 #[path = "../process/mod.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
+#[allow(dead_code, reason = "other benchmarks use the other items")]
 mod process;
 mod seeded_random;
 
@@ -78,7 +78,7 @@ fn main() -> Result<ExitCode, BoxError> {
     outcome.print();
     let bounded = check_resource_growth(&targets, &before)?;
     let succeeded = warm_up_outcome.all_succeeded() && outcome.all_succeeded();
-    println!("no request may fail: {}", label(succeeded));
+    println!("all requests succeeded: {}", label(succeeded));
     Ok(if bounded && succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -129,8 +129,8 @@ fn check_resource_growth(
     before: &[ResourceUsage],
 ) -> Result<bool, BoxError> {
     println!(
-        "bounds: {MAX_MORE_DESCRIPTORS} descriptors more, {MAX_MORE_THREADS} thread more, \
-         {MAX_MORE_RESIDENT_PERCENT} % and {MAX_MORE_RESIDENT_KIB} KiB more"
+        "allowed growth: {MAX_MORE_DESCRIPTORS} descriptors, {MAX_MORE_THREADS} thread, \
+         {MAX_MORE_RESIDENT_PERCENT} % plus {MAX_MORE_RESIDENT_KIB} KiB of resident memory"
     );
     let start = Instant::now();
     loop {
@@ -168,5 +168,5 @@ fn is_within(before: &ResourceUsage, after: &ResourceUsage) -> bool {
 }
 
 fn label(passed: bool) -> &'static str {
-    if passed { "good" } else { "NOT GOOD" }
+    if passed { "passed" } else { "FAILED" }
 }

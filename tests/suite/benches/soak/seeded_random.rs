@@ -31,6 +31,6 @@ impl SeededRandom {
     /// One of these.
     pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> Result<&'a T, BoxError> {
         let at = usize::try_from(self.below(u64::try_from(all.len())?))?;
-        Ok(all.get(at).ok_or("one of none")?)
+        Ok(all.get(at).ok_or("the slice is empty")?)
     }
 }

@@ -4,7 +4,7 @@
 //! Clients run on the processors that serve them, and their part of a handshake is about half of it.
 //! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
 
-#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn main() -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
     let plain = simulator(folder.path(), "")?;
     let tls = simulator(folder.path(), "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n")?;
-    let pem = tls.certificate_authority_pem().ok_or("no TLS")?;
+    let pem = tls.certificate_authority_pem().ok_or("the service has no CA certificate")?;
     let over_tls = |session| Connector::tls(tls.address(), pem, session);
     let setting = |name, connector, keeps_alive| Setting { name, connector, keeps_alive };
     let settings = [
@@ -54,18 +54,23 @@ fn main() -> Result<(), BoxError> {
             rates.push(saturated(setting)?);
         }
     }
-    println!("{CLIENTS} clients, plain requests of 32 bytes; ratios to the same without TLS");
+    println!(
+        "{CLIENTS} clients, plain requests of 32 bytes; the last column is the ratio to the same \
+         without TLS"
+    );
     let medians: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
-    let [connections, .., requests, _] = medians[..] else { return Err("no settings".into()) };
+    let [connections, .., requests, _] = medians[..] else {
+        return Err("there are no settings".into());
+    };
     for (setting, rate) in settings.iter().zip(&medians) {
         let without = if setting.keeps_alive { requests } else { connections };
-        println!("{:<28}{rate:>8.0} a second  {:>6.3}", setting.name, rate / without);
+        println!("{:<28}{rate:>8.0} per second  {:>6.3}", setting.name, rate / without);
     }
     let [full, resumed] = handshakes(&tls, pem)?;
-    println!("handshakes of all rounds: {full:.0} full, {resumed:.0} resumed");
+    println!("handshakes in all rounds: {full:.0} full, {resumed:.0} resumed");
     match resumed > 0.0 && full > 0.0 {
         true => Ok(()),
-        false => Err("sessions are not resumed as they should be".into()),
+        false => Err("expected both full and resumed handshakes".into()),
     }
 }
 
@@ -102,7 +107,7 @@ fn handshakes(simulator: &Simulator, pem: &str) -> Result<[f64; 2], BoxError> {
     let value = |outcome: &str| -> Result<f64, BoxError> {
         let name = format!("attested_random_tls_handshakes_total{{outcome=\"{outcome}\"}} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
-        Ok(value.ok_or("no such metric")?.parse()?)
+        Ok(value.ok_or("the service does not report the metric")?.parse()?)
     };
     Ok([value("full")?, value("resumed")?])
 }
