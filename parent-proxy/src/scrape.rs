@@ -49,8 +49,8 @@ pub(crate) async fn scrape(
 ) -> Option<String> {
     let probe = HealthProbe {
         enclave: upstream.enclave(),
-        proxy_protocol: proxy_protocol,
-        timeout: timeout,
+        proxy_protocol,
+        timeout,
     };
     metrics_text(probe.get("/metrics", MAX_LENGTH).await)
 }
