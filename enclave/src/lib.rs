@@ -10,7 +10,7 @@
 //! 5. [`policy`] authorizes the request. Only it creates an [`Authorized`](policy::Authorized).
 //! 6. [`entropy`] draws random bytes from the NSM and the DRBG, or a custom key store draws them from its HSM.
 //! 7. `kms/response.rs` builds the response: plaintext or sealed, never both.
-//! 8. `request_log` writes the log line, the metrics and the audit record. `kms/error_mapping.rs` maps errors
+//! 8. `request_log` writes the log line, the metrics and the audit record. `kms/api_error.rs` maps errors
 //!    to the responses that callers receive.
 //!
 //! The modules are in layers, which `docs/explanation/architecture.md` shows and `.ci/layers` checks.
@@ -25,7 +25,6 @@ pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
-pub mod config_pcrs;
 mod crypto_pool;
 pub mod egress;
 pub mod entropy;
@@ -39,6 +38,7 @@ mod log_forwarder;
 mod logging_setup;
 mod metrics;
 mod nsm;
+pub mod pcr_extension;
 pub mod platform;
 pub mod policy;
 pub mod principal;

@@ -47,11 +47,7 @@ pub(crate) async fn scrape(
     proxy_protocol: bool,
     timeout: Duration,
 ) -> Option<String> {
-    let probe = HealthProbe {
-        enclave: upstream.enclave(),
-        proxy_protocol,
-        timeout,
-    };
+    let probe = HealthProbe { enclave: upstream.enclave(), proxy_protocol, timeout };
     metrics_text(probe.get("/metrics", MAX_LENGTH).await)
 }
 

@@ -6,7 +6,7 @@ pub(super) mod archive;
 mod error;
 mod export;
 mod from_parent;
-mod measurement;
+mod pcr16_pcr17;
 mod read;
 mod secret_checks;
 

@@ -11,7 +11,7 @@ use kms_api::Operation;
 use kms_api::{KmsError, NumberOfBytes};
 use zeroize::Zeroizing;
 
-use super::error_mapping::ApiError;
+use super::api_error::ApiError;
 use super::handler::Handler;
 use super::metrics::ApiMetrics;
 use super::{describe_custom_key_stores, generate_random, headers};

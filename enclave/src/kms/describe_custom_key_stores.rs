@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kms_api::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse, Operation};
 use zeroize::Zeroizing;
 
-use super::error_mapping::ApiError;
+use super::api_error::ApiError;
 use crate::key_store::KeyStore;
 use crate::policy::{AuthContext, Policy};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attestation::Trust;
 use kms_api::GenerateRandom;
 
-use super::error_mapping::ApiError;
+use super::api_error::ApiError;
 use super::handler::{Handler, HandlerResult};
 use super::metrics::ApiMetrics;
 use crate::audit::Recipient;

@@ -7,7 +7,7 @@ use attestation::{Trust, Verifier};
 use kms_api::Operation;
 use zeroize::Zeroizing;
 
-use super::error_mapping::ApiError;
+use super::api_error::ApiError;
 use super::response::build_body;
 use crate::audit::Recipient;
 use crate::entropy::{Draw, DrawRequest, EntropySource};

@@ -4,7 +4,7 @@ use hyper::header;
 use hyper::http::request::Parts;
 use kms_api::{CONTENT_TYPE, Operation, TARGET_HEADER};
 
-use super::error_mapping::ApiError;
+use super::api_error::ApiError;
 
 /// Returns the operation that the one `X-Amz-Target` header names.
 pub(super) fn operation(head: &Parts) -> Option<Operation> {

@@ -14,8 +14,8 @@ use super::block::Block;
 use super::fault::NsmFault;
 use super::metrics::{NsmCall, NsmCalls, NsmMetrics};
 use super::watchdog::CallMonitor;
-use crate::config_pcrs::extended_once;
 use crate::health::HealthTests;
+use crate::pcr_extension::extended_once;
 
 /// An NSM with its call monitor, health tests and metrics.
 pub(super) struct Device<N> {

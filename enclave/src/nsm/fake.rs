@@ -5,7 +5,7 @@ use attestation::time::UnixMillis;
 use nsm_device::{ErrorCode, Nsm, NsmError, Request, Response};
 
 use crate::clock::{Clock, SystemClock};
-use crate::config_pcrs::extended_once;
+use crate::pcr_extension::extended_once;
 
 /// An NSM that works, except for the calls that `override_call` overrides by number and request.
 pub(crate) struct FakeNsm<F> {

@@ -41,7 +41,7 @@ use self::task::{MAX_TASKS, NsmQueue, Task};
 use self::watchdog::CallMonitor;
 use self::worker::NsmWorker;
 use crate::clock::{Clock, Deadline, PauseDetector, TrustedClock};
-use crate::config_pcrs::ConfigDigests;
+use crate::pcr_extension::ConfigDigests;
 
 /// The result of the start: the synchronized clock and PCR0.
 type StartResult<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;

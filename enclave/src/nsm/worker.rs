@@ -12,8 +12,8 @@ use super::metrics::NsmMetrics;
 use super::queue::Work;
 use super::task::{NsmQueue, Task};
 use crate::clock::{Clock, PauseDetector, SyncError, SyncReport, TrustedClock};
-use crate::config_pcrs::{CONFIGURATION_PCR, ConfigDigests, SECRETS_PCR};
 use crate::health::START_UP_BLOCKS;
+use crate::pcr_extension::{CONFIGURATION_PCR, ConfigDigests, SECRETS_PCR};
 
 /// Interval at which the worker tries a faulty device again while no caller waits for a block.
 const REFILL_RETRY_INTERVAL: Duration = Duration::from_millis(250);

@@ -5,7 +5,7 @@
 
 mod custom_key_store;
 mod describe_custom_key_stores;
-mod error;
+mod error_type;
 mod generate_random;
 mod json;
 mod number_of_bytes;
@@ -17,7 +17,7 @@ pub use custom_key_store::{
     CustomKeyStoresListEntry, XksProxyConfiguration, XksProxyConnectivity,
 };
 pub use describe_custom_key_stores::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse};
-pub use error::{ErrorType, KmsError};
+pub use error_type::{ErrorType, KmsError};
 pub use generate_random::{GenerateRandom, GenerateRandomResponse};
 pub use json::{JsonError, TokenKind};
 pub use number_of_bytes::{MAX_NUMBER_OF_BYTES, NumberOfBytes};

@@ -30,7 +30,7 @@ pub const TABLE: &[Entry] = &[
                 "crypto_pool",
                 "egress",
                 "health",
-                "config_pcrs",
+                "pcr_extension",
             ],
         ],
     },

@@ -1,7 +1,7 @@
 use attestation::crypto::Sha384;
 
 use super::*;
-use crate::config_pcrs::{ConfigDigests, extended_once};
+use crate::pcr_extension::{ConfigDigests, extended_once};
 
 const FALLBACK_SALT: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
 

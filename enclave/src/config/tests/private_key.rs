@@ -4,7 +4,7 @@ use attestation::crypto::Sha384;
 
 use super::config_folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
 use super::*;
-use crate::config_pcrs::ConfigDigests;
+use crate::pcr_extension::ConfigDigests;
 
 const FALLBACK_SALT: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
 

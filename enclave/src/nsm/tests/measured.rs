@@ -1,7 +1,7 @@
 //! Tests of the two registers that measure the configuration.
 
 use super::*;
-use crate::config_pcrs::ConfigDigests;
+use crate::pcr_extension::ConfigDigests;
 
 fn measured() -> ConfigDigests {
     ConfigDigests { public: [1; 48], secrets: [2; 48] }

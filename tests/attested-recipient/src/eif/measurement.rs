@@ -11,7 +11,7 @@
 //! Headers, metadata and section boundaries are not measured.
 
 use attestation::PcrValue;
-use enclave::config_pcrs::extended_once;
+use enclave::pcr_extension::extended_once;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha384};
 

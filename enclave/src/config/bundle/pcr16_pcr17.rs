@@ -7,7 +7,7 @@ use attestation::crypto::Sha384;
 use super::super::secret_fields::BundleFields;
 use super::error::BundleError;
 use super::{ConfigBundle, SALT_LENGTH, parse};
-use crate::config_pcrs::ConfigDigests;
+use crate::pcr_extension::ConfigDigests;
 
 impl ConfigBundle {
     /// Measures the bundle.
