@@ -121,7 +121,7 @@ pub const TABLE: &[Entry] = &[
     Entry {
         folder: "shared/kms",
         layers: &[
-            &["generate_random", "describe_custom_key_stores", "operation", "error"],
+            &["generate_random", "describe_custom_key_stores", "operation", "error_type"],
             &["custom_key_store", "violation", "number_of_bytes"],
             &["json"],
         ],
@@ -156,7 +156,7 @@ pub const TABLE: &[Entry] = &[
             ],
             &["listener", "log_throttle"],
             &["stream", "unix_socket"],
-            &["error", "vsock_mux"],
+            &["error_type", "vsock_mux"],
             &["endpoint", "limits"],
         ],
     },
