@@ -200,9 +200,9 @@ fn javascript_reads_capitalised_message() {
 #[test]
 fn sdks_receive_413_for_oversized_requests() {
     // Its base64 is within the 4 MiB that the service reads before it closes.
-    const FAR_OVER_THE_CAP: usize = 2_000_000;
+    const OVERSIZED_DOCUMENT_LENGTH: usize = 2_000_000;
     let service = RelayedService::simulator();
-    let document = recipient(&vec![0; FAR_OVER_THE_CAP]);
+    let document = recipient(&vec![0; OVERSIZED_DOCUMENT_LENGTH]);
     let calls = [generate_random(json!({ "NumberOfBytes": 32, "Recipient": document }))];
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         let outcome = sdk.call(service.endpoint_url(), &calls).remove(0);

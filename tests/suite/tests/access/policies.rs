@@ -7,8 +7,8 @@ use attested_recipient::{Document, Kind};
 use super::credentials::{ARN, sigv4};
 use super::service::{ConfiguredService, denied, rejection};
 
-const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
-const IMPLICIT: &str = "because no identity-based policy allows the kms:GenerateRandom action";
+const EXPLICIT_DENY: &str = "with an explicit deny in an identity-based policy";
+const IMPLICIT_DENY: &str = "because no identity-based policy allows the kms:GenerateRandom action";
 
 fn with_pcr(index: u8, byte: u8) -> Document {
     Document { pcrs: BTreeMap::from([(index, [byte; 48])]), ..Document::default() }
@@ -37,9 +37,9 @@ fn pcr_condition_allows_only_matching_documents() {
     let service = ConfiguredService::start(&sigv4(), &allow);
     let sealed = service.generate_for(&with_pcr(8, 0xab)).unwrap();
     assert_eq!(service.key.open(&sealed).unwrap().len(), 32);
-    assert_eq!(denied(service.generate_for(&with_pcr(8, 0xac))), IMPLICIT);
-    assert_eq!(denied(service.generate_for(&nitro_tpm())), IMPLICIT);
-    assert_eq!(denied(service.generate_plain()), IMPLICIT);
+    assert_eq!(denied(service.generate_for(&with_pcr(8, 0xac))), IMPLICIT_DENY);
+    assert_eq!(denied(service.generate_for(&nitro_tpm())), IMPLICIT_DENY);
+    assert_eq!(denied(service.generate_plain()), IMPLICIT_DENY);
 }
 
 #[test]
@@ -50,17 +50,17 @@ fn negated_deny_applies_to_requests_without_recipient() {
     ]);
     let service = ConfiguredService::start(&sigv4(), &both);
     assert!(service.generate_for(&with_pcr(8, 0xab)).is_ok());
-    assert_eq!(denied(service.generate_for(&with_pcr(8, 0xac))), EXPLICIT);
-    assert_eq!(denied(service.generate_plain()), EXPLICIT);
+    assert_eq!(denied(service.generate_for(&with_pcr(8, 0xac))), EXPLICIT_DENY);
+    assert_eq!(denied(service.generate_plain()), EXPLICIT_DENY);
 }
 
 #[test]
 fn denies_other_action_and_missing_policy() {
     let describe = policy(&[statement("Allow", "kms:DescribeCustomKeyStores", "{}")]);
     let service = ConfiguredService::start(&sigv4(), &describe);
-    assert_eq!(denied(service.generate_plain()), IMPLICIT);
+    assert_eq!(denied(service.generate_plain()), IMPLICIT_DENY);
     let without = sigv4().replace("[\"wallet.json\"]", "[]");
-    assert_eq!(denied(ConfiguredService::start(&without, "").generate_plain()), IMPLICIT);
+    assert_eq!(denied(ConfiguredService::start(&without, "").generate_plain()), IMPLICIT_DENY);
 }
 
 /// The message and the audit record still contain the session.

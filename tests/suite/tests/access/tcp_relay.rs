@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-/// Relays from a free port to `upstream` and sends `prelude` first. Its threads end with the test.
+/// Relays from a free port to `upstream` and sends `prefix` first. Its threads end with the test.
 pub(crate) fn relay(upstream: SocketAddr, prefix: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -19,13 +19,13 @@ pub(crate) const CASES: &[Case] = &[
     ("paginator_returns_one_store", || paginates(1)),
     ("paginator_returns_all_stores_in_file_order", || paginates(25)),
     ("finds_store_by_id_or_name_but_not_both", filters),
-    ("rejects_unknown_marker", refuses_markers),
+    ("rejects_unknown_marker", rejects_invalid_markers),
     ("entry_has_exactly_the_configured_members", shows_configured_members),
     ("boto3_raises_each_key_store_error", boto3_raises_each_key_store_error),
 ];
 
 /// Configures `count` unconnected stores. Every third is an external one.
-fn many(count: usize) -> SoftHsm {
+fn with_many_stores(count: usize) -> SoftHsm {
     let hsm = SoftHsm::empty();
     let module = hsm.spy_module();
     let store = |number: usize| match number % 3 {
@@ -69,7 +69,7 @@ fn ids(page: &Value) -> Vec<String> {
 }
 
 fn paginates(count: usize) {
-    let hsm = many(count);
+    let hsm = with_many_stores(count);
     let service = Service::start(&hsm);
     let model = model();
     let by_default = json!({});
@@ -108,7 +108,7 @@ fn paginates(count: usize) {
 }
 
 fn filters() {
-    let hsm = many(25);
+    let hsm = with_many_stores(25);
     let service = Service::start(&hsm);
     let found = [
         (json!({ "CustomKeyStoreId": id(17) }), 17),
@@ -139,12 +139,12 @@ fn filters() {
 }
 
 /// An error's name, whether boto3 has a class for it, and the status of each attempt.
-type Refusal = (&'static str, bool, &'static [u16]);
-const NOT_FOUND: Refusal = ("CustomKeyStoreNotFoundException", true, &[400]);
-const VALIDATION: Refusal = ("ValidationException", false, &[400]);
-const INVALID_MARKER: Refusal = ("InvalidMarkerException", true, &[400]);
+type ExpectedError = (&'static str, bool, &'static [u16]);
+const NOT_FOUND: ExpectedError = ("CustomKeyStoreNotFoundException", true, &[400]);
+const VALIDATION: ExpectedError = ("ValidationException", false, &[400]);
+const INVALID_MARKER: ExpectedError = ("InvalidMarkerException", true, &[400]);
 
-fn assert_fails(outcome: &Outcome, (name, typed, statuses): Refusal, parameters: &Value) {
+fn assert_fails(outcome: &Outcome, (name, typed, statuses): ExpectedError, parameters: &Value) {
     let Some(SdkError { name: is, typed: is_typed, .. }) = &outcome.error else {
         panic!("{parameters}: {outcome:?}")
     };
@@ -152,8 +152,8 @@ fn assert_fails(outcome: &Outcome, (name, typed, statuses): Refusal, parameters:
     assert_eq!(outcome.statuses(), statuses, "{parameters}");
 }
 
-fn refuses_markers() {
-    let hsm = many(25);
+fn rejects_invalid_markers() {
+    let hsm = with_many_stores(25);
     let service = Service::start(&hsm);
     let first = call(&service, &[describe(json!({ "Limit": 10 }))]).remove(0);
     let marker = body(&first, 0)["NextMarker"].as_str().unwrap().to_owned();
@@ -234,22 +234,22 @@ fn shows_configured_members() {
 }
 
 fn boto3_raises_each_key_store_error() {
-    const INVALID_STATE: Refusal = ("CustomKeyStoreInvalidStateException", true, &[400]);
-    const UNSUPPORTED: Refusal = ("UnsupportedOperationException", true, &[400]);
+    const INVALID_STATE: ExpectedError = ("CustomKeyStoreInvalidStateException", true, &[400]);
+    const UNSUPPORTED: ExpectedError = ("UnsupportedOperationException", true, &[400]);
     // A server fault, so boto3 retries.
-    const TIMEOUT: Refusal = ("DependencyTimeoutException", true, &[500, 500]);
-    const OFF: Store<'_> =
+    const TIMEOUT: ExpectedError = ("DependencyTimeoutException", true, &[500, 500]);
+    const DISCONNECTED_STORE: Store<'_> =
         Store { id: "cks-dddddddddddddddd0", name: "off", connect: false, ..SPARE };
     let hsm = SoftHsm::empty();
     let short_deadline = Store { deadline_ms: 300, ..VAULT };
-    let stores = [short_deadline, OFF].map(|store| store.toml(&hsm.spy_module()));
+    let stores = [short_deadline, DISCONNECTED_STORE].map(|store| store.toml(&hsm.spy_module()));
     hsm.configure(&[&stores.concat(), EXTERNAL].concat());
     let service = Service::start(&hsm);
     service.wait_until_state(&VAULT, CONNECTED);
     hsm.inject("C_GenerateRandom hold\n");
     let rejected = [
         ("cks-fffffffffffffffff", NOT_FOUND),
-        (OFF.id, INVALID_STATE),
+        (DISCONNECTED_STORE.id, INVALID_STATE),
         (EXTERNAL_ID, UNSUPPORTED),
         (VAULT.id, TIMEOUT),
     ];

@@ -165,7 +165,7 @@ fn uses_module_that_is_already_initialized() {
 
 /// Once the user is logged in, other stores of the process would need no PIN.
 fn second_store_on_one_token_fails() {
-    const TAKEN: State = ("FAILED", Some("USER_LOGGED_IN"));
+    const USER_LOGGED_IN: State = ("FAILED", Some("USER_LOGGED_IN"));
     let hsm = SoftHsm::empty();
     let slot = format!("slot = {}", hsm.slot("vault"));
     let by_slot = Store { token: &slot, pin: VAULT.pin, ..SPARE };
@@ -175,7 +175,7 @@ fn second_store_on_one_token_fails() {
     let (one, other) = wait_until("one store is connected and the other has failed", || {
         let shown = [VAULT, by_slot].map(|store| service.describe(store.id));
         let is_connected = |shown: &Value| is_in_state(shown, CONNECTED);
-        let has_failed = |shown: &Value| is_in_state(shown, TAKEN);
+        let has_failed = |shown: &Value| is_in_state(shown, USER_LOGGED_IN);
         match &shown {
             [first, second] if is_connected(first) && has_failed(second) => Some((VAULT, by_slot)),
             [first, second] if is_connected(second) && has_failed(first) => Some((by_slot, VAULT)),

@@ -62,7 +62,7 @@ pub(crate) struct HsmImage(TempDir);
 impl HsmImage {
     pub(crate) fn build() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        far_module(folder.path());
+        networked_module(folder.path());
         let mut files = vec![
             file(SOFTHSM, Path::new(SOFTHSM)),
             file(SOFTHSM_COPY, Path::new(SOFTHSM)),
@@ -114,7 +114,7 @@ fn softhsm_conf(folder: &Path, name: &str, tokens: &str) -> PathBuf {
 }
 
 /// Compiles the networked module as `far.so`.
-fn far_module(folder: &Path) {
+fn networked_module(folder: &Path) {
     let module = folder.join("far.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/networked_hsm.c");
     let mut compiler = Command::new("cc");

@@ -30,13 +30,13 @@ pub(crate) fn generate_random(number_of_bytes: usize, document: Option<&[u8]>) -
 }
 
 /// Makes `calls` with boto3.
-pub(crate) fn boto3<'a>(site: impl Into<ServiceUrl<'a>>, calls: &[Value]) -> Vec<Outcome> {
-    Sdk::Boto3.call_as(&IDENTITY, site, calls)
+pub(crate) fn boto3<'a>(service: impl Into<ServiceUrl<'a>>, calls: &[Value]) -> Vec<Outcome> {
+    Sdk::Boto3.call_as(&IDENTITY, service, calls)
 }
 
 /// Requests each length in plaintext.
-pub(crate) fn plain<'a>(site: impl Into<ServiceUrl<'a>>) -> Vec<Vec<u8>> {
-    let outcomes = boto3(site, &LENGTHS.map(|length| generate_random(length, None)));
+pub(crate) fn plain<'a>(service: impl Into<ServiceUrl<'a>>) -> Vec<Vec<u8>> {
+    let outcomes = boto3(service, &LENGTHS.map(|length| generate_random(length, None)));
     let responses: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
     assert_eq!(responses.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
     responses
@@ -44,13 +44,13 @@ pub(crate) fn plain<'a>(site: impl Into<ServiceUrl<'a>>) -> Vec<Vec<u8>> {
 
 /// Requests each length sealed to a key of `bits` bits, and decrypts the responses.
 pub(crate) fn sealed<'a>(
-    site: impl Into<ServiceUrl<'a>>,
+    service: impl Into<ServiceUrl<'a>>,
     configuration: &Configuration,
     bits: usize,
 ) -> Vec<Vec<u8>> {
     let key = TestKey::of_bits(bits);
     let document = configuration.document(key.document().public_key.unwrap());
-    let outcomes = boto3(site, &LENGTHS.map(|length| generate_random(length, Some(&document))));
+    let outcomes = boto3(service, &LENGTHS.map(|length| generate_random(length, Some(&document))));
     let opened: Vec<_> = outcomes
         .iter()
         .map(|outcome| key.open(&outcome.only_blob("CiphertextForRecipient")))

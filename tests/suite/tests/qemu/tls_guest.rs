@@ -42,7 +42,7 @@ impl TlsGuest {
     }
 
     /// Calls the enclave with its authority as the CA.
-    pub(crate) fn trusting<T>(&self, call: impl FnOnce(ServiceUrl<'_>) -> T) -> T {
+    pub(crate) fn with_authority<T>(&self, call: impl FnOnce(ServiceUrl<'_>) -> T) -> T {
         call(ServiceUrl { url: &self.url(), ca: Some(self.authority.path()) })
     }
 

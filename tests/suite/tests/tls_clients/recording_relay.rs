@@ -29,7 +29,7 @@ impl RecordingRelay {
                 for (from, to) in directions.map(|(from, to)| (from.try_clone(), to.try_clone())) {
                     let (from, to, recorded_bytes) =
                         (from.unwrap(), to.unwrap(), Arc::clone(&recording));
-                    thread::spawn(move || pass(&from, &to, &recorded_bytes));
+                    thread::spawn(move || forward(&from, &to, &recorded_bytes));
                 }
             }
         });
@@ -47,7 +47,7 @@ impl RecordingRelay {
     }
 }
 
-fn pass(mut from: &TcpStream, mut to: &TcpStream, recorded_bytes: &RecordedBytes) {
+fn forward(mut from: &TcpStream, mut to: &TcpStream, recorded_bytes: &RecordedBytes) {
     let mut buffer = vec![0; 64 * 1024];
     // A reset ends the loop like a close.
     while let Ok(length @ 1..) = from.read(&mut buffer) {

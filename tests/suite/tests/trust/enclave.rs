@@ -145,14 +145,14 @@ fn serve_or_throttle(
     thread::spawn(move || {
         for stream in listener.incoming() {
             let (stream, responses) = (stream.unwrap(), Arc::clone(&responses));
-            thread::spawn(move || converse(stream, &responses.0, &responses.1));
+            thread::spawn(move || serve_connection(stream, &responses.0, &responses.1));
         }
     });
     address
 }
 
 /// Serves the requests of one connection.
-fn converse(
+fn serve_connection(
     stream: TcpStream,
     throttle: &dyn Fn(&str) -> Option<TooManyRequests>,
     response: &dyn Fn(&str) -> Option<Vec<u8>>,

@@ -14,11 +14,11 @@ use crate::trust_command::{Outcome, trust};
 /// Longer than any response takes, in seconds.
 const LONG_TIMEOUT: &str = "60";
 
-/// Runs `converse` for each connection.
-pub(crate) fn listener(converse: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
+/// Runs `serve_connection` for each connection.
+pub(crate) fn listener(serve_connection: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    thread::spawn(move || listener.incoming().for_each(|stream| converse(stream.unwrap())));
+    thread::spawn(move || listener.incoming().for_each(|stream| serve_connection(stream.unwrap())));
     address
 }
 

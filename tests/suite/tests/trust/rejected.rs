@@ -45,12 +45,13 @@ fn rejects_nitro_tpm_instance() {
 
 #[test]
 fn rejects_document_for_other_nonce() {
-    static FIRST: OnceLock<Vec<u8>> = OnceLock::new();
+    static EARLIER_DOCUMENT: OnceLock<Vec<u8>> = OnceLock::new();
     assert_trust_fails(
         |document| {
             let nonce = document.nonce.clone().unwrap();
-            document.nonce =
-                Some(FIRST.get_or_init(|| [&nonce[..31], &[!nonce[31]]].concat()).clone());
+            document.nonce = Some(
+                EARLIER_DOCUMENT.get_or_init(|| [&nonce[..31], &[!nonce[31]]].concat()).clone(),
+            );
         },
         13,
         "an old document was replayed",

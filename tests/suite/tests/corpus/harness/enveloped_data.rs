@@ -37,12 +37,12 @@ pub(crate) struct OpenedEnvelope {
 impl OpenedEnvelope {
     pub(crate) fn open(sealed: &[u8]) -> Self {
         let content = recipient().open(sealed).unwrap().to_vec();
-        let (oaep_seed, content_key) = unpad(&decrypt(behind(sealed, &ENCRYPTED_KEY)));
-        Self { content, content_key, iv: behind(sealed, &IV)[..16].to_vec(), oaep_seed }
+        let (oaep_seed, content_key) = unpad(&decrypt(after(sealed, &ENCRYPTED_KEY)));
+        Self { content, content_key, iv: after(sealed, &IV)[..16].to_vec(), oaep_seed }
     }
 }
 
-fn behind<'a>(sealed: &'a [u8], header: &[u8]) -> &'a [u8] {
+fn after<'a>(sealed: &'a [u8], header: &[u8]) -> &'a [u8] {
     let at = sealed.windows(header.len()).position(|window| window == header).unwrap();
     &sealed[at + header.len()..]
 }

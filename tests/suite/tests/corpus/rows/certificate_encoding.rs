@@ -11,7 +11,7 @@ use crate::rows::certificate_chain::{changed, position};
 
 /// Adds cases to C25.
 pub(crate) fn malformed(mut row: Row) -> Row {
-    let parts = [versions(), serial_numbers(), keys(), behind_the_key()].concat();
+    let parts = [versions(), serial_numbers(), keys(), extension_lists()].concat();
     for level in [2, LEAF] {
         let certificate = position(level);
         let expected = || U::CertificateEncoding { certificate };
@@ -85,7 +85,7 @@ fn keys() -> Vec<(&'static str, Overrides)> {
     )]
 }
 
-fn behind_the_key() -> Vec<(&'static str, Overrides)> {
+fn extension_lists() -> Vec<(&'static str, Overrides)> {
     let list = |extensions: &[Vec<u8>]| {
         let extensions = der::tlv(0xa3, &der::tlv(0x30, &extensions.concat()));
         Overrides { extensions: Some(extensions), ..Overrides::default() }

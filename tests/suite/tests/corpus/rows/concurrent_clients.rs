@@ -148,7 +148,7 @@ fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
 }
 
 /// Returns the pattern that the NSM returns in each block, except for the last bytes.
-fn mark() -> Vec<u8> {
+fn canary() -> Vec<u8> {
     (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
 }
 
@@ -159,7 +159,7 @@ fn marked_nsm_output() -> Row {
         || {
             drop(log_capture::take());
             let script: Script = Box::new(|draw| {
-                let mut random = [mark(), vec![0; 16]].concat();
+                let mut random = [canary(), vec![0; 16]].concat();
                 attestation::crypto::fill_random(&mut random[240..]).unwrap();
                 // The last responses are a response of another type and a block that is too long.
                 match draw {
@@ -184,7 +184,7 @@ fn marked_nsm_output() -> Row {
             let fault = b"258 random bytes instead of 256";
             assert!(nsm_thread_log.windows(fault.len()).any(|window| window == fault));
             output.extend(nsm_thread_log);
-            assert_eq!(secret_search::find(&mark(), &output), None);
+            assert_eq!(secret_search::find(&canary(), &output), None);
         },
     )
 }

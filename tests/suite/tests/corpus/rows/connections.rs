@@ -17,7 +17,7 @@ use crate::harness::service::{ClosedBy, TestService};
 use crate::harness::summary::Outcome::{Accepted, Rejected};
 
 /// Longer than a deadline of seconds takes on a slow machine.
-const SOON: Duration = Duration::from_secs(20);
+const MAX_CLOSE_TIME: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
 /// Memory in KiB that a connection may cost a process while the client does not read. The relay's
 /// buffers take 128 KiB, the rest is allocator overhead.
@@ -40,7 +40,7 @@ fn silent_connections() -> Row {
         .custom("by the relay", Rejected, || {
             let deployment = RelayedEnclave::with_relay_flags(&["--idle-timeout", "1"]);
             let elapsed = deployment.connect().wait_until_closed();
-            assert!(elapsed > SECOND / 2 && elapsed < SOON, "{elapsed:?}");
+            assert!(elapsed > SECOND / 2 && elapsed < MAX_CLOSE_TIME, "{elapsed:?}");
             deployment.assert_serves("afterwards");
         })
         .exchange_steps("by the enclave", vec![], ClosedBy::Deadline)
@@ -60,7 +60,10 @@ fn trickling_requests() -> Row {
             });
             let count = written.count();
             let elapsed = start.elapsed();
-            assert!(elapsed > SECOND && elapsed < SOON && count > 1, "{elapsed:?}, {count}");
+            assert!(
+                elapsed > SECOND && elapsed < MAX_CLOSE_TIME && count > 1,
+                "{elapsed:?}, {count}"
+            );
             deployment.assert_serves("afterwards");
         })
         .custom("by the enclave, within the head", Rejected, || {
@@ -126,15 +129,15 @@ fn half_closed_by_enclave() -> Row {
 }
 
 fn reset_connections() -> Row {
-    const TIMES: usize = 50;
+    const REPETITIONS: usize = 50;
     /// Asserts that both processes have no more open descriptors than before.
-    fn leaves_nothing(reset: fn(&RelayedEnclave)) {
+    fn assert_no_descriptor_leak(reset: fn(&RelayedEnclave)) {
         let deployment = RelayedEnclave::start();
         // Threads and runtimes open descriptors when they start.
-        (0..TIMES).for_each(|_| reset(&deployment));
+        (0..REPETITIONS).for_each(|_| reset(&deployment));
         deployment.assert_serves("after the first round");
         let before = [&deployment.proxy, &deployment.enclave].map(Process::stable_descriptors);
-        (0..TIMES).for_each(|_| reset(&deployment));
+        (0..REPETITIONS).for_each(|_| reset(&deployment));
         for (process, before) in [&deployment.proxy, &deployment.enclave].into_iter().zip(before) {
             wait_until("the descriptors are closed", || {
                 (process.descriptors() <= before).then_some(())
@@ -144,14 +147,14 @@ fn reset_connections() -> Row {
     }
     row("F06", "RST during request or response: no descriptor leak")
         .custom("during the request", Rejected, || {
-            leaves_nothing(|deployment| {
+            assert_no_descriptor_leak(|deployment| {
                 let mut connection = deployment.connect();
                 connection.send(&plain()[..40]);
                 connection.reset();
             });
         })
         .custom("during the response", Rejected, || {
-            leaves_nothing(|deployment| {
+            assert_no_descriptor_leak(|deployment| {
                 let mut connection = deployment.connect();
                 connection.send(&generate(r#"{"NumberOfBytes":1024}"#).repeat(20));
                 connection.stream.read_exact(&mut [0]).unwrap();
@@ -167,7 +170,7 @@ fn slow_reader() -> Row {
         || {
             // The socket buffers in the kernel hold requests as well, and may grow to some MiB
             // each.
-            const MOST: usize = 32 * 1024 * 1024;
+            const MAX_GROWTH: usize = 32 * 1024 * 1024;
             // None of the thousands of requests may time out on a busy machine.
             let folder = tempfile::tempdir().unwrap();
             let config = folder.path().join("enclave.toml");
@@ -191,7 +194,7 @@ fn slow_reader() -> Row {
                     Err(error) => break error,
                 }
                 assert!(
-                    sent < MOST,
+                    sent < MAX_GROWTH,
                     "{sent} bytes were accepted although the client does not read"
                 );
             };

@@ -10,7 +10,7 @@ use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
 
 pub(crate) fn rows() -> Vec<Row> {
-    [shape(), headers(), payload_and_signature()].into_iter().flatten().collect()
+    [envelope_shape(), headers(), payload_and_signature()].into_iter().flatten().collect()
 }
 
 fn payload_error(offset: usize, fault: CborFault) -> MalformedDocument {
@@ -18,7 +18,7 @@ fn payload_error(offset: usize, fault: CborFault) -> MalformedDocument {
 }
 
 /// Returns the rows A01 to A10.
-fn shape() -> Vec<Row> {
+fn envelope_shape() -> Vec<Row> {
     let document = Payload::good().sign();
     let empty = Expected::validation(
         "1 validation error detected: Value at 'recipient.attestationDocument' failed to satisfy \

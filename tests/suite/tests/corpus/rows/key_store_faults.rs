@@ -17,7 +17,7 @@ const TIMEOUT: &str = "DependencyTimeoutException";
 const INTERNAL: &str = "KMSInternalException";
 
 /// Long enough for a response once the HSM works again.
-const HASTY: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
+const SHORT_DEADLINE: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = row("F28", "HSM absent, slow, removed during a call, restored");
@@ -31,13 +31,14 @@ pub(crate) fn rows() -> Vec<Row> {
             enclave.wait_until_recovered();
         })
         .custom("slow, then fast", Rejected, || {
-            let hsm = softhsm_with(HASTY);
+            let hsm = softhsm_with(SHORT_DEADLINE);
             let enclave = KeyStoreEnclave::start(&hsm);
             enclave.wait_until_recovered();
             hsm.inject("C_GenerateRandom sleep 3000\n");
             let start = Instant::now();
             assert_eq!(enclave.draw(), Some(TIMEOUT.to_owned()));
-            let (elapsed, deadline) = (start.elapsed(), Duration::from_millis(HASTY.deadline_ms));
+            let (elapsed, deadline) =
+                (start.elapsed(), Duration::from_millis(SHORT_DEADLINE.deadline_ms));
             // The caller does not wait longer than the deadline.
             assert!(elapsed >= deadline && elapsed < 3 * deadline, "{elapsed:?}");
             enclave.deployment.assert_serves("while the HSM is slow");
@@ -56,7 +57,7 @@ pub(crate) fn rows() -> Vec<Row> {
         enclave.wait_until_recovered();
     });
     let row = row.custom("removed during a call, then restored", Rejected, || {
-        let hsm = softhsm_with(HASTY);
+        let hsm = softhsm_with(SHORT_DEADLINE);
         let enclave = KeyStoreEnclave::start(&hsm);
         enclave.wait_until_recovered();
         hsm.inject("C_GenerateRandom hold\n");

@@ -269,18 +269,18 @@ fn configured(mut row: Row) -> Row {
         measured(3),
         measured(4)
     );
-    let without = |indices: &'static [u8]| {
+    let without_pcrs = |indices: &'static [u8]| {
         document(|document| document.pcrs.retain(|index, _| !indices.contains(index)))
     };
     let cases = [
-        ("all of the first entry", without(&[3]), true),
-        ("all of the second entry", without(&[0, 8]), true),
-        ("all of both", without(&[]), true),
+        ("all of the first entry", without_pcrs(&[3]), true),
+        ("all of the second entry", without_pcrs(&[0, 8]), true),
+        ("all of both", without_pcrs(&[]), true),
         ("all of the third entry", nitro_tpm(), true),
-        ("half of the first entry", without(&[3, 8]), false),
-        ("the other half of the first entry", without(&[0, 3]), false),
-        ("none of any entry", without(&[0, 3, 8]), false),
-        ("only one PCR", without(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]), false),
+        ("half of the first entry", without_pcrs(&[3, 8]), false),
+        ("the other half of the first entry", without_pcrs(&[0, 3]), false),
+        ("none of any entry", without_pcrs(&[0, 3, 8]), false),
+        ("only one PCR", without_pcrs(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]), false),
         (
             "another platform without the PCR",
             document(|document| {

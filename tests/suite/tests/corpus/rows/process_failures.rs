@@ -14,9 +14,9 @@ use crate::harness::row::{Row, row};
 use crate::harness::summary::Outcome::{Accepted, Rejected};
 
 /// Much less than TCP's own time-out of minutes, and enough for a slow machine.
-const SOON: Duration = Duration::from_secs(20);
+const MAX_CLOSE_TIME: Duration = Duration::from_secs(20);
 /// Bytes of [`plain`] that are sent before the fault. The rest follows after it.
-const BEFORE: usize = 100;
+const SENT_BEFORE_FAULT: usize = 100;
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![absent(), enclave_killed(), proxy_killed(), terminated(), rejected_peer()]
@@ -29,7 +29,7 @@ fn absent() -> Row {
         let socket = folder.path().join("enclave");
         let mut proxy = Process::start(relay_command("127.0.0.1:0", &socket), 1);
         for _ in 0..3 {
-            assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < SOON);
+            assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < MAX_CLOSE_TIME);
         }
         let _enclave = Process::start(enclave_command(&socket), 1);
         wait_until_serves(address(&proxy));
@@ -38,7 +38,7 @@ fn absent() -> Row {
     // No guest and neither end of this machine has this CID.
     row.custom("CID without an enclave", Rejected, || {
         let mut proxy = Process::start(relay_command_to("127.0.0.1:0", "vsock:4242424242:5000"), 1);
-        assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < SOON);
+        assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < MAX_CLOSE_TIME);
         assert!(proxy.is_running());
         // The log contains the endpoint, for diagnosis.
         proxy.wait_for_log("vsock:4242424242:5000");
@@ -58,15 +58,15 @@ fn enclave_killed() -> Row {
             // A response in transit is either complete or missing.
             response.assert_is(&PLAINTEXT_RESPONSE, "before the end");
         }
-        assert!(start.elapsed() < SOON);
-        assert!(deployment.connect().wait_until_closed() < SOON);
+        assert!(start.elapsed() < MAX_CLOSE_TIME);
+        assert!(deployment.connect().wait_until_closed() < MAX_CLOSE_TIME);
         deployment.restart_enclave();
         deployment.wait_until_serves();
         assert!(deployment.proxy.is_running());
     }
     row("F12", "enclave killed during a request")
         .custom("during the request", Rejected, || {
-            kill_during(|client| client.send(&plain()[..BEFORE]))
+            kill_during(|client| client.send(&plain()[..SENT_BEFORE_FAULT]))
         })
         .custom("during the response", Rejected, || {
             kill_during(|client| {
@@ -83,19 +83,19 @@ fn enclave_killed() -> Row {
 
 fn proxy_killed() -> Row {
     row("F13", "relay killed").custom("during the request", Rejected, || {
-        let mut deployment = unchecked();
+        let mut deployment = without_health_checks();
         deployment.assert_serves("before");
         let before = deployment.enclave.stable_descriptors();
         let mut clients: Vec<_> = (0..20).map(|_| deployment.connect()).collect();
         for client in &mut clients {
-            client.send(&plain()[..BEFORE]);
+            client.send(&plain()[..SENT_BEFORE_FAULT]);
         }
         wait_until("the enclave has the connections", || {
             (deployment.enclave.descriptors() >= before + clients.len()).then_some(())
         });
         deployment.proxy.kill();
         for client in &mut clients {
-            assert!(client.wait_until_closed() < SOON);
+            assert!(client.wait_until_closed() < MAX_CLOSE_TIME);
         }
         wait_until("the enclave has closed them", || {
             (deployment.enclave.descriptors() <= before).then_some(())
@@ -108,40 +108,40 @@ fn proxy_killed() -> Row {
 }
 
 /// Selects the process to terminate.
-type Which = fn(&mut RelayedEnclave) -> &mut Process;
+type SelectProcess = fn(&mut RelayedEnclave) -> &mut Process;
 
 fn terminated() -> Row {
     let row = row("F14", "SIGTERM: drains, exits 0; a second one is immediate");
-    let both: [(&str, Which); 2] = [
+    let both: [(&str, SelectProcess); 2] = [
         ("relay", |deployment| &mut deployment.proxy),
         ("enclave", |deployment| &mut deployment.enclave),
     ];
-    both.into_iter().fold(row, |row, (name, which)| {
+    both.into_iter().fold(row, |row, (name, select_process)| {
         row.custom(format!("the {name} drains"), Accepted, move || {
-            let mut deployment = unchecked();
+            let mut deployment = without_health_checks();
             let mut client = start_request(&deployment);
             let mut idle = deployment.connect();
             idle.assert_response(&plain(), &PLAINTEXT_RESPONSE, "before");
-            which(&mut deployment).signal("TERM");
+            select_process(&mut deployment).signal("TERM");
             // The idle connection closes, which shows that the process drains.
             idle.wait_until_closed();
-            client.send(&plain()[BEFORE..]);
+            client.send(&plain()[SENT_BEFORE_FAULT..]);
             client.receive().assert_is(&PLAINTEXT_RESPONSE, "while draining");
             drop(client);
-            let status = which(&mut deployment).wait_for_exit();
+            let status = select_process(&mut deployment).wait_for_exit();
             assert_eq!(status.code(), Some(0), "{status}");
         })
         .custom(format!("the {name} exits at the second signal"), Rejected, move || {
-            let mut deployment = unchecked();
+            let mut deployment = without_health_checks();
             let mut client = start_request(&deployment);
             let mut idle = deployment.connect();
             idle.assert_response(&plain(), &PLAINTEXT_RESPONSE, "before");
-            which(&mut deployment).signal("TERM");
+            select_process(&mut deployment).signal("TERM");
             idle.wait_until_closed();
-            assert!(which(&mut deployment).is_running());
+            assert!(select_process(&mut deployment).is_running());
             let start = Instant::now();
-            which(&mut deployment).signal("TERM");
-            let status = which(&mut deployment).wait_for_exit();
+            select_process(&mut deployment).signal("TERM");
+            let status = select_process(&mut deployment).wait_for_exit();
             assert_eq!(status.code(), Some(143), "{status}");
             // The enclave would wait 10 s for the request, and the relay longer.
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
@@ -153,22 +153,22 @@ fn terminated() -> Row {
 /// Tests cannot connect from another vsock peer. This row calls the check that runs for each
 /// connection before its first byte is read.
 fn rejected_peer() -> Row {
-    const PARENT: u32 = 3;
+    const PARENT_CID: u32 = 3;
     let row = row("F15", "vsock peer other than the configured parent CID: rejected");
     row.custom("every other CID", Rejected, || {
         for proxy_protocol in [false, true] {
-            let peer_policy = PeerPolicy { parent_cid: Some(PARENT), proxy_protocol };
+            let peer_policy = PeerPolicy { parent_cid: Some(PARENT_CID), proxy_protocol };
             // The hypervisor, the local host, the host, the parent's neighbours, enclaves, and any.
             let others = [0, 1, 2, 4, 16, 17, u32::MAX - 1, u32::MAX];
             assert!(others.into_iter().all(|cid| !peer_policy.accepts_cid(cid)));
-            assert!(peer_policy.accepts_cid(PARENT));
+            assert!(peer_policy.accepts_cid(PARENT_CID));
         }
     })
 }
 
 /// Starts a relay without health checks, so that the enclave has only the counted client
 /// connections.
-fn unchecked() -> RelayedEnclave {
+fn without_health_checks() -> RelayedEnclave {
     RelayedEnclave::with_relay_flags(&["--health-interval", "0"])
 }
 
@@ -176,7 +176,7 @@ fn unchecked() -> RelayedEnclave {
 fn start_request(deployment: &RelayedEnclave) -> ClientConnection {
     let before = deployment.enclave.descriptors();
     let mut connection = deployment.connect();
-    connection.send(&plain()[..BEFORE]);
+    connection.send(&plain()[..SENT_BEFORE_FAULT]);
     wait_until("the enclave has the connection", || {
         (deployment.enclave.descriptors() > before).then_some(())
     });

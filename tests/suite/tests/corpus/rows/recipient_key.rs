@@ -19,7 +19,7 @@ const NULL: [u8; 2] = [5, 0];
 const F4: [u8; 3] = [1, 0, 1];
 
 pub(crate) fn rows() -> Vec<Row> {
-    [sizes(), exponents(), kinds(), encodings()].into_iter().flatten().collect()
+    [sizes(), exponents(), algorithms(), encodings()].into_iter().flatten().collect()
 }
 
 /// Signs a valid document with this key.
@@ -64,7 +64,7 @@ fn rejects_key(row: Row, case: &str, key: &[u8], expected: RecipientKeyError) ->
 }
 
 /// Returns the error of `check_spki` for a key of `BITS` bits.
-fn inner<const BITS: usize>() -> Option<DocumentError> {
+fn check_key_of_bits<const BITS: usize>() -> Option<DocumentError> {
     check_spki(&rsa(&modulus(BITS), &F4)).err().map(DocumentError::from)
 }
 
@@ -103,12 +103,12 @@ fn sizes() -> Vec<Row> {
         row("D05", "8192 bits").rejects("", d05, no_field).function_rejects(
             "inner",
             ModulusSize { bits: 8192 },
-            inner::<8192>,
+            check_key_of_bits::<8192>,
         ),
         row("D06", "16384 bits").rejects("", d06, no_field_either).function_rejects(
             "inner",
             ModulusSize { bits: 16_384 },
-            inner::<16_384>,
+            check_key_of_bits::<16_384>,
         ),
     ]
 }
@@ -136,7 +136,7 @@ fn exponents() -> Vec<Row> {
 }
 
 /// Returns the rows D11 to D13.
-fn kinds() -> Vec<Row> {
+fn algorithms() -> Vec<Row> {
     let point = [&[4][..], &[7; 96]].concat();
     let curve = der::object_identifier(oid::SECP384R1);
     let ec = spki(oid::EC_PUBLIC_KEY, &curve, &point);

@@ -12,7 +12,7 @@ use crate::harness::row::{Row, row};
 use crate::harness::service::good;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![base64(), algorithms(), half_recipients(), custom_key_stores()]
+    vec![base64(), algorithms(), incomplete_recipients(), custom_key_stores()]
 }
 
 fn base64() -> Row {
@@ -156,7 +156,7 @@ fn algorithms() -> Row {
     )
 }
 
-fn half_recipients() -> Row {
+fn incomplete_recipients() -> Row {
     let base64 = document_base64();
     let algorithm = r#""KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256""#;
     let document = format!(r#""AttestationDocument":"{base64}""#);

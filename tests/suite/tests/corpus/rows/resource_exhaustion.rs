@@ -23,26 +23,27 @@ pub(crate) fn rows() -> Vec<Row> {
 const OWN_DESCRIPTORS: usize = 64;
 
 fn flood() -> Row {
-    const CONNECTS: usize = 10_000;
+    const TOTAL_CONNECTIONS: usize = 10_000;
     /// Simultaneous connections: above the relay's limit and within the kernel's backlog.
-    const AT_A_TIME: usize = 600;
-    const CAP: usize = 256;
+    const CONCURRENT_CONNECTIONS: usize = 600;
+    const MAX_CONNECTIONS: usize = 256;
     /// Memory growth in KiB for that many connections. A stalled connection takes 128 KiB, and none
     /// of these is stalled.
-    const GROWTH: u64 = 32 * 1024;
+    const MAX_GROWTH_KIB: u64 = 32 * 1024;
     let row = row("F03", "10,000 connections: bounded, and other clients are served");
     row.custom("silent connections", Accepted, || {
         raise_descriptors();
-        let deployment = RelayedEnclave::with_relay_flags(&["--max-connections", &CAP.to_string()]);
+        let deployment =
+            RelayedEnclave::with_relay_flags(&["--max-connections", &MAX_CONNECTIONS.to_string()]);
         deployment.assert_serves("before");
         let before = deployment.proxy.kib("VmRSS");
         let (at, proxy) = (address(&deployment.proxy), &deployment.proxy);
         let served = thread::scope(|scope| {
             let flood = scope.spawn(move || {
                 let mut held = std::collections::VecDeque::new();
-                for _ in 0..CONNECTS {
+                for _ in 0..TOTAL_CONNECTIONS {
                     held.push_back(TcpStream::connect(at).unwrap());
-                    if held.len() > AT_A_TIME {
+                    if held.len() > CONCURRENT_CONNECTIONS {
                         held.pop_front();
                     }
                 }
@@ -52,13 +53,13 @@ fn flood() -> Row {
                 deployment.wait_until_serves();
                 served += 1;
                 let descriptors = proxy.descriptors();
-                assert!(descriptors <= 2 * CAP + OWN_DESCRIPTORS, "{descriptors}");
+                assert!(descriptors <= 2 * MAX_CONNECTIONS + OWN_DESCRIPTORS, "{descriptors}");
             }
             served
         });
         assert!(served > 1, "{served}");
         let now = proxy.kib("VmHWM");
-        assert!(now < before + GROWTH, "{before} KiB before, and up to {now}");
+        assert!(now < before + MAX_GROWTH_KIB, "{before} KiB before, and up to {now}");
         deployment.assert_serves("afterwards");
     })
     .custom("reopened connections from another address", Accepted, || {
@@ -73,16 +74,16 @@ fn flood() -> Row {
 
 /// Opens more silent connections than the relay accepts, and reopens each that is closed.
 fn flood_from(address: [u8; 4], serves: impl Fn(&RelayedEnclave)) {
-    const SILENT: usize = 200;
+    const SILENT_CONNECTIONS: usize = 200;
     const REQUESTS: usize = 20;
     let deployment = RelayedEnclave::with_relay_flags(&["--max-connections", "64"]);
     let to = self::address(&deployment.proxy);
-    let flood = ConnectionFlood::start((address, 0).into(), to, SILENT).unwrap();
+    let flood = ConnectionFlood::start((address, 0).into(), to, SILENT_CONNECTIONS).unwrap();
     for _ in 0..REQUESTS {
         serves(&deployment);
     }
     let opened = flood.stop();
-    assert!(opened > SILENT, "none of {opened} connections was closed");
+    assert!(opened > SILENT_CONNECTIONS, "none of {opened} connections was closed");
     deployment.assert_serves("afterwards");
 }
 
@@ -96,36 +97,39 @@ fn raise_descriptors() {
 }
 
 fn descriptor_limit() -> Row {
-    const LIMIT: &str = "-n 64";
+    const ULIMIT: &str = "-n 64";
     /// Asserts that the process logs the exhaustion once, pauses accepting and recovers.
-    fn runs_out(deployment: &mut RelayedEnclave, which: fn(&mut RelayedEnclave) -> &mut Process) {
-        const WATCHED: Duration = Duration::from_secs(2);
+    fn assert_recovers_from_exhaustion(
+        deployment: &mut RelayedEnclave,
+        select_process: fn(&mut RelayedEnclave) -> &mut Process,
+    ) {
+        const OBSERVATION_TIME: Duration = Duration::from_secs(2);
         let clients: Vec<_> = (0..200).map(|_| deployment.connect()).collect();
-        which(deployment).wait_for_log("cannot accept");
-        let before = which(deployment).cpu_time();
-        thread::sleep(WATCHED);
-        let used = which(deployment).cpu_time() - before;
-        assert!(used < WATCHED / 4, "it busy-waits: {used:?} of {WATCHED:?}");
+        select_process(deployment).wait_for_log("cannot accept");
+        let before = select_process(deployment).cpu_time();
+        thread::sleep(OBSERVATION_TIME);
+        let used = select_process(deployment).cpu_time() - before;
+        assert!(used < OBSERVATION_TIME / 4, "it busy-waits: {used:?} of {OBSERVATION_TIME:?}");
         drop(clients);
         deployment.wait_until_serves();
-        let log = which(deployment).remaining_log();
+        let log = select_process(deployment).remaining_log();
         assert!(log.len() < 10, "{log:#?}");
-        assert!(which(deployment).is_running());
+        assert!(select_process(deployment).is_running());
     }
     row("F09", "64 file descriptors: accept backs off, does not spin, recovers")
         .custom("in the relay", Accepted, || {
             let mut deployment = RelayedEnclave::with_commands(
                 |enclave| enclave,
-                |proxy| with_ulimit(LIMIT, &proxy),
+                |proxy| with_ulimit(ULIMIT, &proxy),
             );
-            runs_out(&mut deployment, |deployment| &mut deployment.proxy);
+            assert_recovers_from_exhaustion(&mut deployment, |deployment| &mut deployment.proxy);
         })
         .custom("in the enclave", Accepted, || {
             let mut deployment = RelayedEnclave::with_commands(
-                |enclave| with_ulimit(LIMIT, &enclave),
+                |enclave| with_ulimit(ULIMIT, &enclave),
                 |proxy| proxy,
             );
-            runs_out(&mut deployment, |deployment| &mut deployment.enclave);
+            assert_recovers_from_exhaustion(&mut deployment, |deployment| &mut deployment.enclave);
         })
 }
 

@@ -30,7 +30,7 @@ fn absent_and_twice() -> Row {
         UnsignedRequest::new(attested_body()).signed(),
         vec![SEALED_RESPONSE],
     ));
-    others(several(row))
+    malformed_authorizations(several_values(row))
 }
 
 fn absent(mut row: Row) -> Row {
@@ -71,7 +71,7 @@ fn describe() -> UnsignedRequest {
     UnsignedRequest::new("{}").set("X-Amz-Target", "TrentService.DescribeCustomKeyStores")
 }
 
-fn several(mut row: Row) -> Row {
+fn several_values(mut row: Row) -> Row {
     let good = SigningOptions::default().authorization(&draft());
     let other =
         SigningOptions { secret: "another", ..SigningOptions::default() }.authorization(&draft());
@@ -95,7 +95,7 @@ fn several(mut row: Row) -> Row {
     rejects(row, "twice in one", draft().authorized(in_one_field), unknown_parameter())
 }
 
-fn others(mut row: Row) -> Row {
+fn malformed_authorizations(mut row: Row) -> Row {
     let good = SigningOptions::default().authorization(&draft());
     for value in [
         "",

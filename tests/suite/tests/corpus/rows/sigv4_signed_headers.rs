@@ -11,16 +11,16 @@ use crate::harness::signed_requests::{
 use crate::harness::sigv4_signer::{DATE, HTTP_DATE, HeaderCase, SigningOptions, UnsignedRequest};
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![left_out(), changed_after_signing()]
+    vec![missing_headers(), changed_after_signing()]
 }
 
 /// Adds a request that is signed over this list.
-fn over(row: Row, list: &str, response: Expected) -> Row {
+fn signed_over_list(row: Row, list: &str, response: Expected) -> Row {
     let bytes = draft().signed_as(&SigningOptions::over_headers(list));
     rejects(row, format!("{list:?}"), bytes, response)
 }
 
-fn left_out() -> Row {
+fn missing_headers() -> Row {
     let mut row = row("E24", "SignedHeaders without host, a date, an x-amz-* header that is sent")
         .with_configuration(Configuration::signed());
     for (list, name) in [
@@ -44,10 +44,10 @@ fn left_out() -> Row {
         // A valid token, not a pattern.
         ("*", "host"),
     ] {
-        row = over(row, list, not_signed(name));
+        row = signed_over_list(row, list, not_signed(name));
     }
     for list in ["", ";", ";;", "host;", ";host", "content-type;;host", " ", "host x-amz-date"] {
-        row = over(row, list, no_list());
+        row = signed_over_list(row, list, no_list());
     }
     let [credential, _, signature] = SigningOptions::default().parameters(&draft());
     let none = format!("AWS4-HMAC-SHA256 {credential}, {signature}");
@@ -69,8 +69,13 @@ fn unsigned_type(mut row: Row) -> Row {
     let untyped = draft().without("Content-Type");
     row =
         rejects(row, "Content-Type neither sent nor signed", untyped.signed_as(&list), rejected());
-    let twice = draft().with("Content-Type", "text/plain").signed_as(&list);
-    row = rejects(row, "Content-Type twice, not signed", twice, sent_twice("content-type"));
+    let repeated_headers = draft().with("Content-Type", "text/plain").signed_as(&list);
+    row = rejects(
+        row,
+        "Content-Type twice, not signed",
+        repeated_headers,
+        sent_twice("content-type"),
+    );
     rejects(row, "Content-Type signed and not sent", untyped.signed(), mismatch())
 }
 
@@ -86,8 +91,8 @@ fn dated(mut row: Row) -> Row {
         row = accepts(row, format!("Date: {date}"), sent.signed_as(&signing));
         let case = format!("Date: {date}, not signed");
         row = rejects(row, case, sent.signed_as(&list), not_signed("date"));
-        let twice = sent.with("Date", date).signed_as(&signing);
-        row = rejects(row, format!("Date: {date}, twice"), twice, sent_twice("date"));
+        let repeated_headers = sent.with("Date", date).signed_as(&signing);
+        row = rejects(row, format!("Date: {date}, twice"), repeated_headers, sent_twice("date"));
     }
     for date in ["", "Friday, 15-Jan-27 08:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 +0100"] {
         let sent = without_date.clone().with("Date", date).signed_as(&signing);
@@ -184,18 +189,18 @@ fn not_sent(mut row: Row) -> Row {
 fn changed_after_signing() -> Row {
     let row = row("E25", "a signed header sent twice, other order, white space or case")
         .with_configuration(Configuration::signed());
-    wire(values(lists(twice(row))))
+    header_forms(values(lists(repeated_headers(row))))
 }
 
-const META: &str = "X-Amz-Meta";
+const METADATA_HEADER: &str = "X-Amz-Meta";
 
-fn twice(mut row: Row) -> Row {
+fn repeated_headers(mut row: Row) -> Row {
     let signing = SigningOptions::default().and("x-amz-meta");
     let signed_over = |sent: &UnsignedRequest, signed: &UnsignedRequest| {
         sent.authorized(signing.authorization(signed))
     };
-    let two = draft().with(META, "a").with(META, "b");
-    let one = |value: &str| draft().with(META, value);
+    let two = draft().with(METADATA_HEADER, "a").with(METADATA_HEADER, "b");
+    let one = |value: &str| draft().with(METADATA_HEADER, value);
     row = accepts(row, "another header twice", two.signed_as(&signing));
     row = rejects(row, "another header twice, not signed", two.signed(), not_signed("x-amz-meta"));
     row = accepts(row, "twice, signed as one with a comma", signed_over(&two, &one("a,b")));
@@ -206,17 +211,25 @@ fn twice(mut row: Row) -> Row {
         "twice, in other case",
         draft().with("X-AMZ-META", "a").with("x-amz-meta", "b").signed_as(&signing),
     );
-    let three = two.clone().with(META, "c");
+    let three = two.clone().with(METADATA_HEADER, "c");
     for (case, sent, signed) in [
-        ("twice, signed in the other order", &two, &draft().with(META, "b").with(META, "a")),
+        (
+            "twice, signed in the other order",
+            &two,
+            &draft().with(METADATA_HEADER, "b").with(METADATA_HEADER, "a"),
+        ),
         ("twice, the first signed", &two, &one("a")),
         ("twice, the last signed", &two, &one("b")),
         ("twice, signed with a space after the comma", &two, &one("a, b")),
         ("once, signed twice", &one("a"), &two),
         ("twice, signed three times", &two, &three),
         ("three times, signed twice", &three, &two),
-        ("identical, one signed", &draft().with(META, "a").with(META, "a"), &one("a")),
-        ("an additional empty one", &one("a").with(META, ""), &one("a")),
+        (
+            "identical, one signed",
+            &draft().with(METADATA_HEADER, "a").with(METADATA_HEADER, "a"),
+            &one("a"),
+        ),
+        ("an additional empty one", &one("a").with(METADATA_HEADER, ""), &one("a")),
     ] {
         row = rejects(row, case, signed_over(sent, signed), mismatch());
     }
@@ -233,16 +246,16 @@ fn twice(mut row: Row) -> Row {
             signing => signing.and(lower),
         };
         for (how, second) in [("identical", value), ("differing", "x"), ("an empty one", "")] {
-            let twice = once.clone().with(name, second);
+            let repeated_headers = once.clone().with(name, second);
             row = rejects(
                 row,
                 format!("{name}, {how}"),
-                twice.signed_as(&signing),
+                repeated_headers.signed_as(&signing),
                 sent_twice(lower),
             );
             let value = signing.authorization(&once);
             let case = format!("{name}, {how}, signed as once");
-            row = rejects(row, case, twice.authorized(value), sent_twice(lower));
+            row = rejects(row, case, repeated_headers.authorized(value), sent_twice(lower));
         }
         let both_cases = once.clone().with(&name.to_uppercase(), value);
         row = rejects(
@@ -282,9 +295,9 @@ fn lists(mut row: Row) -> Row {
         "content-type;h\u{f6}st;x-amz-date;x-amz-target",
     ] {
         let expected = if list.is_ascii() { no_list() } else { not_printable() };
-        row = over(row, list, expected);
+        row = signed_over_list(row, list, expected);
     }
-    row = over(row, "content-type,host,x-amz-date,x-amz-target", unknown_parameter());
+    row = signed_over_list(row, "content-type,host,x-amz-date,x-amz-target", unknown_parameter());
     // A valid signature whose list was reordered in the header.
     let authorization = SigningOptions::default().authorization(&draft());
     let swapped = authorization.replace("content-type;host", "host;content-type");
@@ -305,15 +318,20 @@ fn values(mut row: Row) -> Row {
         "a  ,  b",
         "\u{e9}  \u{9b}",
     ] {
-        let bytes = draft().with_raw(META, value).signed_as(&signing);
-        row = accepts(row, format!("{META}:{value:?}"), bytes);
+        let bytes = draft().with_raw(METADATA_HEADER, value).signed_as(&signing);
+        row = accepts(row, format!("{METADATA_HEADER}:{value:?}"), bytes);
     }
     for (sent, signed) in
         [("a  b", "ab"), ("ab", "a b"), ("a\u{a0}b", "a b"), ("A", "a"), ("a", "")]
     {
-        let value = signing.authorization(&draft().with(META, signed));
-        let bytes = draft().with(META, sent).authorized(value);
-        row = rejects(row, format!("{META}: {sent:?}, signed {signed:?}"), bytes, mismatch());
+        let value = signing.authorization(&draft().with(METADATA_HEADER, signed));
+        let bytes = draft().with(METADATA_HEADER, sent).authorized(value);
+        row = rejects(
+            row,
+            format!("{METADATA_HEADER}: {sent:?}, signed {signed:?}"),
+            bytes,
+            mismatch(),
+        );
     }
     for white in ["", "  ", "\t", " \t \t ", "                                "] {
         let mut spaced = draft();
@@ -338,7 +356,7 @@ fn values(mut row: Row) -> Row {
     row
 }
 
-fn wire(mut row: Row) -> Row {
+fn header_forms(mut row: Row) -> Row {
     for first in 0..4 {
         for second in (0..4).filter(|index| *index != first) {
             for third in (0..4).filter(|index| ![first, second].contains(index)) {

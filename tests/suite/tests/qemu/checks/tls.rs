@@ -21,8 +21,10 @@ pub(super) fn on_tls(guests: &Guests, check: impl FnOnce(&TlsGuest)) {
 /// Uses the default of `[recipient] plaintext`, which allows plaintext over attested TLS.
 pub(super) fn boto3(guests: &Guests) {
     on_tls(guests, |guest| {
-        guests.keep(guest.trusting(|site| plain(site)));
-        guests.keep(guest.trusting(|site| sealed(site, guests.tls_configuration(), 2048)));
+        guests.keep(guest.with_authority(|service| plain(service)));
+        guests.keep(
+            guest.with_authority(|service| sealed(service, guests.tls_configuration(), 2048)),
+        );
     });
 }
 
@@ -107,8 +109,8 @@ pub(super) fn without_tls(guests: &Guests) {
 pub(super) fn concurrent_clients(guests: &Guests) {
     on_tls(guests, |guest| {
         let (url, pem) = (guest.url(), fs::read(guest.authority.path()).unwrap());
-        let trusting = || client(&url).with_ca_certificates(&pem).unwrap();
-        guests.keep(generate_concurrently(trusting, guests.tls_configuration(), 2));
+        let with_authority = || client(&url).with_ca_certificates(&pem).unwrap();
+        guests.keep(generate_concurrently(with_authority, guests.tls_configuration(), 2));
     });
 }
 
@@ -118,7 +120,9 @@ const MAX_DOCUMENT_LENGTH: usize = 262_144;
 pub(super) fn large_and_half_closed(guests: &Guests) {
     on_tls(guests, |guest| {
         let call = generate_random(32, Some(&[0xa5; MAX_DOCUMENT_LENGTH]));
-        let [outcome] = &guest.trusting(|site| call_boto3(site, &[call]))[..] else { panic!() };
+        let [outcome] = &guest.with_authority(|service| call_boto3(service, &[call]))[..] else {
+            panic!()
+        };
         assert_eq!(outcome.statuses(), [400]);
         assert_eq!(outcome.error.as_ref().unwrap().name, "ValidationException");
         // vhost-device-vsock closes both directions when one ends, so only TLS can be half-closed.
