@@ -17,8 +17,8 @@ use crate::guests::modules;
 use crate::virtual_machine::setting;
 
 /// The key stores on the local module and on the networked module.
-pub(crate) const LOCAL_STORE: &str = "cks-near";
-pub(crate) const NETWORKED_STORE: &str = "cks-far";
+pub(crate) const LOCAL_STORE: &str = "cks-local";
+pub(crate) const NETWORKED_STORE: &str = "cks-networked";
 
 /// The vsock port of the parent for the egress route.
 pub(crate) const PARENT_PORT: u32 = 8101;
@@ -29,8 +29,8 @@ const PIN: &str = "canary-pin-5678";
 /// The path of SoftHSM2 on Debian.
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// A copy for the other store, because a loaded module has one state.
-const SOFTHSM_COPY: &str = "/opt/far/libsofthsm2.so";
-const NETWORKED_MODULE: &str = "/opt/far/far.so";
+const SOFTHSM_COPY: &str = "/opt/networked/libsofthsm2.so";
+const NETWORKED_MODULE: &str = "/opt/networked/module.so";
 
 /// The default path of SoftHSM2's configuration.
 const SOFTHSM_CONF: &str = "/etc/softhsm/softhsm2.conf";
@@ -50,9 +50,9 @@ pub(crate) fn configuration() -> Configuration {
     };
     // The second route has no peer. Opening it shows that the kernel accepts such an address.
     let routes = [route("10.77.0.5:2223", PARENT_PORT), route("[fd77::5]:2223", 8102)].concat();
-    let near = store(LOCAL_STORE, SOFTHSM, "cluster-1a23b4cdefg");
-    let far = store(NETWORKED_STORE, NETWORKED_MODULE, "cluster-2b34c5defgh");
-    Configuration::with_key_stores(&[routes, near, far].concat(), PIN)
+    let local = store(LOCAL_STORE, SOFTHSM, "cluster-1a23b4cdefg");
+    let networked = store(NETWORKED_STORE, NETWORKED_MODULE, "cluster-2b34c5defgh");
+    Configuration::with_key_stores(&[routes, local, networked].concat(), PIN)
 }
 
 /// An image with the modules, built by the documented procedure. Its files are removed when this is
@@ -67,7 +67,7 @@ impl HsmImage {
             file(SOFTHSM, Path::new(SOFTHSM)),
             file(SOFTHSM_COPY, Path::new(SOFTHSM)),
             // A relative path, which the build resolves in its working directory.
-            file(NETWORKED_MODULE, Path::new("far.so")),
+            file(NETWORKED_MODULE, Path::new("module.so")),
         ];
         let tokens = folder.path().join("tokens");
         files.push(file(SOFTHSM_CONF, &softhsm_conf(folder.path(), "image.conf", TOKENS)));
@@ -113,9 +113,9 @@ fn softhsm_conf(folder: &Path, name: &str, tokens: &str) -> PathBuf {
     path
 }
 
-/// Compiles the networked module as `far.so`.
+/// Compiles the networked module as `module.so`.
 fn networked_module(folder: &Path) {
-    let module = folder.join("far.so");
+    let module = folder.join("module.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/networked_hsm.c");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&module).arg(source);
@@ -125,8 +125,8 @@ fn networked_module(folder: &Path) {
 
 fn succeed(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{error}: {command:?}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
 }
 
 fn list(folder: &Path) -> Vec<PathBuf> {

@@ -37,7 +37,7 @@ impl SClient {
 
     /// Returns whether the output contains exactly this line.
     pub(super) fn has_line(&self, line: &str) -> bool {
-        self.output().lines().any(|said| said == line)
+        self.output().lines().any(|printed| printed == line)
     }
 
     /// Returns whether the output contains this text.
@@ -56,14 +56,14 @@ impl SClient {
     pub(super) fn certificates(&self) -> Vec<String> {
         const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
         const END: &str = "-----END CERTIFICATE-----\n";
-        let said = self.output();
-        let certificates = said.split(BEGIN).skip(1);
+        let output = self.output();
+        let certificates = output.split(BEGIN).skip(1);
         certificates.map(|text| [BEGIN, text.split_once(END).unwrap().0, END].concat()).collect()
     }
 
     fn output(&self) -> String {
-        let said = [&self.stdout[..], &self.stderr].concat();
-        String::from_utf8_lossy(&said).into_owned()
+        let output = [&self.stdout[..], &self.stderr].concat();
+        String::from_utf8_lossy(&output).into_owned()
     }
 }
 
