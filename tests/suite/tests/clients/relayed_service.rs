@@ -31,7 +31,7 @@ impl RelayedService {
     pub(crate) fn enclave(simulator: Simulator) -> Self {
         let relayed = Self::in_front_of(simulator.address());
         let endpoint_url = match simulator.endpoint_url().starts_with("https:") {
-            // The relay does not look into the connection, so it does not know the scheme.
+            // The relay does not parse the connection, so its URL always has the scheme http.
             true => relayed.endpoint_url.replace("http://127.0.0.1", "https://localhost"),
             false => relayed.endpoint_url.clone(),
         };

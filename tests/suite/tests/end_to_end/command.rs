@@ -87,7 +87,7 @@ fn random_error_names_the_unreachable_endpoint() {
     assert!(stderr(&output).contains(&endpoint), "{}", stderr(&output));
 }
 
-/// Starts a service that returns a document on request, and answers GenerateRandom in plaintext,
+/// Starts a service that returns a document on request, and responds to GenerateRandom in plaintext,
 /// like a proxy that drops the Recipient.
 fn plaintext_service(document: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -195,7 +195,7 @@ fn tiny_extension(number: u8) -> Extension {
     Extension { oid: vec![0x2a, number], critical: false, value: vec![] }
 }
 
-/// subjectAltName (RFC 5280 section 4.2.1.6) of empty dNSNames.
+/// Encodes a subjectAltName (RFC 5280 section 4.2.1.6) of empty dNSNames.
 fn alternative_names() -> Extension {
     let value = tlv(0x30, &[0x82, 0x00].repeat(300));
     Extension { oid: vec![0x55, 0x1d, 0x11], critical: false, value }

@@ -268,7 +268,7 @@ impl Console {
     }
 }
 
-/// Answers heartbeats as nitro-cli does while an enclave boots.
+/// Replies to heartbeats as nitro-cli does while an enclave boots.
 fn answer_heartbeats(vsock: &Path) -> mpsc::Receiver<u8> {
     let mut path = vsock.as_os_str().to_owned();
     path.push(format!("_{HEARTBEAT_PORT}"));

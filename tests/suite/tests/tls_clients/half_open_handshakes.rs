@@ -9,7 +9,7 @@ use super::TlsService;
 use crate::clients::{Sdk, ServiceUrl};
 use crate::generate_random;
 
-/// More than twice the handshake limit, so that an honest client queues behind some of them.
+/// More than twice the handshake limit, so that a normal client queues behind some of them.
 const HALF_OPEN: u64 = 1200;
 
 /// Per connection: one descriptor of the flood, two of the relay and one of the enclave.

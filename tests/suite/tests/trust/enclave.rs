@@ -59,7 +59,7 @@ impl Enclave {
         Self::with(authority(&["127.0.0.1"]), |_| (), tamper)
     }
 
-    /// Starts an enclave that answers the first `times` requests with 429 and these headers.
+    /// Starts an enclave that rejects the first `times` requests with 429 and these headers.
     pub(crate) fn with_throttling(times: usize, fields: &'static str) -> Self {
         let left = AtomicUsize::new(times);
         let decrement = |left: usize| left.checked_sub(1);

@@ -1,4 +1,4 @@
-//! Servers that are no enclave or do not respond.
+//! Servers that are not enclaves or do not respond.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -39,7 +39,7 @@ impl Configuration {
         }
     }
 
-    /// A configuration that requires signatures and allows plaintext responses.
+    /// Creates a configuration that requires signatures and allows plaintext responses.
     pub(crate) fn signed() -> Self {
         Self::new(format!(
             "[auth]\nmode = \"sigv4\"\nregion = \"{REGION}\"\n[recipient]\nplaintext = \"always\"\n"
@@ -52,7 +52,7 @@ impl Configuration {
         )
     }
 
-    /// The development defaults, without authentication.
+    /// Creates a configuration with the development defaults, without authentication.
     pub(crate) fn none() -> Self {
         Self::new("").with_development_profile()
     }

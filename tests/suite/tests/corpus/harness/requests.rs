@@ -83,34 +83,34 @@ pub(crate) fn followed_by_plain_request(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [bytes.as_ref(), &plain()].concat()
 }
 
-/// 413, followed by the end of the connection.
+/// Expects 413, followed by the end of the connection.
 pub(crate) fn too_large() -> Expected {
     let message = "The request body exceeds 524288 bytes.";
     Expected::error(413, "RequestEntityTooLargeException", message).and_close()
 }
 
-/// The response to every Transfer-Encoding that hyper understands.
+/// Expects the response to a Transfer-Encoding that hyper supports.
 pub(crate) fn transfer_encoding() -> Expected {
     Expected::validation("Transfer-Encoding is not supported; send the body with Content-Length")
         .and_close()
 }
 
-/// The response to an empty body.
+/// Expects the response to an empty body.
 pub(crate) fn empty_body() -> Expected {
     Expected::serialization("EOF while parsing a value at line 1 column 0")
 }
 
-/// The response to a body that is not JSON of the expected shape.
+/// Expects the response to a body that is not JSON of the expected shape.
 pub(crate) fn serialization(message: &str) -> Vec<Expected> {
     vec![Expected::serialization(message)]
 }
 
-/// The response to a value that breaks a constraint.
+/// Expects the response to a value that breaks a constraint.
 pub(crate) fn validation(message: &str) -> Vec<Expected> {
     vec![Expected::validation(message)]
 }
 
-/// The response to one value outside its limits.
+/// Expects the response to one value outside its limits.
 pub(crate) fn violation(message: &str) -> Vec<Expected> {
     validation(&format!("1 validation error detected: Value {message}"))
 }

@@ -47,13 +47,13 @@ pub(crate) fn invalid(message: &str) -> Expected {
     Expected::error(400, "InvalidSignatureException", message)
 }
 
-/// The access key or the session token is unknown.
+/// Expects the response to an unknown access key or session token.
 pub(crate) fn unrecognized() -> Expected {
     let message = "The security token included in the request is invalid.";
     Expected::error(400, "UnrecognizedClientException", message)
 }
 
-/// The signature does not match the received request.
+/// Expects the response to a signature that does not match the received request.
 pub(crate) fn mismatch() -> Expected {
     invalid(
         "The request signature we calculated does not match the signature you provided. Check your \
@@ -69,7 +69,7 @@ pub(crate) fn sent_twice(name: &str) -> Expected {
     incomplete(&format!("The header '{name}' must be sent only once."))
 }
 
-/// SignedHeaders is not a valid list of names.
+/// Expects the response to a SignedHeaders that is not a valid list of names.
 pub(crate) fn no_list() -> Expected {
     incomplete(
         "SignedHeaders must be header names in lower case, each once, in ascending order, \
@@ -92,7 +92,7 @@ pub(crate) fn unknown_parameter() -> Expected {
     )
 }
 
-/// AWS concatenates one sentence per missing parameter.
+/// Expects the response to missing parameters. AWS concatenates one sentence per parameter.
 pub(crate) fn missing_parameters(names: &[&str]) -> Expected {
     let sentence = |name: &&str| format!("Authorization header requires '{name}' parameter. ");
     incomplete(&names.iter().map(sentence).collect::<String>())

@@ -71,7 +71,7 @@ fn serial_numbers() -> Vec<(&'static str, Overrides)> {
     ]
 }
 
-/// The leaf's own key in a wrong encoding.
+/// Returns wrong encodings of the leaf's own key.
 fn keys() -> Vec<(&'static str, Overrides)> {
     let point = good().key(LEAF).unwrap().public_key().to_vec();
     let bits = der::bit_string(0, &point);

@@ -17,7 +17,8 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![literals()]
 }
 
-/// CLI v1 sends `AttestationDocument=fileb://FILE` literally and encodes inline base64 once more.
+/// Returns the row of CLI v1, which sends `AttestationDocument=fileb://FILE` literally and encodes inline
+/// base64 once more.
 fn literals() -> Row {
     let file = "Recipient.AttestationDocument: the document is the text of a file reference, not the \
                 file's content; with AWS CLI v1 write AttestationDocument@=fileb://FILE";
