@@ -153,7 +153,7 @@ fn canary() -> Vec<u8> {
 }
 
 fn marked_nsm_output() -> Row {
-    row("F29", "a marked NSM pattern never shows in any log, metric or error").custom(
+    row("F29", "a marked NSM pattern is in no log, metric or error").custom(
         "in valid and in rejected blocks",
         Accepted,
         || {

@@ -197,7 +197,7 @@ fn payload_and_signature() -> Vec<Row> {
                 of_length(97),
             )
             .rejects("DER", with_signature(cbor::bytes(&der)), of_length(der.len()))
-            .rejects("r and s apart", with_signature(array_of_two(&signature)), no_bytes),
+            .rejects("an array of r and s", with_signature(array_of_two(&signature)), no_bytes),
     ];
     let (r, s) = signature.split_at(48);
     let above_n = cose::plus_one(N);
@@ -215,7 +215,7 @@ fn payload_and_signature() -> Vec<Row> {
     let other_s = cose::n_minus(s.try_into().unwrap());
     rows.extend([
         a21,
-        row("A22", "the high-S twin of a valid signature: accepted")
+        row("A22", "the high-S form of a valid signature: accepted")
             .accepts("as signed", signed.encode())
             .accepts("its twin", with_signature(cbor::bytes(&[r, &other_s].concat()))),
     ]);

@@ -162,7 +162,7 @@ fn incomplete_recipients() -> Row {
     let document = format!(r#""AttestationDocument":"{base64}""#);
     let no_algorithm = || validation("Recipient.KeyEncryptionAlgorithm is required.");
     let no_document = || validation("Recipient.AttestationDocument is required.");
-    let mut row = row("E21", "incomplete Recipient: never answered in plaintext");
+    let mut row = row("E21", "incomplete Recipient: no plaintext response");
     for (case, members, expected) in [
         ("no algorithm", document.clone(), no_algorithm()),
         ("algorithm null", format!(r#""KeyEncryptionAlgorithm":null,{document}"#), no_algorithm()),

@@ -143,7 +143,7 @@ fn not_sent(mut row: Row) -> Row {
     let list = SigningOptions::over_headers("content-type;host;x-amz-date");
     row = rejects(
         row,
-        "X-Amz-Target neither: the signature is right, the request is not",
+        "X-Amz-Target neither signed nor sent",
         without_target.signed_as(&list),
         Expected::unknown_operation(),
     );
