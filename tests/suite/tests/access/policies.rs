@@ -63,7 +63,7 @@ fn denies_other_action_and_missing_policy() {
     assert_eq!(denied(ConfiguredService::start(&without, "").generate_plain()), IMPLICIT_DENY);
 }
 
-/// The message and the audit record still contain the session.
+/// Checks that the message and the audit record still contain the session.
 #[test]
 fn principal_arn_condition_matches_the_assumed_role() {
     let session = "arn:aws:sts::123456789012:assumed-role/wallet/session";

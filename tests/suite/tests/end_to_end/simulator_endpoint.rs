@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::service::{Response, Service};
 
-/// Starting and stopping a simulator blocks, but does not nest runtimes.
+/// Starts and stops a simulator, which blocks, but does not nest runtimes.
 #[tokio::test]
 async fn simulator_runs_inside_an_async_test() {
     let simulator = Simulator::start().unwrap();

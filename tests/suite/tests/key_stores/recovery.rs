@@ -70,8 +70,8 @@ fn assert_fails_once(rv: u64) {
     service.shut_down();
 }
 
-/// SoftHSM looks for tokens only in C_Initialize, which would end the sessions of the other store.
-/// A working store must not be interrupted.
+/// Removes one of two tokens. SoftHSM looks for tokens only in C_Initialize, which would end the
+/// sessions of the other store. A working store must not be interrupted.
 fn two_stores_on_one_module_use_their_own_tokens() {
     let hsm = SoftHsm::with_stores(&[VAULT, SPARE]);
     let service = Service::start(&hsm);

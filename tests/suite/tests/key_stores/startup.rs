@@ -45,7 +45,8 @@ pub(crate) const CASES: &[Case] = &[
     ("denied_callers_learn_nothing_of_stores", denied_callers_learn_nothing_of_stores),
 ];
 
-/// Any two of the slow calls together take longer than a single call may.
+/// Delays the calls of a connection attempt. Any two of them together take longer than a single
+/// call may.
 fn slow_connection_attempt_continues_while_calls_return() {
     let slow = |functions: &[&str]| {
         functions.iter().map(|function| format!("{function} sleep 5500\n")).collect::<String>()
@@ -86,7 +87,7 @@ fn missing_module_prevents_start() {
     assert!(line.is_some_and(|line| line.contains("key_store")), "{log}");
 }
 
-/// A failing start must not unload a module that threads are executing.
+/// Checks that a failing start does not unload a module that threads are executing.
 fn failed_start_calls_no_module() {
     let hsm = SoftHsm::empty();
     let nowhere = hsm.path("nowhere.so");
@@ -146,8 +147,8 @@ fn rejects_ambiguous_token_label() {
     service.shut_down();
 }
 
-/// The module under test and the module that it forwards to are different modules, but SoftHSM can
-/// be initialised only once.
+/// Configures SoftHSM directly and behind the fault-injecting module. These are different modules,
+/// but SoftHSM can be initialised only once.
 fn uses_module_that_is_already_initialized() {
     let hsm = SoftHsm::empty();
     hsm.configure(&[SPARE.toml(softhsm_module().as_ref()), VAULT.toml(&hsm.spy_module())].concat());
@@ -163,7 +164,8 @@ fn uses_module_that_is_already_initialized() {
     service.shut_down();
 }
 
-/// Once the user is logged in, other stores of the process would need no PIN.
+/// Checks the rejection of a shared token: once the user is logged in, other stores of the process
+/// would need no PIN.
 fn second_store_on_one_token_fails() {
     const USER_LOGGED_IN: State = ("FAILED", Some("USER_LOGGED_IN"));
     let hsm = SoftHsm::empty();
@@ -190,7 +192,7 @@ fn second_store_on_one_token_fails() {
     service.shut_down();
 }
 
-/// So many stores that a second for each would take too long.
+/// Uses so many stores that a second for each would take too long.
 fn stuck_stores_shut_down_concurrently() {
     let hsm = SoftHsm::empty();
     hsm.inject("C_Initialize hold\n");

@@ -128,8 +128,8 @@ where
     assert_eq!(service.attempts(), names.iter().map(|_| rejected()).collect::<Vec<_>>());
 }
 
-/// A signature without Content-Type stays valid when it changes. The service accepts one media type
-/// only, so a change has the effect of dropping the request.
+/// Changes a Content-Type that is not signed, so the signature stays valid. The service accepts
+/// only one media type, so the change has the effect of dropping the request.
 #[test]
 fn rejects_changed_content_type_that_was_not_signed() {
     for client in [SigningClient::JavaScriptV2, SigningClient::Aws4fetch] {
@@ -171,8 +171,8 @@ fn sdks_receive_bytes_through_transparent_proxy() {
     }
 }
 
-/// Without authentication only the client can detect the removal: SDKs do not, `attested-recipient`
-/// does.
+/// Removes a Recipient. Without authentication only the client can detect the removal: SDKs do not,
+/// `attested-recipient` does.
 #[test]
 fn test_client_rejects_plaintext_after_recipient_is_removed() {
     let service = RelayedService::simulator();

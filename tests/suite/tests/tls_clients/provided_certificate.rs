@@ -75,7 +75,8 @@ fn provided_certificate_allows_plaintext_unless_never() {
     assert!(rejected.message.ends_with("requires a Recipient"), "{rejected:?}");
 }
 
-/// The key is known outside the enclave, so no document attests it.
+/// Runs `trust` against a provided certificate. Its key is known outside the enclave, so no
+/// document attests it.
 #[test]
 fn trust_rejects_provided_certificate() {
     let service = ProvidedTlsService::start("p256", "pkcs8", "");

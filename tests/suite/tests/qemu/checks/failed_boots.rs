@@ -61,7 +61,7 @@ pub(super) fn without_heartbeat(guests: &Guests) {
     assert_stops(&boot, "the heartbeat with the parent instance (CID 7, port 9000) failed: ");
 }
 
-/// The default image is static, without PKCS#11.
+/// Uses the default image, which is static and has no PKCS#11.
 pub(super) fn with_a_key_store(_boots: &Guests) {
     let (image, configuration) = (image(), hsm_image::configuration());
     let archive = configuration.archive();

@@ -20,7 +20,7 @@ pub(super) fn one_byte_changes_pcr16(guests: &Guests) {
     assert_eq!([0, 1, 2].map(|index| own.pcrs[&index].clone()).to_vec(), image);
 }
 
-/// The changed byte was part of the setting that allows plaintext.
+/// Requests plaintext after a changed byte has removed the setting that allows it.
 pub(super) fn denies_plaintext_without_tls(guests: &Guests) {
     let machine = guests.second();
     let url = machine.as_ref().unwrap().service().url();

@@ -132,7 +132,7 @@ pub(super) fn concurrent_clients(guests: &Guests) {
     });
 }
 
-/// The last check of the first enclave. It follows all requests, and sends malformed ones.
+/// Searches the console for secrets. Runs last on the first enclave, and sends malformed requests.
 pub(super) fn console(guests: &Guests) {
     on_first(guests, |machine| {
         let responses = canaries().map(|canary| {

@@ -134,8 +134,8 @@ pub(super) fn large_and_half_closed(guests: &Guests) {
     });
 }
 
-/// The last check of this enclave. It follows all requests, and sends malformed ones and handshakes
-/// that fail.
+/// Searches the console for secrets. Runs last on this enclave, and sends malformed requests and
+/// handshakes that fail.
 pub(super) fn console(guests: &Guests) {
     on_tls(guests, |guest| {
         let unknown = "canary.example";
