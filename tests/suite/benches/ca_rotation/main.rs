@@ -1,7 +1,9 @@
-//! Two enclaves with attested TLS behind one relay, and 20 new clients a second for a minute. One enclave is
-//! killed and started again, and so has another certificate authority: clients with the old bundle lose no more
-//! than its share, and the relay says why. Then both are restarted in turn as the docs have it, in standby and
-//! with a new bundle: no client loses anything.
+//! Two enclaves with attested TLS behind one relay, and 20 new clients per second for a minute.
+//!
+//! In the first run, one enclave is killed and started again, so it has another certificate authority.
+//! Clients with the old CA bundle may fail only at that enclave, and the relay must report the rejected
+//! handshakes. In the second run, both enclaves are replaced as documented, in standby and with a new
+//! bundle. No client may fail.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -31,11 +33,13 @@ mod process;
 
 const ENCLAVES: usize = 2;
 const TLS: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\", \"127.0.0.2\"]\n";
-/// The direct listener of each enclave: any free port, at two addresses because no two may be listed alike.
+/// The direct listener of each enclave, on any free port. The addresses differ because two entries must
+/// not be equal.
 const DIRECT_LISTENERS: [&str; ENCLAVES] = ["127.0.0.1:0", "127.0.0.2:0"];
-/// What clients with the old bundle may lose: half, as one of two enclaves is not theirs, and what chance adds.
+/// Maximum share of failed clients with the old bundle: half of the connections go to the other CA, plus
+/// a margin for chance.
 const MAX_FAILED_PERCENT: f64 = 55.0;
-/// Far longer than anything that is waited for.
+/// Time limit for every condition that the benchmark waits for. All of them hold much earlier.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -48,14 +52,14 @@ fn main() -> Result<ExitCode, BoxError> {
     Ok(if passed == [true; 2] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A relay before enclaves, and clients' bundle.
+/// A relay in front of enclaves, and the CA bundle of the clients.
 struct Deployment {
     fleet: Fleet,
     relay: Server,
     metrics: RelayMetrics,
-    /// Where clients connect.
+    /// Address of the relay's client listener.
     address: String,
-    /// The address of each enclave's direct listener.
+    /// Address of each enclave's direct listener.
     directs: Vec<String>,
     bundle: CaBundle,
 }
@@ -86,7 +90,7 @@ impl Deployment {
         Ok(this)
     }
 
-    /// Lists all enclaves in the relay's file, one of them as standby.
+    /// Writes the relay's configuration, with one enclave in standby or none.
     fn write_upstreams(&self, standby: Option<usize>) -> Result<(), BoxError> {
         let listed = DIRECT_LISTENERS.iter().enumerate().map(|(index, direct)| {
             let option = if standby == Some(index) { ",standby" } else { "" };
@@ -96,7 +100,7 @@ impl Deployment {
         Ok(fs::write(self.fleet.path("parent-proxy.toml"), format!("upstream = {listed:?}\n"))?)
     }
 
-    /// Makes one enclave standby, or none, and waits until the relay has.
+    /// Sets one enclave to standby, or none, and waits until the relay has applied it.
     fn set_standby(&self, standby: Option<usize>) -> Result<(), BoxError> {
         self.write_upstreams(standby)?;
         self.relay.signal(Signal::SIGHUP)?;
@@ -121,7 +125,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Waits until an enclave was found ready once more.
+    /// Waits until a further health check finds the enclave ready.
     fn await_ready(&self, index: usize) -> Result<(), BoxError> {
         let name = format!("enclave-{index}");
         let ready = || self.metrics.sample("health_checks_total", &name, "outcome=\"ready\"");
@@ -142,7 +146,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Verifies each enclave at its direct listener, and gives clients a bundle of all.
+    /// Verifies each enclave at its direct listener, and replaces the clients' CA bundle.
     fn trust_all(&self, bundle: &CaBundle) -> Result<(), BoxError> {
         let out = self.fleet.path("bundle.pem");
         let mut command = Command::new(process::binary("attested-recipient")?);
@@ -180,7 +184,7 @@ impl Deployment {
     }
 }
 
-/// One enclave restarts, and its clients have the old bundle.
+/// Restarts one enclave while clients have the old bundle.
 fn restart_unannounced(length: Duration) -> Result<bool, BoxError> {
     let mut deployment = Deployment::start()?;
     let stopped = AtomicBool::new(false);
@@ -217,7 +221,8 @@ fn restart_unannounced(length: Duration) -> Result<bool, BoxError> {
         && is_logged_once)
 }
 
-/// Each restarts in standby, and clients get the new bundle before it gets clients.
+/// Restarts each enclave in standby, and distributes the new bundle before the enclave gets clients
+/// again.
 fn restart_in_standby(length: Duration) -> Result<bool, BoxError> {
     let mut deployment = Deployment::start()?;
     let stopped = AtomicBool::new(false);

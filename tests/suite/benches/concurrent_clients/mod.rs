@@ -1,5 +1,5 @@
-//! Many clients on one thread, each asking the same again as soon as it is answered: as little work as
-//! can be between the answer of one request and the next.
+//! Many clients on one thread. Each sends the same request again as soon as it has the response, with as
+//! little work in between as possible.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,41 +16,41 @@ use crate::load::BoxError;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 const CONTENT_LENGTH: &[u8] = b"content-length: ";
 
-/// Clients that ask one thing.
+/// Clients that send the same request.
 #[derive(Clone, Debug)]
 pub(crate) struct ConcurrentClients {
     address: SocketAddr,
     clients: usize,
     request: Arc<[u8]>,
-    /// Whether each request has a connection of its own.
+    /// Whether each request uses a new connection.
     reconnects: bool,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct LoadResult {
-    /// Answers with status 200.
+    /// Number of responses with status 200.
     pub(crate) succeeded: u32,
-    /// Others.
+    /// Number of other responses.
     pub(crate) rejected: u32,
-    /// What each request of the first kind took.
+    /// Latency of each successful request, sorted.
     pub(crate) latencies: Vec<Duration>,
-    /// How long it all took.
+    /// Duration of the run.
     pub(crate) elapsed: Duration,
 }
 
 impl ConcurrentClients {
-    /// So many who ask `request` over connections that they keep.
+    /// Creates `clients` clients that send `request` over persistent connections.
     pub(crate) fn new(address: SocketAddr, clients: usize, request: &[u8]) -> Self {
         Self { address, clients, request: request.into(), reconnects: false }
     }
 
-    /// With a new connection for each request.
+    /// Makes each request use a new connection.
     pub(crate) fn reconnecting(self) -> Self {
         Self { reconnects: true, ..self }
     }
 
-    /// All connect; then they ask for so long.
+    /// Connects all clients, then sends requests for `length`.
     pub(crate) fn run_for(&self, length: Duration) -> Result<LoadResult, BoxError> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -101,12 +101,12 @@ impl ConcurrentClients {
 }
 
 impl LoadResult {
-    /// Answers a second.
+    /// Returns the successful requests per second.
     pub(crate) fn rate(&self) -> f64 {
         f64::from(self.succeeded) / self.elapsed.as_secs_f64()
     }
 
-    /// What so many of 100 requests took no longer than, in milliseconds.
+    /// Returns a percentile of the latencies, in milliseconds.
     pub(crate) fn percentile_ms(&self, percent: usize) -> Result<f64, BoxError> {
         let latencies = self.latencies.get(self.latencies.len() * percent / 100);
         Ok(latencies.ok_or("no request succeeded")?.as_secs_f64() * 1e3)
@@ -119,7 +119,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Whether the answer's status is 200.
+/// Reads a response. Returns whether its status is 200.
 async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<bool, BoxError> {
     buffer.clear();
     let body = loop {
@@ -148,7 +148,7 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len()).position(|window| window == part)
 }
 
-/// A request of GenerateRandom.
+/// Returns a GenerateRandom request with this body.
 pub(crate) fn generate_random(body: &str) -> Vec<u8> {
     let head = format!(
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\

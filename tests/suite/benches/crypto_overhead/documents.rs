@@ -1,4 +1,4 @@
-//! Documents under one root, which share as much of a chain as is asked for.
+//! Documents under one root that share as much of a chain as required.
 
 use attestation::UnverifiedDocument;
 use attestation::time::UnixMillis;
@@ -7,10 +7,10 @@ use simulator::DocumentBuilder;
 
 use crate::load::BoxError;
 
-/// CAs, the root among them, as AWS has them; so also the leaf's level.
+/// Number of CAs including the root, as in AWS's chains. It is also the index of the leaf.
 const CAS: usize = 4;
 
-/// Mints documents at one time.
+/// A factory of documents that are signed at one time.
 pub(crate) struct DocumentFactory {
     forgery: DocumentBuilder,
     certificates: Vec<Vec<u8>>,
@@ -20,7 +20,7 @@ pub(crate) struct DocumentFactory {
 impl DocumentFactory {
     pub(crate) fn new(now: UnixMillis, recipient: &RecipientKey) -> Result<Self, BoxError> {
         let mut forgery = DocumentBuilder::new(CAS, now)?;
-        // As long as those of AWS: a genuine document has some 4.5 kB.
+        // With a public key, the document is about as long as a genuine one (4.5 kB).
         forgery.document.public_key = Some(recipient.public_key_der().to_vec());
         let certificates = forgery.certificates()?;
         Ok(Self { forgery, certificates, nonce: 0 })
@@ -30,7 +30,7 @@ impl DocumentFactory {
         self.forgery.root()
     }
 
-    /// Issues the certificate of a level anew: with a serial number of its own.
+    /// Issues the certificate of a level again, with a new serial number.
     fn issue(&mut self, level: usize) -> Result<(), BoxError> {
         let spec = self.forgery.specs.get(level).ok_or("no such level")?;
         let [own, issuer] = [self.forgery.key(level)?, self.forgery.key(level - 1)?];
@@ -39,7 +39,7 @@ impl DocumentFactory {
         Ok(())
     }
 
-    /// Another document of the same leaf.
+    /// Returns another document of the same leaf.
     pub(crate) fn document(&mut self) -> Result<Vec<u8>, BoxError> {
         self.nonce += 1;
         self.forgery.document.nonce = Some(self.nonce.to_be_bytes().to_vec());
@@ -47,20 +47,20 @@ impl DocumentFactory {
         Ok(self.forgery.sign_over(&chain)?)
     }
 
-    /// A document of another leaf of the same chain.
+    /// Returns a document of a new leaf of the same chain.
     pub(crate) fn document_with_new_leaf(&mut self) -> Result<Vec<u8>, BoxError> {
         self.issue(CAS)?;
         self.document()
     }
 
-    /// A document of another chain, below the same CAs but the last.
+    /// Returns a document of a new chain, which shares all CAs but the last.
     pub(crate) fn document_with_new_chain(&mut self) -> Result<Vec<u8>, BoxError> {
         self.issue(CAS - 1)?;
         self.document_with_new_leaf()
     }
 
-    /// Bytes of what is signed in a document like these: of each certificate but the root, and of the
-    /// document.
+    /// Returns the length of each signed part of such a document, in bytes: the certificates below the
+    /// root, and the document.
     pub(crate) fn signed_lengths(&mut self) -> Result<Vec<usize>, BoxError> {
         let document = self.document()?;
         let certificates = self.certificates.iter().skip(1).map(Vec::len);
@@ -68,7 +68,7 @@ impl DocumentFactory {
     }
 }
 
-/// Its form is read: what is measured begins with its verification.
+/// Parses a document. Measurements start at its verification.
 pub(crate) fn parse(document: &[u8]) -> Result<UnverifiedDocument, BoxError> {
     Ok(UnverifiedDocument::parse(document.to_vec())?)
 }

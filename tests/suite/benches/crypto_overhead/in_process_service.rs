@@ -1,4 +1,4 @@
-//! The service within this process, without HTTP.
+//! The service in this process, without HTTP.
 
 use std::cell::RefCell;
 use std::fs;
@@ -22,17 +22,17 @@ use tokio::task::LocalSet;
 use crate::documents::parse;
 use crate::load::BoxError;
 
-/// Requests at a time where workers answer them.
+/// Number of concurrent requests in measurements with several threads.
 const CONCURRENT_REQUESTS: usize = 16;
 
-/// A service, and the one thread on which it is asked.
+/// A service, and the single thread that calls it.
 pub(crate) struct InProcessService {
     runtime: Runtime,
     service: Rc<Service<Simulated<SystemClock>>>,
 }
 
 impl InProcessService {
-    /// Trusts `root`; `verification` are lines of that table.
+    /// Starts a service that trusts `root`. `verification` contains lines of that table.
     pub(crate) fn start(root: &[u8], verification: &str) -> Result<Self, BoxError> {
         let file = tempfile::NamedTempFile::new()?;
         let lines = ["[recipient]\nmax_age = 900\n[verification]\n", verification].concat();
@@ -48,8 +48,8 @@ impl InProcessService {
         Ok(Self { runtime, service })
     }
 
-    /// Steps 4 to 7 for `documents` in turn, on this thread: how many a second. What comes before them
-    /// is not in it.
+    /// Returns the rate of steps 4 to 7 for `documents` in turn, per second, on this thread. Parsing is
+    /// not included.
     pub(crate) fn rate(&self, documents: &mut Cycle<'_>, round: Duration) -> Result<f64, BoxError> {
         let number_of_bytes = NumberOfBytes::new(32).ok_or("32 is not a valid NumberOfBytes")?;
         let (mut spent, mut count) = (Duration::ZERO, 0_u32);
@@ -65,13 +65,13 @@ impl InProcessService {
         Ok(f64::from(count) / spent.as_secs_f64())
     }
 
-    /// Answers the next `number` of `documents`, so that they are known.
+    /// Handles the next `number` of `documents`, so that they are cached.
     pub(crate) fn warm_up(&self, documents: &mut Cycle<'_>, number: usize) -> Result<(), BoxError> {
         (0..number).try_for_each(|_| self.rate(documents, Duration::ZERO).map(drop))
     }
 
-    /// Whole requests with `bodies` in turn, as many at a time as keep all workers busy: how many a
-    /// second.
+    /// Returns the rate of whole requests with `bodies` in turn, per second. Enough requests are
+    /// concurrent to keep all threads busy.
     pub(crate) fn parallel_rate(
         &self,
         bodies: &Rc<Vec<String>>,
@@ -133,7 +133,7 @@ fn head() -> Result<Parts, BoxError> {
     Ok(request.body(())?.into_parts().0)
 }
 
-/// Documents, again from the first after the last.
+/// An endless cycle over documents.
 pub(crate) struct Cycle<'a> {
     documents: &'a [Vec<u8>],
     next: usize,

@@ -1,8 +1,8 @@
-//! What an attested request takes beside its arithmetic: steps 4 to 7 (verify, admit, draw, seal) in this
-//! process, on one thread, over the bare primitives that they cannot do without; then what a second worker
-//! gains, and what much that is remembered, and long policies, cost.
+//! The overhead of an attested request over its cryptography: steps 4 to 7 (verify, authorize, draw,
+//! seal) in this process, on one thread, compared with the bare cryptographic primitives. Also measures
+//! the gain of a second thread, and the cost of large caches and long policies.
 //!
-//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
+//! Rounds are interleaved. Compare results only within one run, because machines vary.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -34,13 +34,13 @@ mod policies;
 
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(150);
-/// Where threads have to find processors.
+/// Duration of a round with several threads, which need time to be scheduled.
 const LONG_ROUND: Duration = Duration::from_millis(400);
 const MANY_CHAINS: usize = 10_000;
-/// Documents in turn where each must differ from the last: far more than a round takes.
+/// Number of different documents, more than a round uses.
 const DOCUMENTS: usize = 1500;
 
-/// All signatures of a genuine document.
+/// Number of signatures of a document with a chain of the usual length.
 const SIGNATURES: usize = 5;
 
 const NO_CACHE: &str = "cached_chains = 0\ncached_leaves = 0\ncached_documents = 0\n";
@@ -74,7 +74,7 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-/// A way to be known, and what is left to do.
+/// A cache configuration, and the number of signatures that remain to be verified.
 struct Case {
     name: &'static str,
     verification: &'static str,
@@ -112,7 +112,7 @@ fn compare_with_baseline(
     for Case { name, verification, documents, signatures, min_ratio } in cases(factory)? {
         let service = InProcessService::start(factory.root(), verification)?;
         let mut documents = Cycle::over(&documents);
-        // What is to be known becomes so.
+        // Fills the caches.
         service.rate(&mut documents, ROUND)?;
         let (mut ours, mut baseline) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -127,7 +127,7 @@ fn compare_with_baseline(
     Ok(ratios)
 }
 
-/// How often a second the primitives of one request can be done.
+/// Returns how often per second the primitives of one request can be computed.
 fn baseline_rate(
     bare: &BenchPrimitives,
     signatures: usize,
@@ -143,7 +143,7 @@ fn baseline_rate(
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
-/// The same on so many threads at once.
+/// Returns the same rate for several threads.
 fn parallel_baseline_rate(threads: usize, bare: &BenchPrimitives) -> Result<f64, BoxError> {
     let begin = Barrier::new(threads);
     thread::scope(|scope| {
@@ -157,7 +157,7 @@ fn parallel_baseline_rate(threads: usize, bare: &BenchPrimitives) -> Result<f64,
     })
 }
 
-/// What a second worker gains, over what a second thread of bare arithmetic does.
+/// Returns the gain of a second thread, relative to the gain of a second thread of bare primitives.
 fn two_threads(
     factory: &mut DocumentFactory,
     bare: &BenchPrimitives,
@@ -187,7 +187,7 @@ fn body(document: &[u8]) -> String {
     )
 }
 
-/// What it costs that ten thousand chains are known, each of whose leaves is as well.
+/// Returns the relative speed with ten thousand cached chains and leaves.
 fn many_chains(factory: &mut DocumentFactory, figures: &mut Figures) -> Result<f64, BoxError> {
     let caches = "cached_chains = 20000\ncached_leaves = 20000\ncached_documents = 0\n";
     let documents = (0..MANY_CHAINS)
@@ -197,7 +197,7 @@ fn many_chains(factory: &mut DocumentFactory, figures: &mut Figures) -> Result<f
         InProcessService::start(factory.root(), caches)?,
         InProcessService::start(factory.root(), caches)?,
     ];
-    // As many documents in turn, which the processor's caches hold no better.
+    // The same number of documents, so that both sets load the processor's caches equally.
     let same =
         (0..MANY_CHAINS).map(|_| factory.document()).collect::<Result<Vec<_>, BoxError>>()?;
     let (mut same, mut different) = (Cycle::over(&same), Cycle::over(&documents));

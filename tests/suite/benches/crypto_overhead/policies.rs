@@ -1,4 +1,4 @@
-//! What long policies cost a request.
+//! The cost of long policies.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -13,7 +13,8 @@ use crate::load::BoxError;
 const STATEMENTS: usize = 200;
 const EVALUATIONS: u32 = 2000;
 
-/// What 200 statements cost more than one does, in microseconds: all but the last are looked at in vain.
+/// Returns how much longer a decision takes with 200 statements than with one, in microseconds. Only the
+/// last statement applies.
 pub(crate) fn cost(rounds: usize, figures: &mut Figures) -> Result<f64, BoxError> {
     let [one, all] = [policies(1)?, policies(STATEMENTS)?];
     let mut costs = Vec::new();
@@ -24,7 +25,7 @@ pub(crate) fn cost(rounds: usize, figures: &mut Figures) -> Result<f64, BoxError
     figures.add("policy_200_statements_us", "us", costs)
 }
 
-/// As many as hold so many statements: a policy is no longer than IAM's may be.
+/// Returns enough policies for the number of statements. The length of a policy is limited as in IAM.
 fn policies(statements: usize) -> Result<Vec<Policy>, BoxError> {
     const STATEMENTS_PER_POLICY: usize = 20;
     let other = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*","Condition":
@@ -41,7 +42,7 @@ fn policies(statements: usize) -> Result<Vec<Policy>, BoxError> {
     texts.chunks(STATEMENTS_PER_POLICY).map(policy).collect()
 }
 
-/// What one decision takes.
+/// Returns the duration of one decision, in microseconds.
 fn microseconds(policies: &[Policy]) -> Result<f64, BoxError> {
     let context = Context {
         action: Operation::GenerateRandom,

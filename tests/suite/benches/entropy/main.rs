@@ -1,8 +1,8 @@
-//! What entropy costs a request, where each call of the NSM takes a millisecond: requests a second
-//! with and without blocks kept ready, and with both kinds of prediction resistance; then how many
-//! requests wait for the NSM at up to 80% of what it can give.
+//! The cost of entropy if each NSM call takes 1 ms: requests per second with and without prefetched
+//! blocks, and with both reseed settings. Also measures the share of requests that wait for the NSM at
+//! up to 80 % of its rate.
 //!
-//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
+//! Rounds are interleaved. Compare results only within one run, because machines vary.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -24,7 +24,7 @@ mod keep_alive;
 #[path = "../load/mod.rs"]
 mod load;
 
-/// Clients at a time.
+/// Number of concurrent clients.
 const CLIENTS: u64 = 16;
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(3);
@@ -55,7 +55,7 @@ fn main() -> Result<(), BoxError> {
     for ((name, _), rate) in SETTINGS.iter().zip(&medians) {
         println!("{name:<28}{rate:>8.0} requests/s  {:>6.2} times the first line", rate / first);
     }
-    // Saturated, a request takes a block each: that is all that the NSM can give.
+    // At saturation each request uses one block, so the rate is the maximum of the NSM.
     let [_, simulator, ..] = &simulators[..] else { return Err("no settings".into()) };
     for percent in [20, 40, 60, 80] {
         let rate = ready * f64::from(percent) / 100.0;
@@ -82,7 +82,7 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Requests a second of clients who ask as fast as they are answered.
+/// Returns the requests per second of clients that send as fast as they get responses.
 fn saturated(address: SocketAddr) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
         let mut client = KeepAliveClient::new(connect(address)?, 32);
@@ -94,7 +94,8 @@ fn saturated(address: SocketAddr) -> Result<f64, BoxError> {
     })
 }
 
-/// Requests at even intervals, `rate` a second: how many, and how many of them waited.
+/// Sends requests at even intervals, `rate` per second. Returns how many were sent, and how many waited
+/// for the NSM.
 fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), BoxError> {
     let before = blocks(simulator)?;
     let interval = Duration::from_secs_f64(1.0 / rate);
@@ -121,7 +122,7 @@ fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), BoxError> {
     Ok((ready + waited, waited))
 }
 
-/// Blocks that were ready, and blocks that were waited for, so far.
+/// Returns the number of prefetched blocks and of blocks on demand that were used so far.
 fn blocks(simulator: &Simulator) -> Result<(f64, f64), BoxError> {
     let url = format!("{}/metrics", simulator.endpoint_url());
     let metrics = ureq::get(url).call()?.body_mut().read_to_string()?;

@@ -1,5 +1,5 @@
-//! What was measured: shown as a table, and kept in `target/bench/summary.json`, to which each benchmark
-//! adds what it measured in place of what it measured before.
+//! The results of benchmarks: printed as a table, and stored in `target/bench/summary.json`. Each
+//! benchmark replaces its own entries in that file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::BoxError;
 
-/// One figure: the median of its rounds, and how far they were apart.
+/// A result: the median of its rounds, and their range.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Figure {
     pub(crate) name: String,
@@ -18,16 +18,16 @@ pub(crate) struct Figure {
     pub(crate) unit: String,
     /// The lowest round.
     pub(crate) low: f64,
-    /// The highest.
+    /// The highest round.
     pub(crate) high: f64,
 }
 
-/// The figures of one run, in the order in which they were added.
+/// The results of one run, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct Figures(Vec<Figure>);
 
 impl Figures {
-    /// Adds the median of `rounds`.
+    /// Adds the median of `rounds`, and returns it.
     pub(crate) fn add(
         &mut self,
         name: &str,
@@ -45,8 +45,8 @@ impl Figures {
         Ok(value)
     }
 
-    /// Adds how many times `those` are of `these`, round by round: what both shared in a round,
-    /// such as a neighbour's load, is in neither.
+    /// Adds the ratio of `those` to `these`, round by round. Effects on both values of a round, such as
+    /// other load on the machine, cancel out.
     pub(crate) fn add_ratio(
         &mut self,
         name: &str,
@@ -56,7 +56,7 @@ impl Figures {
         self.add(name, "ratio", those.iter().zip(these).map(|(that, this)| that / this))
     }
 
-    /// Shows them, and keeps them.
+    /// Prints the results and stores them.
     pub(crate) fn publish(&self) -> Result<(), BoxError> {
         println!("{:<48}{:>14}  {:<12}{:>14}{:>14}", "", "median", "unit", "low", "high");
         for Figure { name, value, unit, low, high } in &self.0 {
@@ -73,7 +73,7 @@ impl Figures {
     }
 }
 
-/// In the folder that Cargo builds into.
+/// Returns the path of the file with all results, in Cargo's target folder.
 fn summary() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench").join("summary.json")
 }

@@ -1,4 +1,4 @@
-//! Several enclaves behind relays, and clients that ask while something happens to those.
+//! Several enclaves behind relays, and SDK clients that send requests while faults occur.
 
 use std::env;
 use std::fs;
@@ -21,8 +21,8 @@ pub(crate) use relay_metrics::RelayMetrics;
 pub(crate) use sdk_clients::{Outcome, RATE, RequestCounts, SdkClients};
 pub(crate) use server::{ResourceUsage, Server};
 
-/// The enclaves' configuration: a module that takes its time, as real ones do, so that some requests are
-/// under way whenever something happens.
+/// Configuration of the enclaves. The NSM has a realistic latency, so that requests are in flight during
+/// every fault.
 const CONFIGURATION: &str = "[simulator.nsm]\nlatency_ms = 5\n";
 
 /// Enclaves under one root, each on a Unix socket.
@@ -32,12 +32,12 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts so many enclaves.
+    /// Starts `count` enclaves.
     pub(crate) fn start(count: usize) -> Result<Self, BoxError> {
         Self::start_with(count, "")
     }
 
-    /// Starts so many enclaves, with further tables in their configuration.
+    /// Starts `count` enclaves with additional tables in their configuration.
     pub(crate) fn start_with(count: usize, tables: &str) -> Result<Self, BoxError> {
         let mut this = Self { enclaves: Vec::new(), folder: tempfile::tempdir()? };
         fs::write(this.path("enclave.toml"), format!("{CONFIGURATION}{tables}"))?;
@@ -56,15 +56,15 @@ impl Fleet {
         Ok(this)
     }
 
-    /// A relay before them all, with these flags: not started yet.
+    /// Returns a relay in front of all enclaves, with these flags. It is not started yet.
     pub(crate) fn relay(&self, name: &str, flags: &[&str]) -> Result<Server, BoxError> {
         let mut command = Command::new(binary("parent-proxy")?);
         command.args(self.flags()).args(flags);
         Ok(self.server(name, command, 2))
     }
 
-    /// One that takes the clients of `listener`, as systemd would pass it on: as descriptor 3, with the
-    /// process's own id beside it. Several can have the same, one after the other or at a time.
+    /// Returns a relay that inherits `listener` as systemd passes it: as descriptor 3, with LISTEN_PID
+    /// set to the process's own ID. Several relays can share a listener, at the same time or in turn.
     pub(crate) fn relay_with_socket(
         &self,
         listener: &TcpListener,
@@ -79,12 +79,13 @@ impl Fleet {
         Ok(self.server(name, command, 2))
     }
 
-    /// One that `command` starts, which announces as many endpoints: not started yet.
+    /// Returns a server that `command` starts and that announces `endpoints` endpoints. It is not
+    /// started yet.
     pub(crate) fn server(&self, name: &str, command: Command, endpoints: usize) -> Server {
         Server::new(name.to_owned(), command, endpoints, self.path(name).with_extension("log"))
     }
 
-    /// How a relay lists the enclave at `place`.
+    /// Returns the relay's upstream entry of the enclave with this index.
     pub(crate) fn upstream(&self, index: usize) -> String {
         let name = format!("enclave-{index}");
         format!("{},admin={}", self.socket(&name), self.socket(&format!("{name}.admin")))
@@ -95,7 +96,7 @@ impl Fleet {
         places.flat_map(|index| ["--upstream".to_owned(), self.upstream(index)]).collect()
     }
 
-    /// A file of its folder.
+    /// Returns the path of a file in the fleet's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -105,7 +106,7 @@ impl Fleet {
     }
 }
 
-/// How long it is to go on: `DURATION`, in seconds.
+/// Returns the duration from `DURATION`, in seconds.
 pub(crate) fn duration(default: u64) -> Result<Duration, BoxError> {
     match env::var("DURATION") {
         Ok(text) if !text.is_empty() => match text.parse() {

@@ -1,4 +1,4 @@
-//! What a relay says of its enclaves on its admin listener.
+//! The metrics that a relay reports about its enclaves on its admin listener.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use ureq::Agent;
 
 use crate::load::BoxError;
 
-/// Asks a relay, and remembers who was healthy.
+/// A client of a relay's metrics that tracks the health of the upstreams.
 pub(crate) struct RelayMetrics {
     agent: Agent,
     url: String,
-    /// By upstream: whether it was healthy, and how often it became so again.
+    /// Whether each upstream was healthy, and how often it has recovered.
     states: BTreeMap<String, (bool, u64)>,
 }
 
 impl RelayMetrics {
-    /// Of the relay that has its admin listener at `address`.
+    /// Creates a client of the relay with its admin listener at `address`.
     pub(crate) fn new(address: &str) -> Self {
         let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(5)));
         let agent = config.proxy(None).http_status_as_error(false).build().into();
         Self { agent, url: format!("http://{address}/metrics"), states: BTreeMap::new() }
     }
 
-    /// To be called often: who returns and leaves between two looks is not seen.
+    /// Updates the health states. Call it often: a change and its reversal between two calls are missed.
     pub(crate) fn refresh(&mut self) -> Result<(), BoxError> {
         for (labels, value) in self.samples("attested_random_proxy_upstream_healthy")? {
             let healthy = value != 0.0;
@@ -34,12 +34,12 @@ impl RelayMetrics {
         Ok(())
     }
 
-    /// How many upstreams are healthy now.
+    /// Returns the number of healthy upstreams.
     pub(crate) fn healthy(&self) -> usize {
         self.states.values().filter(|(healthy, _)| *healthy).count()
     }
 
-    /// How often the upstream whose endpoint ends so has returned.
+    /// Returns how often the upstream whose endpoint ends with `upstream` has recovered.
     pub(crate) fn recoveries(&self, upstream: &str) -> u64 {
         let matches = |labels: &&String| labels.contains(&format!("{upstream}\""));
         self.states
@@ -49,7 +49,7 @@ impl RelayMetrics {
             .sum()
     }
 
-    /// A counter of that upstream's.
+    /// Returns a counter of that upstream, or the sum of all upstreams if `upstream` is empty.
     pub(crate) fn counter(&self, metric: &str, upstream: &str) -> Result<f64, BoxError> {
         let samples = self.samples(&format!("attested_random_proxy_{metric}_total"))?;
         let matches =
@@ -57,7 +57,8 @@ impl RelayMetrics {
         Ok(samples.iter().filter(|(labels, _)| matches(labels)).map(|(_, value)| value).sum())
     }
 
-    /// Returns a gauge of the upstream whose endpoint ends so; `None` if it is not shown.
+    /// Returns a gauge of the upstream whose endpoint ends with `upstream`, or `None` if the relay does
+    /// not report it.
     pub(crate) fn gauge(&self, metric: &str, upstream: &str) -> Result<Option<f64>, BoxError> {
         let name = format!("attested_random_proxy_{metric}{{");
         let text = self.agent.get(&self.url).call()?.body_mut().read_to_string()?;
@@ -69,7 +70,7 @@ impl RelayMetrics {
         }
     }
 
-    /// Returns the sample of the upstream whose endpoint ends so and that has this label too.
+    /// Returns the sample of that upstream that also has the label `label`.
     pub(crate) fn sample(
         &self,
         metric: &str,
@@ -83,13 +84,13 @@ impl RelayMetrics {
         Ok(found.ok_or_else(|| format!("no {metric} of {upstream} with {label}"))?.1)
     }
 
-    /// The samples of a metric: labels as they are written, and value.
+    /// Returns the samples of a metric: labels as text, and value.
     fn samples(&self, metric: &str) -> Result<Vec<(String, f64)>, BoxError> {
         let text = self.agent.get(&self.url).call()?.body_mut().read_to_string()?;
         let mut samples = Vec::new();
         for line in text.lines() {
             let Some(rest) = line.strip_prefix(metric) else { continue };
-            // Another metric may begin with the name of this one.
+            // The name of another metric may start with this name.
             let Some((labels, value)) = rest.rsplit_once(' ') else { continue };
             if labels.is_empty() || labels.starts_with('{') {
                 samples.push((labels.to_owned(), value.parse()?));

@@ -1,4 +1,4 @@
-//! Real SDK clients that ask at a steady pace, and what they are answered.
+//! Real SDK clients that send requests at a steady rate, and the results of their requests.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -15,47 +15,48 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::load::BoxError;
 
-/// Requests a second of all together: half of them boto3's.
+/// Requests per second of all clients. Half of them are boto3's.
 pub(crate) const RATE: u32 = 200;
-/// The least of it that is asked for; less says that the machine is too slow.
+/// Minimum share of that rate. A lower rate means that the machine is too slow.
 const MIN_RATE_SHARE: f64 = 0.9;
-/// boto3's processes, each of which has an interpreter lock, and their threads.
+/// Number of boto3 processes. Each has its own interpreter lock.
 const BOTO3_PROCESSES: u32 = 2;
+/// Threads per boto3 process.
 const BOTO3_THREADS: u32 = 10;
-/// How long a document is used: far below what makes one too old.
+/// Time after which a document is replaced, far below the maximum document age.
 const DOCUMENT_LIFETIME: Duration = Duration::from_secs(30);
-/// How long it may be used at most.
+/// Maximum age of a document if it cannot be replaced.
 const MAX_DOCUMENT_AGE: Duration = Duration::from_secs(240);
-/// How often it is looked whether it is to be another.
+/// Interval of the checks whether a document must be replaced.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// How long the requests under way may take at the end.
+/// Time limit for requests in flight at the end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(90);
-/// Errors that are told in full.
+/// Maximum number of errors that are printed.
 const MAX_REPORTED_ERRORS: usize = 10;
 
-/// What became of all requests.
+/// Counts of requests by result.
 #[derive(Debug, Default)]
 pub(crate) struct RequestCounts {
     pub(crate) requests: u64,
     pub(crate) succeeded: u64,
-    /// Answered, but not at the first attempt.
+    /// Successful requests that needed more than one attempt.
     pub(crate) retried: u64,
     pub(crate) failed: u64,
-    /// Sealed answers that were opened here.
+    /// Sealed responses that were decrypted here.
     pub(crate) opened: u64,
-    /// The first errors' names.
+    /// The first errors.
     pub(crate) errors: Vec<String>,
 }
 
-/// The same, once all is over.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) counts: RequestCounts,
-    /// Answers a second.
+    /// Successful requests per second.
     rate: f64,
 }
 
-/// Who asks, until they are told to stop.
+/// Client processes that send requests until they are stopped.
 pub(crate) struct SdkClients {
     children: Vec<Child>,
     pipes: DocumentPipes,
@@ -66,11 +67,11 @@ pub(crate) struct SdkClients {
     started: Instant,
 }
 
-/// Where each of them takes documents; nowhere, once they are to end.
+/// Pipes for new documents to each process, or `None` once the processes are to end.
 type DocumentPipes = Arc<Mutex<Option<Vec<ChildStdin>>>>;
 
 impl SdkClients {
-    /// Ask at `url`, which has a simulator behind it.
+    /// Starts the clients. They send requests to `url`, which leads to a simulator.
     pub(crate) fn start(url: &str) -> Result<Self, BoxError> {
         let mut commands = Vec::new();
         for _ in 0..BOTO3_PROCESSES {
@@ -94,13 +95,15 @@ impl SdkClients {
         let (client, key, pipes) =
             (Client::new(url), Arc::clone(&this.key), Arc::clone(&this.pipes));
         send_document(&pipes, &client, &key)?;
-        // On a thread of its own: whoever is asked may be paused, and who waits for it could not end that.
+        // The thread is separate, because the server may be paused and a blocked caller could not resume
+        // it.
         this.refresher = Some(thread::spawn(move || keep_documents_fresh(&pipes, &client, &key)));
         Ok(this)
     }
 
     fn spawn_client(&mut self, mut command: Command, url: &str) -> Result<(), BoxError> {
-        // Nothing but PATH is inherited: no credentials, proxies or settings of whoever runs this.
+        // Only PATH is inherited, so that the developer's credentials, proxies and settings have no
+        // effect.
         let path = env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("LANG", "C.UTF-8").envs([
             ("AWS_ENDPOINT_URL_KMS", url),
@@ -111,9 +114,9 @@ impl SdkClients {
             ("AWS_CONFIG_FILE", "/dev/null"),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
-            // That the SDK will want a newer one.
+            // Suppresses the warning that the SDK will require a newer Node.js.
             ("NODE_NO_WARNINGS", "1"),
-            // boto3's default is an older way; these are what both SDKs recommend.
+            // Both SDKs recommend these settings. boto3's default is an older mode.
             ("AWS_RETRY_MODE", "standard"),
             ("AWS_MAX_ATTEMPTS", "3"),
         ]);
@@ -132,10 +135,10 @@ impl SdkClients {
         Ok(())
     }
 
-    /// To be called again and again.
+    /// Checks the client processes. Call it repeatedly.
     ///
     /// # Errors
-    /// If one has ended, or has had no document for long.
+    /// Returns an error if a process has exited, or if documents could not be replaced for too long.
     pub(crate) fn check_running(&mut self) -> Result<(), BoxError> {
         for child in &mut self.children {
             if let Some(status) = child.try_wait()? {
@@ -148,7 +151,7 @@ impl SdkClients {
         }
     }
 
-    /// Lets all finish what they ask; what became of it.
+    /// Waits for the requests in flight, and returns the result.
     pub(crate) fn stop(mut self) -> Result<Outcome, BoxError> {
         let elapsed = self.started.elapsed();
         drop(lock(&self.pipes).take());
@@ -170,7 +173,7 @@ impl SdkClients {
     }
 }
 
-/// Gives all a document of now.
+/// Sends a new document to all processes.
 fn send_document(
     pipes: &DocumentPipes,
     client: &Client,
@@ -184,7 +187,8 @@ fn send_document(
     Ok(())
 }
 
-/// Does so again and again, until they are to end. That whoever is asked is down is no error for a while.
+/// Replaces the documents regularly until the clients are stopped. A failure is tolerated until the
+/// documents are too old.
 fn keep_documents_fresh(
     pipes: &DocumentPipes,
     client: &Client,
@@ -215,7 +219,7 @@ impl Drop for SdkClients {
     fn drop(&mut self) {
         drop(lock(&self.pipes).take());
         for child in &mut self.children {
-            // Who has ended by itself cannot be killed.
+            // The process may have exited already.
             drop(child.kill());
             drop(child.wait());
         }
@@ -251,7 +255,7 @@ impl RequestCounts {
 }
 
 impl Outcome {
-    /// Says what it came to, with the first errors.
+    /// Prints the result and the first errors.
     pub(crate) fn print(&self) {
         let Self { counts, rate } = self;
         let RequestCounts { requests, succeeded, retried, failed, opened, errors } = counts;
@@ -264,12 +268,13 @@ impl Outcome {
         }
     }
 
-    /// Returns whether every request was answered, sealed ones among them.
+    /// Returns whether all requests succeeded, and sealed responses were among them.
     pub(crate) fn all_succeeded(&self) -> bool {
         self.counts.failed == 0 && self.counts.opened > 0
     }
 
-    /// Whether all were answered, and were as many as they were to be; says if they were too few.
+    /// Returns whether all requests succeeded at the required rate. Prints a note if the rate was too
+    /// low.
     pub(crate) fn passed(&self) -> bool {
         let slow = self.rate < MIN_RATE_SHARE * f64::from(RATE);
         if slow {
@@ -281,7 +286,7 @@ impl Outcome {
     }
 }
 
-/// `target/clients`, which `make` has brought up to date.
+/// Returns `target/clients`, which `make` has updated.
 fn installed() -> Result<PathBuf, BoxError> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients");
     match path.join("stamp").is_file() {
@@ -290,7 +295,7 @@ fn installed() -> Result<PathBuf, BoxError> {
     }
 }
 
-/// A file in `tests/suite/clients`.
+/// Returns the path of a file in `tests/suite/clients`.
 fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }

@@ -1,4 +1,4 @@
-//! Enclaves and relays as processes that are killed, paused and started again.
+//! Enclaves and relays as processes that can be killed, paused and restarted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
@@ -12,22 +12,22 @@ use nix::unistd::Pid;
 
 use crate::load::BoxError;
 
-/// More than any of them drains for.
+/// Time limit for an exit, longer than every drain timeout.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// One of them, and how it is started; it ends with this.
+/// A server process and its command. It is killed on drop.
 pub(crate) struct Server {
     pub(crate) name: String,
     command: Command,
-    /// How many endpoints it announces.
+    /// Number of endpoints that it announces.
     endpoints: usize,
     child: Option<Child>,
-    /// Who serves since it was upgraded: no child of this process.
+    /// The process that serves since an upgrade. It is not a child of this process.
     successor: Option<Pid>,
     log: PathBuf,
 }
 
-/// What a process holds.
+/// The resource usage of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResourceUsage {
     pub(crate) descriptors: u64,
@@ -36,7 +36,7 @@ pub(crate) struct ResourceUsage {
 }
 
 impl ResourceUsage {
-    /// The least of both.
+    /// Returns the minimum of each value.
     pub(crate) fn min(&self, other: &Self) -> Self {
         Self {
             descriptors: self.descriptors.min(other.descriptors),
@@ -47,17 +47,18 @@ impl ResourceUsage {
 }
 
 impl Server {
-    /// One that `command` starts, which announces as many endpoints. Its log is at `log`.
+    /// Creates a server that `command` starts and that announces `endpoints` endpoints. Its log is
+    /// written to `log`.
     pub(crate) fn new(name: String, command: Command, endpoints: usize, log: PathBuf) -> Self {
         Self { name, command, endpoints, child: None, successor: None, log }
     }
 
-    /// Starts it, and waits until it listens; where it says that it does.
+    /// Starts the server, waits until it listens, and returns its endpoints.
     pub(crate) fn start(&mut self) -> Result<Vec<String>, BoxError> {
         self.spawn()?.wait_until_listening()
     }
 
-    /// Starts it, and does not wait.
+    /// Starts the server without waiting.
     pub(crate) fn spawn(&mut self) -> Result<StartingServer, BoxError> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let command = self.command.stdout(Stdio::piped()).stderr(log);
@@ -79,10 +80,11 @@ impl Server {
         Ok(kill(Pid::from_raw(self.id()?.try_into()?), signal)?)
     }
 
-    /// Has a relay start its successor, and waits until that serves and the old process has ended.
+    /// Makes a relay start its successor, and waits until the successor serves and the old process has
+    /// exited.
     ///
     /// # Errors
-    /// If either does not happen soon.
+    /// Returns an error if either takes too long.
     pub(crate) fn upgrade(&mut self) -> Result<(), BoxError> {
         let (logged, old) = (fs::read_to_string(&self.log)?.len(), self.id()?);
         self.signal(Signal::SIGUSR2)?;
@@ -117,10 +119,10 @@ impl Server {
         Ok(())
     }
 
-    /// At once, without a word.
+    /// Kills the server with SIGKILL.
     pub(crate) fn kill(&mut self) -> Result<(), BoxError> {
         if let Some(successor) = self.successor.take() {
-            // One that has ended already cannot be killed.
+            // The process may have exited already.
             let _ = kill(successor, Signal::SIGKILL);
         }
         if let Some(mut child) = self.child.take() {
@@ -130,16 +132,16 @@ impl Server {
         Ok(())
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM and waits until the server has exited.
     pub(crate) fn terminate(&mut self) -> Result<(), BoxError> {
         self.signal(Signal::SIGTERM)?;
         self.wait_for_exit()
     }
 
-    /// Waits until it has ended, as it was asked to.
+    /// Waits until the server has exited after a signal.
     ///
     /// # Errors
-    /// If it does not do so well, and soon.
+    /// Returns an error if the exit status is not 0, or if the exit takes too long.
     pub(crate) fn wait_for_exit(&mut self) -> Result<(), BoxError> {
         let mut child = self.child.take().ok_or("the server is not running")?;
         let start = Instant::now();
@@ -163,7 +165,7 @@ impl Server {
         }
     }
 
-    /// Whether it has ended although nobody ended it.
+    /// Returns whether the server has exited unexpectedly.
     pub(crate) fn has_exited(&mut self) -> Result<bool, BoxError> {
         Ok(match &mut self.child {
             Some(child) => child.try_wait()?.is_some(),
@@ -187,13 +189,13 @@ impl Server {
         })
     }
 
-    /// The lines of its log that have `text`.
+    /// Returns the lines of its log that contain `text`.
     pub(crate) fn log_lines(&self, text: &str) -> Result<Vec<String>, BoxError> {
         let log = io::read_to_string(File::open(&self.log)?)?;
         Ok(log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect())
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of its log.
     pub(crate) fn log_end(&self) -> Result<String, BoxError> {
         const LINES: usize = 20;
         let log = io::read_to_string(File::open(&self.log)?)?;
@@ -205,19 +207,20 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // What has ended by itself cannot be killed.
+        // The process may have exited already.
         drop(self.kill());
     }
 }
 
-/// Whether a process of this id has not ended. One that is no child of this process is not reaped here.
+/// Returns whether the process with this ID is running. Only a parent can reap a process, so a zombie
+/// counts as exited.
 fn is_running(id: u32) -> bool {
-    // proc_pid_stat(5): the state stands behind the name, which may hold anything.
+    // proc_pid_stat(5): the state follows the name, which may contain any characters.
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
 }
 
-/// A server that has not said yet where it listens.
+/// A started server that has not announced its endpoints yet.
 pub(crate) struct StartingServer {
     name: String,
     endpoints: usize,
@@ -225,7 +228,7 @@ pub(crate) struct StartingServer {
 }
 
 impl StartingServer {
-    /// Waits until it does.
+    /// Waits until the server listens, and returns its endpoints.
     pub(crate) fn wait_until_listening(mut self) -> Result<Vec<String>, BoxError> {
         let mut endpoints = Vec::new();
         while endpoints.len() < self.endpoints {
@@ -242,7 +245,7 @@ impl StartingServer {
                 }
             }
         }
-        // The audit trail follows, which somebody has to take.
+        // The audit trail follows on stdout and must be read, or the server would block.
         thread::spawn(move || io::copy(&mut self.stdout, &mut io::sink()));
         Ok(endpoints)
     }

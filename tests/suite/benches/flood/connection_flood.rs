@@ -1,4 +1,4 @@
-//! Silent connections that come again whenever they are closed.
+//! Silent connections that are reopened whenever they are closed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// A flood that runs on a thread of its own until it is stopped.
+/// A flood of connections. It runs on its own thread until it is stopped.
 pub(crate) struct ConnectionFlood {
     opened: Arc<AtomicUsize>,
     stop: oneshot::Sender<()>,
@@ -22,7 +22,7 @@ pub(crate) struct ConnectionFlood {
 }
 
 impl ConnectionFlood {
-    /// Holds `count` connections from `from` to `to`, and returns once as many were opened.
+    /// Opens `count` connections from `from` to `to`, and returns when all were opened once.
     pub(crate) fn start(from: SocketAddr, to: SocketAddr, count: usize) -> io::Result<Self> {
         let opened = Arc::new(AtomicUsize::new(0));
         let (stop, stopped) = oneshot::channel();
@@ -34,7 +34,7 @@ impl ConnectionFlood {
                 for _ in 0..count {
                     connections.spawn(hold(from, to, Arc::clone(&counted)));
                 }
-                // An error is a flood that was dropped.
+                // An error means that the flood was dropped.
                 drop(stopped.await);
             });
         });
@@ -44,16 +44,16 @@ impl ConnectionFlood {
         Ok(Self { opened, stop, thread })
     }
 
-    /// Closes all. Returns how many connections were opened.
+    /// Closes all connections. Returns how many were opened.
     pub(crate) fn stop(self) -> usize {
-        // An error is a thread that has ended.
+        // An error means that the thread has ended.
         let _ = self.stop.send(());
         drop(self.thread.join());
         self.opened.load(Ordering::Relaxed)
     }
 }
 
-/// Opens a connection, sends nothing, and opens the next one once it is closed.
+/// Keeps a silent connection open, and reopens it when it is closed.
 async fn hold(from: SocketAddr, to: SocketAddr, opened: Arc<AtomicUsize>) {
     loop {
         match connect(from, to).await {
@@ -61,7 +61,7 @@ async fn hold(from: SocketAddr, to: SocketAddr, opened: Arc<AtomicUsize>) {
                 opened.fetch_add(1, Ordering::Relaxed);
                 drop(stream.read(&mut [0]).await);
             }
-            // No port is left for a moment.
+            // No local port is free for a moment.
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
     }
@@ -70,7 +70,7 @@ async fn hold(from: SocketAddr, to: SocketAddr, opened: Arc<AtomicUsize>) {
 async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
-    // Its end leaves no port waiting, of which there would soon be none.
+    // A connection in TIME_WAIT would keep its port, and the ports would soon be exhausted.
     socket.set_zero_linger()?;
     socket.bind(from)?;
     socket.connect(to).await

@@ -1,6 +1,7 @@
-//! 4,200 silent connections from one address for a minute, each opened again as soon as it is closed, while
-//! a client connects anew each second: the relay must answer it within 2 s every time. Once from another
-//! address than the flood's and once from the same, without TLS and with it.
+//! A flood of silent connections: 4,200 from one address for a minute, each reopened as soon as it is
+//! closed. Meanwhile a client connects every second and must get its response within 2 s each time. The
+//! flood comes once from another address than the client's and once from the same address, without TLS
+//! and with it.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -40,7 +41,7 @@ mod load;
 mod process;
 
 const SILENT_CONNECTIONS: usize = 4200;
-/// Of the client that asks; the flood comes from here or from the address after it.
+/// Address of the client. The flood comes from this address or from the next one.
 const CLIENT_ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -65,7 +66,7 @@ fn main() -> Result<ExitCode, BoxError> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Measures one kind of flood. Returns whether every request was answered in time.
+/// Measures one kind of flood. Returns whether all requests succeeded in time.
 fn measure(folder: &Path, tls: bool, from: Ipv4Addr, length: Duration) -> Result<bool, BoxError> {
     let lines = if tls { "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n" } else { "" };
     let path = folder.join("enclave.toml");
@@ -128,7 +129,7 @@ fn relay(enclave: SocketAddr) -> Result<Process, BoxError> {
     Process::spawn_announced(command.stderr(Stdio::null()))
 }
 
-/// Connects anew and makes one request.
+/// Opens a connection and sends one request.
 fn request(connector: &Connector) -> io::Result<()> {
     KeepAliveClient::new(connector.for_one_client().connect()?, 32).request().map(drop)
 }

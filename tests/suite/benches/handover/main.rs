@@ -1,7 +1,7 @@
-//! 200 requests a second of real SDK clients while relays are replaced: one on a socket that outlives it, as
-//! systemd has it, by an upgrade and by a restart, and then two in turn behind HAProxy. Nobody may notice who
-//! tries again as SDKs do. New clients tell how long they wait for their first answer; during an upgrade that
-//! has a bound.
+//! 200 requests per second of real SDK clients while relays are replaced: one relay with an inherited
+//! socket, by upgrade and by restart, and then two relays in turn behind HAProxy. No request may fail
+//! after the SDK's retries. New clients measure the time to their first response, which is limited
+//! during an upgrade.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -31,12 +31,12 @@ mod process;
 
 const ENCLAVES: usize = 3;
 const RESTART_INTERVAL: Duration = Duration::from_secs(10);
-/// How long a relay that ends lets its clients go on, who never rest, in seconds: where it is restarted it
-/// is not there for new ones meanwhile.
+/// Drain timeout of a relay, in seconds. During a restart, the relay accepts no new clients for that
+/// time.
 const DRAIN_TIMEOUT_SECS: &str = "3";
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The longest that a new client may wait for its first answer during an upgrade.
+/// Maximum time to the first response of a new client during an upgrade.
 const MAX_LATENCY: Duration = Duration::from_secs(2);
 
 fn main() -> Result<ExitCode, BoxError> {
@@ -54,7 +54,7 @@ fn main() -> Result<ExitCode, BoxError> {
     Ok(if passed == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The next relay is there before the last one drains.
+/// Upgrades a relay. The successor serves before the old relay drains.
 fn upgraded(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
     let what = "one relay, upgraded with SIGUSR2";
     with_socket(fleet, "upgraded", |relays, address| {
@@ -62,7 +62,7 @@ fn upgraded(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
     })
 }
 
-/// The socket stays, and waits for the next relay.
+/// Restarts a relay. New connections wait on the inherited socket for the next relay.
 fn restarted_on_socket(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
     let what = "one relay, restarted with an inherited socket";
     with_socket(fleet, "passed-on", |relays, address| {
@@ -78,11 +78,11 @@ fn with_socket(
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     let flags = ["--drain-timeout", DRAIN_TIMEOUT_SECS, "--admin-listen", "127.0.0.1:0"];
-    // Nothing but a relay may accept: what waits here waits for the next one.
+    // Only relays may accept, so that waiting connections are left for the next relay.
     replace(&mut [fleet.relay_with_socket(&listener, name, &flags)?], &address)
 }
 
-/// HAProxy sends new clients to the other one.
+/// Restarts two relays in turn. HAProxy sends new clients to the other relay.
 fn behind_haproxy(fleet: &Fleet, length: Duration, haproxy: &Path) -> Result<bool, BoxError> {
     let mut text = "defaults\n mode tcp\n retries 3\n option redispatch\n timeout connect 5s\n \
                     timeout client 1h\n timeout server 1h\nlisten relays\n balance leastconn\n \
@@ -105,7 +105,7 @@ fn behind_haproxy(fleet: &Fleet, length: Duration, haproxy: &Path) -> Result<boo
     fs::write(&file, text)?;
     let mut command = Command::new(haproxy);
     command.args(["-db", "-f"]).arg(&file).stderr(Stdio::null());
-    // Its checks take both for ready until they have looked.
+    // HAProxy considers both relays ready until its first checks.
     let haproxy = Process::spawn_listening(&mut command, address.parse()?)?;
     let passed =
         replace(&mut relays, &address, length, "two relays behind HAProxy", None, restart)?;
@@ -134,7 +134,7 @@ fn replace(
     let (start, mut next, mut times, mut longest) =
         (Instant::now(), RESTART_INTERVAL / 2, 0_usize, Duration::ZERO);
     while start.elapsed() < length {
-        // Of two, the other one each time.
+        // Alternates between the relays.
         let turn = times % relays.len();
         if start.elapsed() >= next
             && let Some(relay) = relays.get_mut(turn)
@@ -161,12 +161,12 @@ fn replace(
     Ok(passed)
 }
 
-/// Where nobody listens yet.
+/// Returns a local address without a listener.
 fn free_address() -> Result<String, BoxError> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-/// Debian has it in a folder that not everybody looks into.
+/// Returns the path of HAProxy. Debian installs it in a folder that may be missing from PATH.
 fn haproxy() -> Result<std::path::PathBuf, BoxError> {
     let path = Path::new("/usr/sbin/haproxy");
     let path = if path.exists() { path } else { Path::new("haproxy") };

@@ -1,4 +1,4 @@
-//! Clients that are new: each connects, asks once, and ends.
+//! New clients: each connects, sends one request, and closes the connection.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 
 use crate::load::BoxError;
 
-/// How often one comes.
+/// Interval between clients.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// Longer than any of them waits.
+/// Read timeout, longer than any expected wait.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// What the enclave answers at once, to whoever asks.
+/// A request that the enclave answers immediately, without credentials.
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-/// They come until this is stopped.
+/// A thread that runs new clients until it is stopped.
 pub(crate) struct NewClients {
     stopped: Arc<AtomicBool>,
     thread: JoinHandle<Latencies>,
 }
 
-/// How long they waited for their first answer.
+/// Times to the first response.
 #[derive(Debug, Default)]
 pub(crate) struct Latencies {
     clients: usize,
@@ -82,8 +82,8 @@ impl Latencies {
         }
     }
 
-    /// Whether all were answered, within `bound` where there is one. Without one some may have to come again,
-    /// as SDKs do.
+    /// Returns whether all clients succeeded within `bound`. Without a bound, clients may fail, because
+    /// an SDK would retry.
     pub(crate) fn are_within(&self, bound: Option<Duration>) -> bool {
         let within = |bound| self.longest <= bound && self.failures.is_empty();
         self.clients > 0 && bound.is_none_or(within)

@@ -1,5 +1,5 @@
-//! A server that only answers: hyper, and the same bytes to whatever was asked. No service on hyper can
-//! answer faster, so it is the floor of ours.
+//! A baseline server: hyper with a constant response. No service on hyper can be faster, so it is the
+//! upper limit.
 
 use std::env;
 use std::io::{Write, stdout};
@@ -18,13 +18,13 @@ use tokio::runtime::Runtime;
 use crate::load::BoxError;
 use crate::process::Process;
 
-/// Tells a process of this program's that it is to be the server.
+/// Environment variable that makes a process of this program the server.
 const ROLE: &str = "BARE_HYPER_SERVER";
 
-/// As many bytes as 32 random ones take.
+/// A body as long as that of 32 random bytes.
 const BODY: &[u8] = br#"{"Plaintext":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#;
 
-/// The headers that KMS sends beside the length.
+/// The headers of a KMS response, except the length.
 const HEADERS: [(&str, &str); 6] = [
     ("content-type", "application/x-amz-json-1.1"),
     ("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),
@@ -34,17 +34,17 @@ const HEADERS: [(&str, &str); 6] = [
     ("expires", "0"),
 ];
 
-/// Starts one in a process of its own.
+/// Starts the server in a separate process.
 pub(crate) fn start() -> Result<Process, BoxError> {
     Process::spawn_announced(Command::new(env::current_exe()?).env(ROLE, "1"))
 }
 
-/// Whether this process is to be the server: to be asked first of all by `main`, which then serves.
+/// Returns whether this process is the server. `main` must check this first and then call [`serve`].
 pub(crate) fn is_server_process() -> bool {
     env::var_os(ROLE).is_some()
 }
 
-/// Serves until the process is ended.
+/// Serves until the process is killed.
 pub(crate) fn serve() -> Result<(), BoxError> {
     Runtime::new()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -1,10 +1,10 @@
-//! How many instructions verification, sealing and one plain request take: callgrind counts them, so that
-//! no clock and no neighbour is in it. A count that leaves its tolerance fails, in either direction: what
-//! became dearer is to be explained, what became cheaper to be kept. `make bench-instructions RECORD=yes`
-//! records anew what is counted.
+//! The number of instructions of verification, sealing and one plain request, counted by callgrind. The
+//! count does not depend on the clock or on other load. A count outside its tolerance fails in either
+//! direction: explain an increase, or record a decrease. `make bench-instructions RECORD=yes` records
+//! the new counts.
 //!
-//! Counted is what the measured function takes on its own thread. Documents are signed anew in each run,
-//! and what a signature takes varies a little, so that several are averaged.
+//! Only the instructions of the measured function on its own thread count. Documents are signed in each
+//! run, and the cost of a signature varies slightly, so several repetitions are averaged.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -24,16 +24,16 @@ use self::workload::Workload;
 mod load;
 mod workload;
 
-/// Tells a process of this program's what it is to do.
+/// Environment variable with the workload of a process of this program.
 const ROLE: &str = "COUNTED_WORK";
 const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions/expected.json");
 
-/// What was counted when it was recorded.
+/// The recorded counts.
 #[derive(Debug, Deserialize, Serialize)]
 struct Expected {
-    /// How far a count may be off, in percent.
+    /// Maximum deviation of a count, in percent.
     tolerance_percent: f64,
-    /// By name.
+    /// Instructions per repetition, by name of the workload.
     instructions: BTreeMap<String, u64>,
 }
 
@@ -69,7 +69,7 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-/// Shows them; how many are off.
+/// Prints the counts. Returns how many are outside the tolerance.
 fn compare(counted: &BTreeMap<String, u64>, expected: &Expected) -> usize {
     let tolerance = expected.tolerance_percent;
     println!("{:<20}{:>14}{:>14}{:>10}", "instructions", "expected", "counted", "off by");
@@ -86,12 +86,12 @@ fn compare(counted: &BTreeMap<String, u64>, expected: &Expected) -> usize {
     outside
 }
 
-/// Exact for what is counted here.
+/// Converts a count to `f64`, with an error of less than 16.
 fn as_float(count: u64) -> f64 {
     f64::from(u32::try_from(count / 16).unwrap_or(u32::MAX)) * 16.0
 }
 
-/// The instructions that one repetition of `work` takes.
+/// Returns the instructions of one repetition of `workload`.
 fn count(workload: Workload) -> Result<u64, BoxError> {
     let folder = tempfile::tempdir()?;
     let output = folder.path().join("callgrind.out");
@@ -106,7 +106,7 @@ fn count(workload: Workload) -> Result<u64, BoxError> {
     Ok(total(&output)? / workload.repetitions())
 }
 
-/// What the profile says of all together.
+/// Returns the total of a profile.
 fn total(profile: &Path) -> Result<u64, BoxError> {
     let profile = fs::read_to_string(profile)?;
     let line = profile.lines().find_map(|line| line.strip_prefix("totals: "));

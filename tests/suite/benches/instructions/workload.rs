@@ -1,4 +1,4 @@
-//! What is counted.
+//! The measured workloads.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -23,17 +23,18 @@ use tokio::runtime::Builder;
 
 use crate::load::BoxError;
 
-/// One kind of work.
+/// A workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workload {
-    /// Parsing and verifying a document of which nothing is known: five signatures.
+    /// Parses and verifies a document with empty caches: five signatures.
     Verify,
-    /// The same of a document that is known: no signature.
+    /// Parses and verifies a cached document: no signature.
     VerifyCached,
-    /// The recipient's key out of a verified document, sealing 32 bytes to it, and the answer's body.
+    /// Derives the recipient's key from a verified document, seals 32 bytes to it, and builds the
+    /// response body.
     Seal,
-    /// One request without a Recipient on a connection that is kept, from its first byte to the last of
-    /// its answer, by default settings.
+    /// Handles one request without a Recipient on a persistent connection, from its first byte to the
+    /// last byte of the response, with default settings.
     PlainRequest,
 }
 
@@ -71,7 +72,7 @@ impl Workload {
     }
 }
 
-/// What callgrind counts: by the name of this function.
+/// Runs `work`. callgrind counts the instructions of functions with this name.
 #[inline(never)]
 fn measured<T>(work: impl FnOnce() -> T) -> T {
     work()
@@ -96,7 +97,7 @@ fn document(pki: &SimulatedPki) -> Result<Vec<u8>, BoxError> {
 
 fn verify(repetitions: u64, is_cached: bool) -> Result<(), BoxError> {
     for _ in 0..repetitions {
-        // A world each: other keys, other signatures.
+        // Each repetition has a new PKI, and so other keys and signatures.
         let pki = pki()?;
         let anchors = TrustAnchors::simulator_root(pki.root_certificate());
         let verifier = Verifier::new(anchors, CacheSizes::default());
@@ -153,7 +154,7 @@ fn plain_requests(repetitions: u64) -> Result<(), BoxError> {
     runtime.spawn(async move {
         server.serve_connection(stream, TransportSecurity::Plaintext, pending()).await;
     });
-    // The first requests set up what later ones use.
+    // The first requests initialize state that later ones use.
     for _ in 0..10 {
         runtime.block_on(request(&mut client))?;
     }

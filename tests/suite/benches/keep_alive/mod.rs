@@ -1,20 +1,20 @@
-//! A client that does as little as can be: the same request, again and again, on one connection.
+//! A client with as little overhead as possible: the same request, again and again, on one connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
-/// One connection.
+/// A client with one connection.
 pub(crate) struct KeepAliveClient<S> {
     stream: BufReader<S>,
     message: Vec<u8>,
 }
 
 impl<S: Read + Write> KeepAliveClient<S> {
-    /// Asks for so many random bytes, in the clear.
+    /// Creates a client that requests random bytes in plaintext.
     pub(crate) fn new(stream: S, number_of_bytes: usize) -> Self {
         Self::with_body(stream, &format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#))
     }
 
-    /// Asks GenerateRandom for what `body` says.
+    /// Creates a client that sends GenerateRandom requests with this body.
     pub(crate) fn with_body(stream: S, body: &str) -> Self {
         let message = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
@@ -24,7 +24,7 @@ impl<S: Read + Write> KeepAliveClient<S> {
         Self { stream: BufReader::new(stream), message: message.into_bytes() }
     }
 
-    /// The body of the answer, which must be a good one.
+    /// Sends the request, and returns the body of a successful response.
     pub(crate) fn request(&mut self) -> io::Result<String> {
         self.stream.get_mut().write_all(&self.message)?;
         let mut status = String::new();

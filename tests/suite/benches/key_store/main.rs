@@ -1,9 +1,9 @@
-//! Whether an HSM that is stuck slows those who do not ask it: the 99th percentile of how long
-//! GenerateRandom without CustomKeyStoreId takes, with the store idle, and while as many clients ask for
-//! its bytes as for others and none of its calls returns. It must be within 1.5 times.
+//! The effect of a stuck HSM on requests that do not use it: the 99th percentile of the latency of
+//! GenerateRandom without CustomKeyStoreId. It is measured with the store idle, and while as many
+//! clients use the store and none of its calls returns. The ratio must be at most 1.5.
 //!
-//! Rounds are interleaved, and the quietest of each kind are compared: what else the machine does can only
-//! add to a round, and an HSM that is stuck is so for the whole of it. Medians are shown beside them.
+//! Rounds are interleaved, and the fastest rounds of each kind are compared: other load can only slow
+//! down a round, and the HSM is stuck during the whole round. Medians are printed too.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "in modules shared with tests")]
@@ -33,24 +33,25 @@ mod softhsm;
 #[allow(dead_code, reason = "the tests use the other items")]
 mod store_config;
 
-/// Clients at a time of each kind.
+/// Number of concurrent clients of each kind.
 const CLIENTS: u64 = 8;
 const ROUNDS: usize = 12;
 const ROUND: Duration = Duration::from_millis(1500);
-/// Longer than a round, and not so long that the store is taken for failed.
+/// Duration of a stuck call, in milliseconds: longer than a round, but too short for the store to be
+/// considered failed.
 const STUCK_MS: u64 = 2500;
-/// Far longer than anything here takes: reached only by what hangs.
+/// Time limit that is reached only if something hangs.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 const DEADLINE_MS: u64 = 500;
 const MAX_RATIO: f64 = 1.5;
-/// Names the folder of the stage, to the process that has its environment.
+/// Environment variable with the test folder, for the process that has the module's environment.
 const STAGE: &str = "KEY_STORE_BENCH";
 
 fn main() -> Result<(), BoxError> {
     if let Some(folder) = env::var_os(STAGE) {
         return measure(Path::new(&folder));
     }
-    // A module is told what to do by the environment of the process that it is in.
+    // The PKCS#11 module is configured by the environment of its process.
     let stage = SoftHsm::with_stores(&[Store { deadline_ms: DEADLINE_MS, ..VAULT }]);
     let mut command = Command::new(env::current_exe()?);
     command.envs(stage.environment()).env(STAGE, stage.path(""));
@@ -111,13 +112,13 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A client of the store.
+/// Connects a client of the key store.
 fn connect_to_store(address: SocketAddr) -> io::Result<KeepAliveClient<TcpStream>> {
     let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{}"}}"#, VAULT.id);
     Ok(KeepAliveClient::with_body(connect(address)?, &body))
 }
 
-/// Waits until the store answers: at the start it connects, and what was stuck returns.
+/// Waits until the store responds: it connects at the start, and stuck calls must return first.
 fn await_store(address: SocketAddr) -> Result<(), BoxError> {
     let start = Instant::now();
     let mut client = connect_to_store(address)?;
@@ -130,8 +131,8 @@ fn await_store(address: SocketAddr) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What 99 of 100 plain requests take no longer than, in milliseconds, if clients ask as fast as they
-/// are answered.
+/// Returns the 99th percentile of the latency of plain requests, in milliseconds. Clients send as fast
+/// as they get responses.
 fn percentile_99(address: SocketAddr) -> Result<f64, BoxError> {
     let all = Mutex::new(Vec::new());
     rate(CLIENTS, ROUND, |round| {
@@ -152,7 +153,7 @@ fn percentile_99(address: SocketAddr) -> Result<f64, BoxError> {
     Ok(percentile.as_secs_f64() * 1e3)
 }
 
-/// How often a second clients of the store that is stuck are told so: never anything else.
+/// Returns the rate of time-outs of the stuck store. Any other result is an error.
 fn timeouts_per_second(address: SocketAddr) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
         let mut client = connect_to_store(address)?;

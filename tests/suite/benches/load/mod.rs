@@ -1,13 +1,14 @@
-//! Clients that ask as fast as they are answered, and what comes of it.
+//! Clients that send requests as fast as they get responses, and their total rate.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The error of a benchmark.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What a client counts on, and by what it knows that it is over.
+/// The shared state of a round: a counter, and a flag that ends the round.
 #[derive(Default)]
 pub(crate) struct Round {
     stopped: AtomicBool,
@@ -24,7 +25,7 @@ impl Round {
     }
 }
 
-/// What `clients` of them count together, a second.
+/// Returns the total count of `clients` clients per second.
 pub(crate) fn rate(
     clients: u64,
     length: Duration,
@@ -42,6 +43,7 @@ pub(crate) fn rate(
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
+/// Returns the median of `rates`, or 0 if there are none.
 pub(crate) fn median(rates: &mut [f64]) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or_default()

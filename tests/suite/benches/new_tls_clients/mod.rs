@@ -1,4 +1,4 @@
-//! New clients at a steady rate, each with a TLS connection of its own.
+//! New clients at a steady rate, each with its own TLS connection.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,32 +13,32 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// New clients a second.
+/// New clients per second.
 pub(crate) const RATE: u32 = 20;
 
-/// How long a client waits, which none should have to.
+/// Read timeout of a client, which should never be reached.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST: &[u8] =
     b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
     X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: 21\r\n\r\n{\"NumberOfBytes\": 32}";
 
-/// How the clients fared.
+/// Counts of requests by result.
 #[derive(Debug, Default)]
 pub(crate) struct RequestCounts {
     pub(crate) requests: u32,
     pub(crate) failed: u32,
-    /// How often each error came.
+    /// Number of occurrences of each error.
     pub(crate) errors: BTreeMap<String, u32>,
 }
 
 impl RequestCounts {
-    /// Returns the clients that failed, in percent.
+    /// Returns the share of failed clients, in percent.
     pub(crate) fn failed_percent(&self) -> f64 {
         100.0 * f64::from(self.failed) / f64::from(self.requests.max(1))
     }
 }
 
-/// The CA file that new clients are given, which can be replaced.
+/// The CA file of new clients. It can be replaced.
 #[derive(Debug, Default)]
 pub(crate) struct CaBundle(Mutex<Vec<u8>>);
 
@@ -52,8 +52,8 @@ impl CaBundle {
     }
 }
 
-/// Has [`RATE`] new clients a second ask for random bytes at `address`, while `is_running` says so. A client trusts
-/// the bundle of the moment when it comes, and does not try again.
+/// Starts [`RATE`] new clients per second while `is_running` returns true. Each client trusts the bundle
+/// of the moment when it starts, and does not retry.
 pub(crate) fn run_clients(
     address: &str,
     bundle: &CaBundle,
@@ -82,7 +82,8 @@ pub(crate) fn run_clients(
     counts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks once. It speaks TLS by rustls itself, which tells the server by an alert why it leaves, as OpenSSL does.
+/// Sends one request. The client uses rustls directly, so that the server receives a TLS alert with the
+/// reason of a rejection, as from OpenSSL.
 fn request(address: &str, pem: &[u8]) -> Result<(), String> {
     exchange(address, pem).map_err(|error| error.to_string()).and_then(|response| {
         let is_good = response.starts_with("HTTP/1.1 200 ") && response.contains("\"Plaintext\":");

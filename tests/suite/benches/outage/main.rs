@@ -1,5 +1,5 @@
-//! Three enclaves behind one relay, 200 requests a second of real SDK clients, and every 20 s one enclave is
-//! killed and started again: nobody may notice who tries again as SDKs do.
+//! Three enclaves behind one relay, with 200 requests per second of real SDK clients. Every 20 s one
+//! enclave is killed and started again. No request may fail after the SDK's retries.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -22,9 +22,9 @@ mod process;
 
 const ENCLAVES: usize = 3;
 const KILL_INTERVAL: Duration = Duration::from_secs(20);
-/// How long a killed one is away.
+/// Time between the kill and the restart of an enclave.
 const DOWNTIME: Duration = Duration::from_secs(6);
-/// How often the relay is asked what it knows.
+/// Interval at which the relay's metrics are read.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 fn main() -> Result<ExitCode, BoxError> {

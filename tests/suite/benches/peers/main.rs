@@ -1,8 +1,8 @@
-//! The service beside moto's server, which also answers GenerateRandom, on the same calls. Run
-//! `tests/peers/setup.sh` before, which installs it.
+//! The service compared with moto's server, which also implements GenerateRandom, on the same calls. Run
+//! `tests/peers/setup.sh` first to install moto.
 //!
-//! moto's server closes each connection after one answer; so the service is also measured with a
-//! connection for each request.
+//! moto's server closes each connection after one response, so the service is also measured with a
+//! connection per request.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -44,7 +44,7 @@ fn main() -> Result<(), BoxError> {
     let enclave = Enclave::start(&CacheLevel::None.to_toml(), &[])?;
     let relay = relay(enclave.address())?;
     let moto = moto()?;
-    // Neither verifies it, and moto goes by its form.
+    // Neither server verifies the signature. moto requires the form.
     let plain = signed_request::capture(Credentials::new("AKIDEXAMPLE", "secret", "us-east-1"))?;
     let attested = enclave.attested_request(KEY)?;
     let client_groups = [
@@ -77,7 +77,7 @@ fn main() -> Result<(), BoxError> {
     figures.publish()
 }
 
-/// moto's own server, as its documentation starts it.
+/// Starts moto's server as its documentation describes.
 fn moto() -> Result<Process, BoxError> {
     let address = free_address()?;
     let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))

@@ -1,4 +1,4 @@
-//! Servers in processes of their own, so that what each costs can be told apart.
+//! Servers in separate processes, so that their resource usage can be measured separately.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::load::BoxError;
 
-/// A server that runs until this is dropped.
+/// A server process that is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -18,7 +18,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`, which says on stdout where it listens: the last word of its first line.
+    /// Starts `command`, and reads its address from the last word of the first line on stdout.
     pub(crate) fn spawn_announced(command: &mut Command) -> Result<Self, BoxError> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
@@ -28,7 +28,7 @@ impl Process {
         match word.trim_start_matches("tcp:").parse() {
             Ok(address) => Ok(Self { child, address }),
             Err(_) => {
-                // It says on stderr why.
+                // The reason is on stderr.
                 drop(child.kill());
                 child.wait()?;
                 Err(format!("{:?} printed {line:?} instead of its endpoint", command).into())
@@ -36,7 +36,7 @@ impl Process {
         }
     }
 
-    /// Starts `command`, which is known to listen on `address` soon: it is waited for.
+    /// Starts `command`, and waits until it listens on `address`.
     pub(crate) fn spawn_listening(
         command: &mut Command,
         address: SocketAddr,
@@ -56,12 +56,12 @@ impl Process {
         Ok(this)
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The processor time that it and its children have used.
+    /// Returns the processor time of the process and its children.
     pub(crate) fn cpu_time(&self) -> Result<Duration, BoxError> {
         let mut total = Duration::ZERO;
         for id in self.process_ids()? {
@@ -70,7 +70,7 @@ impl Process {
         Ok(total)
     }
 
-    /// Bytes of its and its children's memory that are resident.
+    /// Returns the resident memory of the process and its children, in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64, BoxError> {
         let mut total = 0;
         for id in self.process_ids()? {
@@ -84,7 +84,7 @@ impl Process {
         Ok(total)
     }
 
-    /// Its id, and those of the workers that it has started.
+    /// Returns the ID of the process and those of its children.
     fn process_ids(&self) -> Result<Vec<u32>, BoxError> {
         let id = self.child.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
@@ -95,7 +95,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Those that have ended by themselves cannot be killed.
+        // The process may have exited already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -103,17 +103,17 @@ impl Drop for Process {
 
 fn cpu_time(id: u32) -> Result<Duration, BoxError> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    // The name before it may hold anything.
+    // The name before the fields may contain any characters.
     let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/PID/stat is malformed")?;
     let mut ticks = 0;
     for field in fields.split(' ').skip(11).take(2) {
         ticks += field.parse::<u64>()?;
     }
-    // USER_HZ is 100 on every Linux that there is.
+    // USER_HZ is 100 on all Linux architectures that matter here.
     Ok(Duration::from_millis(ticks * 10))
 }
 
-/// A binary that `make build` has made.
+/// Returns the path of a binary that `make build` has built.
 pub(crate) fn binary(name: impl AsRef<OsStr>) -> Result<PathBuf, BoxError> {
     let path =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("release").join(name.as_ref());

@@ -1,4 +1,4 @@
-//! A server that sends back what it gets: as little as can be behind a relay, so that the relay shows.
+//! A server that sends back all data. It adds as little as possible to the cost of a relay.
 
 use std::env;
 use std::io::{self, Write, stdout};
@@ -11,29 +11,29 @@ use tokio::runtime::Builder;
 use crate::load::BoxError;
 use crate::process::Process;
 
-/// Tells a process of this program's that it is to be the server.
+/// Environment variable that makes a process of this program the server.
 const ROLE: &str = "ECHO_SERVER";
 
-/// A request that is the answer to itself, as long as one of GenerateRandom.
+/// A request that is also its own response, as long as one of GenerateRandom.
 pub(crate) const REQUEST: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\n\
     x-amzn-requestid: 00000000-0000-4000-8000-000000000000\r\ncontent-length: 60\r\n\r\n\
     {\"Plaintext\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}";
 
-/// Bytes read and written at a time.
+/// Block size of reads and writes, in bytes.
 pub(crate) const BLOCK: usize = 64 * 1024;
 
-/// Starts one in a process of its own.
+/// Starts the server in a separate process.
 pub(crate) fn start() -> Result<Process, BoxError> {
     Process::spawn_announced(Command::new(env::current_exe()?).env(ROLE, "1"))
 }
 
-/// Whether this process is to be the server: to be asked first of all by `main`, which then serves.
+/// Returns whether this process is the server. `main` must check this first and then call [`serve`].
 pub(crate) fn is_server_process() -> bool {
     env::var_os(ROLE).is_some()
 }
 
-/// Serves until the process is ended.
+/// Serves until the process is killed.
 pub(crate) fn serve() -> Result<(), BoxError> {
     Builder::new_current_thread().enable_io().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -1,8 +1,8 @@
-//! The relay alone, beside HAProxy (TCP mode) and nginx (stream): requests, new connections, bulk, and
-//! what an idle connection keeps in memory.
+//! The relay alone, compared with HAProxy (TCP mode) and nginx (stream): requests, new connections, bulk
+//! transfer, and memory per idle connection.
 //!
-//! All are in front of one server that sends back what it gets, and their rounds are interleaved.
-//! Ratios are to the peer whose median is the better.
+//! All relay to the same echo server, and their rounds are interleaved. Ratios refer to the peer with
+//! the better median.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -35,13 +35,13 @@ mod proxies;
 
 const ROUNDS: usize = 11;
 const ROUND: Duration = Duration::from_millis(700);
-/// Streams at a time where bytes are counted.
+/// Number of concurrent streams of the bulk transfer.
 const STREAMS: u64 = 4;
-/// Connections that are idle.
+/// Number of idle connections.
 const IDLE: usize = 5000;
 const IDLE_ROUNDS: usize = 3;
 
-/// One figure of each of [`NAMES`], round by round.
+/// The rounds of each of [`NAMES`].
 type Rounds = [Vec<f64>; NAMES.len()];
 
 fn main() -> Result<(), BoxError> {
@@ -71,13 +71,13 @@ fn main() -> Result<(), BoxError> {
     figures.publish()
 }
 
-/// Whether this part is to be measured: all are, or those that the command line names.
+/// Returns whether a part is measured: all parts by default, or those that the command line names.
 fn wanted(part: &str) -> bool {
     let mut parts = env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
     parts.peek().is_none() || parts.any(|named| named == part)
 }
 
-/// Each end of each idle connection is a descriptor, of which a relay has both.
+/// Raises the limit of file descriptors. A relay has one descriptor for each end of an idle connection.
 fn raise_descriptors() -> Result<(), BoxError> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let needed = u64::try_from(2 * IDLE + 500)?;
@@ -139,7 +139,7 @@ fn bulk(relays: &[Proxy; 3], figures: &mut Figures) -> Result<(), BoxError> {
     add_ratio(figures, "relay_bulk_vs_best_proxy", &rates, f64::max)
 }
 
-/// Sends without a pause, and counts the blocks that come back.
+/// Sends data continuously, and counts the blocks that come back.
 fn stream(address: SocketAddr, round: &load::Round) -> Result<(), BoxError> {
     let stream = TcpStream::connect(address)?;
     thread::scope(|scope| {
@@ -169,9 +169,9 @@ fn idle(upstream: SocketAddr, figures: &mut Figures) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What many connections keep resident, once each has been used.
+/// Returns the resident memory per connection, after each was used once.
 fn bytes_per_connection(relay: &Proxy) -> Result<f64, BoxError> {
-    // What the first ones bring about is not theirs.
+    // The first connections initialize state that does not belong to a connection.
     drop(connected(relay, 32)?);
     let before = relay.process.resident_bytes()?;
     let _connections = connected(relay, IDLE)?;
@@ -190,7 +190,7 @@ fn connected(relay: &Proxy, count: usize) -> Result<Vec<TcpStream>, BoxError> {
     (0..count).map(connect).collect()
 }
 
-/// Another is the first in each round.
+/// Rotates the order of the proxies from round to round.
 fn turns<T>(round: usize, all: impl Iterator<Item = T>) -> Vec<T> {
     let mut all: Vec<T> = all.collect();
     all.rotate_left(round % NAMES.len());
@@ -204,7 +204,7 @@ fn add(figures: &mut Figures, what: &str, unit: &str, rounds: &Rounds) -> Result
     Ok(())
 }
 
-/// Adds ours over that of the peer whose median is the one that `choose` takes.
+/// Adds the ratio of the relay to the peer that `choose` selects by median.
 fn add_ratio(
     figures: &mut Figures,
     name: &str,

@@ -1,5 +1,4 @@
-//! The relays that are compared, each as many threads wide as there are processors, without a log, and
-//! with timeouts that nothing here reaches.
+//! The compared proxies. Each has one thread per processor, no log, and timeouts that are never reached.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -14,29 +13,29 @@ use tempfile::TempDir;
 use crate::load::BoxError;
 use crate::process::{Process, binary};
 
-/// More than any measurement opens at a time.
+/// Connection limit, more than any measurement opens.
 const MAX_CONNECTIONS: usize = 8192;
 
-/// Where Debian has what nginx loads to relay; elsewhere it is often built in.
+/// Path of nginx's stream module on Debian. Other builds often include it.
 const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-/// One relay, which ends with this.
+/// A proxy that is stopped on drop.
 pub(crate) struct Proxy {
     pub(crate) process: Process,
-    /// nginx does not take its workers with it when it is killed, so it is asked to end.
+    /// Command that stops nginx, whose workers would survive a kill of the main process.
     stop: Option<Command>,
     folder: TempDir,
 }
 
-/// Ours, HAProxy and nginx.
+/// The names of the proxies: this project's relay, HAProxy and nginx.
 pub(crate) const NAMES: [&str; 3] = ["relay", "haproxy", "nginx"];
 
-/// Starts the three of [`NAMES`] in front of `upstream`.
+/// Starts the proxies of [`NAMES`] in front of `upstream`.
 pub(crate) fn start(upstream: SocketAddr) -> Result<[Proxy; 3], BoxError> {
     Ok([ours(upstream)?, haproxy(upstream)?, nginx(upstream)?])
 }
 
-/// Says what is missing of that with which ours is compared.
+/// Checks that HAProxy and nginx are installed.
 pub(crate) fn require_peers() -> Result<(), BoxError> {
     let version = |name: &str, argument| Command::new(program(name)).arg(argument).output();
     let is_absent = |output: &io::Result<_>| matches!(output, Err(error) if error.kind() == ErrorKind::NotFound);
@@ -94,7 +93,7 @@ fn nginx(upstream: SocketAddr) -> Result<Proxy, BoxError> {
     } else {
         String::new()
     };
-    // A worker counts both of a connection's ends.
+    // An nginx worker counts both ends of a connection.
     let (pid, ends) = (pid_file(&folder), 2 * MAX_CONNECTIONS);
     let text = format!(
         "{module}daemon off;\nworker_processes {threads};\nerror_log stderr crit;\n\
@@ -120,7 +119,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let Some(stop) = &mut self.stop else { return };
         drop(stop.status());
-        // It is there until the workers have ended.
+        // The file exists until the workers have exited.
         let (file, start) = (pid_file(&self.folder), Instant::now());
         while file.exists() && start.elapsed() < Duration::from_secs(5) {
             sleep(Duration::from_millis(10));
@@ -132,12 +131,12 @@ fn pid_file(folder: &TempDir) -> PathBuf {
     folder.path().join("nginx.pid")
 }
 
-/// Where nobody listens yet.
+/// Returns a local address without a listener.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
-/// Debian has servers in a folder that not everybody looks into.
+/// Returns the path of a program. Debian installs servers in a folder that may be missing from PATH.
 fn program(name: &str) -> PathBuf {
     let path = Path::new("/usr/sbin").join(name);
     if path.exists() { path } else { name.into() }

@@ -1,4 +1,4 @@
-//! What it costs to find out who calls, and what they may.
+//! The cost of authentication and authorization.
 
 use std::fmt::Write as _;
 
@@ -12,11 +12,12 @@ use crate::signed_request;
 const REGION: &str = "eu-west-1";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-/// One that applies; what is before it does not.
+/// A statement that applies. The statements before it do not.
 const ALLOW: &str = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*"}"#;
 const OTHERS: &str = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*","Condition":{"StringEquals":{"kms:RecipientAttestation:PCR8":"a0db3a57fad76c813b7d065d6d3a3a94c0efa65d8db41bdc7a952267c2569093b96b04d72bf3a95adda02cd4df94c545"}}}"#;
 
-/// Signed requests of one of 1 and of 1,000 principals, whose policies have 1 and 200 statements.
+/// Measures signed requests with 1 and 1,000 configured principals, and with policies of 1 and 200
+/// statements.
 pub(crate) fn signed(figures: &mut Figures) -> Result<(), BoxError> {
     let settings =
         [("signed", 1, 1), ("signed_principals_1000", 1000, 1), ("signed_policy_200", 1, 200)];
@@ -29,7 +30,7 @@ pub(crate) fn signed(figures: &mut Figures) -> Result<(), BoxError> {
             RelayedService::start(&configuration(principals)?, &[("p.json", &policy)])?,
         ));
     }
-    // The first of them all.
+    // The credentials of the first principal.
     let request = signed_request::capture(Credentials::new("AKID0", SECRET, REGION))?;
     scenarios::signed(&services, &request, figures)
 }

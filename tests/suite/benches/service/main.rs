@@ -1,8 +1,8 @@
-//! The whole service behind its relay, over HTTP, beside a server that only answers: how many requests,
-//! how fast, by whom, in how much memory. Names of groups as arguments measure those alone.
+//! The whole service behind its relay, over HTTP, compared with a baseline server: throughput, latency,
+//! authentication and memory. Arguments select groups of measurements.
 //!
-//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy. Clients
-//! run on the processors that serve them.
+//! Rounds are interleaved. Compare results only within one run, because machines vary. Clients share the
+//! processors with the servers.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -37,7 +37,7 @@ mod servers;
 mod signed_request;
 mod under_load;
 
-/// Keys of recipients, by name; the first where it is not the key that matters.
+/// Recipient keys by name. The first one is the default.
 const KEYS: [(&str, &str); 3] = [
     ("rsa_2048", include_str!("../../keys/rsa-2048.pem")),
     ("rsa_3072", include_str!("../../keys/rsa-3072.pem")),
@@ -59,7 +59,7 @@ fn main() -> Result<(), BoxError> {
     if hyper_baseline::is_server_process() {
         return hyper_baseline::serve();
     }
-    // Cargo adds an option of its own.
+    // Cargo passes its own option.
     let wanted: Vec<String> = env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     let mut figures = Figures::default();
     for (name, measure) in GROUPS {

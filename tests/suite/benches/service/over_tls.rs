@@ -1,4 +1,4 @@
-//! The same requests with TLS and without, by clients of one kind.
+//! The same requests with and without TLS, by the same kind of client.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ struct Scenario {
     rates: Vec<f64>,
 }
 
-/// Requests a second over connections that are kept.
+/// Measures requests per second over persistent connections.
 pub(crate) fn tls(figures: &mut Figures) -> Result<(), BoxError> {
     let cold = CacheLevel::None.to_toml();
     let plain = RelayedService::start(&cold, &[])?;
@@ -92,7 +92,7 @@ fn measure(scenario: &Scenario) -> Result<f64, BoxError> {
     })
 }
 
-/// The authority that the service's TLS ends at, in PEM.
+/// Returns the CA certificate of the service's TLS, in PEM.
 fn authority(address: SocketAddr) -> Result<String, BoxError> {
     let folder = tempfile::tempdir()?;
     let pem = folder.path().join("ca.pem");

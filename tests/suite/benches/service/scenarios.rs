@@ -1,4 +1,4 @@
-//! Ways to ask, which are measured in turn.
+//! Scenarios that are measured in turn.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use crate::{KEYS, hyper_baseline};
 const ROUNDS: usize = 11;
 const ROUND: Duration = Duration::from_millis(400);
 
-/// What few bytes in the clear are asked for with.
+/// Body of a request for few bytes in plaintext.
 pub(crate) const PLAIN: &str = r#"{"NumberOfBytes":32}"#;
 
-/// A server behind a relay, and clients who ask it one thing.
+/// A server behind a relay, and clients that send the same request.
 struct Scenario<'a> {
     name: String,
     server: &'a Process,
     clients: ConcurrentClients,
     rates: Vec<f64>,
-    /// The server's processor time of one request, in microseconds.
+    /// Processor time of the server per request, in microseconds.
     costs: Vec<f64>,
 }
 
-/// The service, a relay before it, and what it knows.
+/// The service and a relay in front of it.
 pub(crate) struct RelayedService {
     pub(crate) enclave: Enclave,
     pub(crate) relay: Process,
@@ -69,7 +69,7 @@ impl<'a> Scenario<'a> {
     }
 }
 
-/// Measures all, one after the other, again and again.
+/// Measures all scenarios in turn, round by round.
 fn interleave(scenarios: &mut [Scenario<'_>], figures: &mut Figures) -> Result<(), BoxError> {
     for _ in 0..ROUNDS {
         scenarios.iter_mut().try_for_each(Scenario::measure)?;
@@ -81,7 +81,7 @@ fn interleave(scenarios: &mut [Scenario<'_>], figures: &mut Figures) -> Result<(
     Ok(())
 }
 
-/// Plain requests beside a server that only answers, behind the same relay.
+/// Measures plain requests, compared with the baseline server behind the same relay.
 pub(crate) fn plain(figures: &mut Figures) -> Result<(), BoxError> {
     let (ours, baseline) = (RelayedService::start("", &[])?, hyper_baseline::start()?);
     let baseline_relay = relay(baseline.address())?;
@@ -102,7 +102,7 @@ pub(crate) fn plain(figures: &mut Figures) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Attested requests, by what is known of their document, by how many ask, and by their key.
+/// Measures attested requests by cache level, number of clients and recipient key.
 pub(crate) fn attested(figures: &mut Figures) -> Result<(), BoxError> {
     let names = [
         ("cold", CacheLevel::None),
@@ -130,7 +130,7 @@ pub(crate) fn attested(figures: &mut Figures) -> Result<(), BoxError> {
     interleave(&mut scenarios, figures)
 }
 
-/// The same signed request to each, and how the others compare to the first.
+/// Measures the same signed request with each service, and compares the others with the first.
 pub(crate) fn signed(
     services: &[(&str, RelayedService)],
     request: &[u8],

@@ -1,4 +1,4 @@
-//! The service in a process of its own, and a relay before it in another, as they are deployed.
+//! The service and a relay, each in a separate process, as they are deployed.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
@@ -14,21 +14,21 @@ use crate::concurrent_clients::generate_random;
 use crate::load::BoxError;
 use crate::process::{Process, binary};
 
-/// What a service knows of a document before it is shown it.
+/// The parts of a document that the service has cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheLevel {
-    /// Nothing, as it keeps nothing.
+    /// Nothing: caches are disabled.
     None,
-    /// The certificates that are above the leaf.
+    /// The certificates above the leaf.
     Chain,
-    /// The leaf too, which signs.
+    /// Also the leaf certificate, which signs the document.
     Leaf,
-    /// All of it: it was shown the same before.
+    /// The whole document.
     Document,
 }
 
 impl CacheLevel {
-    /// The table of the configuration by which a service knows so much, once it was asked.
+    /// Returns the configuration table with which a service has this level after the first request.
     pub(crate) fn to_toml(self) -> String {
         let [chains, leaves, documents] = match self {
             Self::None => [0, 0, 0],
@@ -43,16 +43,16 @@ impl CacheLevel {
     }
 }
 
-/// A simulated enclave, its audit trail to `/dev/null`.
+/// A simulated enclave. Its audit trail goes to `/dev/null`.
 #[derive(Debug)]
 pub(crate) struct Enclave {
     process: Process,
-    /// With its configuration and its log.
+    /// Folder with its configuration and log.
     _folder: TempDir,
 }
 
 impl Enclave {
-    /// With this configuration; beside it lie `files`, by name.
+    /// Starts an enclave with this configuration and with `files` in the same folder, by name.
     pub(crate) fn start(toml: &str, files: &[(&str, &str)]) -> Result<Self, BoxError> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
@@ -77,19 +77,19 @@ impl Enclave {
         &self.process
     }
 
-    /// A request with a document that it signs now, for this key in PEM.
+    /// Returns a request with a document that the enclave signs now, for this key in PEM.
     pub(crate) fn attested_request(&self, key: &str) -> Result<Vec<u8>, BoxError> {
         let client = Client::new(&format!("http://{}", self.address()));
         attested_request(&client, key)
     }
 }
 
-/// A request with a document that the simulator behind `client` signs now, for this key in PEM.
+/// Returns a request with a document that the simulator at `client` signs now, for this key in PEM.
 pub(crate) fn attested_request(client: &Client, key: &str) -> Result<Vec<u8>, BoxError> {
     Ok(generate_random(&attested_body(client, key)?))
 }
 
-/// The body of such a request.
+/// Returns the body of such a request.
 pub(crate) fn attested_body(client: &Client, key: &str) -> Result<String, BoxError> {
     let document = client.document(&Document::for_key(&RecipientKey::from_pem(key)?))?;
     let document = STANDARD.encode(document);
@@ -98,7 +98,7 @@ pub(crate) fn attested_body(client: &Client, key: &str) -> Result<String, BoxErr
     ))
 }
 
-/// A relay before whatever listens there.
+/// Starts a relay in front of `upstream`.
 pub(crate) fn relay(upstream: SocketAddr) -> Result<Process, BoxError> {
     let mut command = Command::new(binary("parent-proxy")?);
     let upstream = upstream.to_string();
@@ -106,7 +106,7 @@ pub(crate) fn relay(upstream: SocketAddr) -> Result<Process, BoxError> {
     Process::spawn_announced(&mut command)
 }
 
-/// Where nothing listened a moment ago.
+/// Returns a local address without a listener.
 pub(crate) fn free_address() -> Result<SocketAddr, BoxError> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -1,4 +1,4 @@
-//! A signed request, as it goes over the wire.
+//! A signed request, as sent on the wire.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -8,8 +8,8 @@ use attested_recipient::{Client, ClientError, Credentials};
 
 use crate::load::BoxError;
 
-/// What a client sends that signs: it is sent to nobody, who keeps it. The same is good for five
-/// minutes.
+/// Captures a signed request of the client, at a listener that returns an error. The request can be
+/// repeated for five minutes.
 pub(crate) fn capture(credentials: Credentials) -> Result<Vec<u8>, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let client = Client::new(&format!("http://{}", listener.local_addr()?));

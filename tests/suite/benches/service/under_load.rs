@@ -1,4 +1,4 @@
-//! What plain clients notice of attested ones, and how much memory many clients take.
+//! The effect of attested requests on plain ones, and the memory of many connections.
 
 use std::thread;
 use std::time::Duration;
@@ -15,12 +15,11 @@ const ROUND: Duration = Duration::from_secs(2);
 const PLAIN_CLIENTS: usize = 8;
 const ATTESTED_CLIENTS: usize = 64;
 
-/// Between two looks at the memory.
+/// Interval of memory samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 const CONNECTIONS: usize = 1000;
 
-/// What 99 of 100 plain requests take no longer than, by themselves and while attested clients ask as
-/// fast as they are answered.
+/// Measures the 99th percentile of the latency of plain requests, alone and under attested load.
 pub(crate) fn latency(figures: &mut Figures) -> Result<(), BoxError> {
     let service = RelayedService::start(&CacheLevel::None.to_toml(), &[])?;
     let [(_, key), ..] = KEYS;
@@ -31,7 +30,7 @@ pub(crate) fn latency(figures: &mut Figures) -> Result<(), BoxError> {
     let [mut unloaded, mut loaded, mut attested_rates, mut refused] = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         unloaded.push(plain.run_for(ROUND)?.percentile_ms(99)?);
-        // Longer at both ends, so that it is there all the time.
+        // The attested load starts earlier and ends later, so that it is present all the time.
         let (plain, attested) = together(&plain, &attested, 2 * SAMPLE_INTERVAL)?;
         loaded.push(plain.percentile_ms(99)?);
         attested_rates.push(attested.rate());
@@ -45,7 +44,7 @@ pub(crate) fn latency(figures: &mut Figures) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Both at once, the attested ones for a while before and after.
+/// Runs both groups of clients at once. The attested clients run longer by `margin` before and after.
 fn together(
     plain: &ConcurrentClients,
     attested: &ConcurrentClients,
@@ -59,8 +58,8 @@ fn together(
     })
 }
 
-/// What is resident of an enclave that nobody has asked anything, and at most of one that 1,000 clients
-/// ask, of which half have documents.
+/// Measures the resident memory of an idle enclave, and the peak with 1,000 clients, half of which send
+/// documents.
 pub(crate) fn memory(figures: &mut Figures) -> Result<(), BoxError> {
     let [mut idle, mut busy] = [const { Vec::new() }; 2];
     for _ in 0..3 {

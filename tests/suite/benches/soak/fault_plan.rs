@@ -1,4 +1,4 @@
-//! What happens to servers, and when it is over.
+//! The faults that are injected into servers, and their recovery.
 
 use std::time::{Duration, Instant};
 
@@ -8,29 +8,29 @@ use crate::fleet::Server;
 use crate::load::BoxError;
 use crate::seeded_random::SeededRandom;
 
-/// What can happen to a server.
+/// A fault of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// SIGKILL, and started again later.
+    /// SIGKILL, followed by a restart after a while.
     Killed,
-    /// SIGSTOP, and SIGCONT later.
+    /// SIGSTOP, followed by SIGCONT after a while.
     Paused,
-    /// SIGTERM, and started again once it has ended.
+    /// SIGTERM, followed by a restart after the exit.
     Restarted,
 }
 
 const ALL: [Fault; 3] = [Fault::Killed, Fault::Paused, Fault::Restarted];
-/// Who survives may rest, and no more.
+/// Faults of servers that must keep running.
 const PAUSE_ONLY: [Fault; 1] = [Fault::Paused];
-/// Until the next one, at most, in milliseconds.
+/// Maximum time until the next fault, in milliseconds.
 const MAX_INTERVAL_MS: u64 = 3000;
-/// How long one lasts, in milliseconds: from what nobody notices to more than it takes to be ejected.
+/// Duration of a fault, in milliseconds: from unnoticeable to longer than an ejection takes.
 const DURATION_MS: std::ops::Range<u64> = 200..8000;
 
-/// A server, and what is wrong with it.
+/// A server and its active fault.
 pub(crate) struct FaultTarget {
     pub(crate) server: Server,
-    /// Its process lives to the end.
+    /// Whether the process must keep running.
     pub(crate) pause_only: bool,
     active_fault: Option<(Fault, Instant)>,
     counts: [u32; ALL.len()],
@@ -53,7 +53,7 @@ impl FaultTarget {
         Ok(())
     }
 
-    /// Ends what is wrong with it.
+    /// Ends the active fault.
     fn recover(&mut self) -> Result<(), BoxError> {
         match self.active_fault.take() {
             None => {}
@@ -67,14 +67,14 @@ impl FaultTarget {
         Ok(())
     }
 
-    /// How often what has happened to it.
+    /// Returns the number of injected faults by kind.
     pub(crate) fn history(&self) -> String {
         let counts = ALL.iter().zip(self.counts).map(|(of, count)| format!("{of:?} {count}"));
         counts.collect::<Vec<_>>().join(", ").to_lowercase()
     }
 }
 
-/// Lets something happen, and ends what is over; to be called often.
+/// A random sequence of faults.
 pub(crate) struct FaultPlan {
     random: SeededRandom,
     next: Instant,
@@ -85,6 +85,7 @@ impl FaultPlan {
         Self { random, next: Instant::now() }
     }
 
+    /// Injects and ends faults that are due. Call it often.
     pub(crate) fn advance(&mut self, targets: &mut [FaultTarget]) -> Result<(), BoxError> {
         let now = Instant::now();
         for target in &mut *targets {
@@ -98,7 +99,7 @@ impl FaultPlan {
         if now < self.next {
             return Ok(());
         }
-        // Drawn whether or not they are used, so that a seed says the same each time.
+        // All values are drawn even if they are unused, so that a seed always gives the same sequence.
         let target = self.random.below(u64::try_from(targets.len())?);
         let fault = *self.random.one_of(&ALL)?;
         let duration = DURATION_MS.start + self.random.below(DURATION_MS.end - DURATION_MS.start);
@@ -112,7 +113,7 @@ impl FaultPlan {
     }
 }
 
-/// All are well again.
+/// Ends all active faults.
 pub(crate) fn recover_all(targets: &mut [FaultTarget]) -> Result<(), BoxError> {
     targets.iter_mut().try_for_each(FaultTarget::recover)
 }

@@ -1,9 +1,9 @@
-//! Real SDK clients for a long time, while enclaves and relays are killed, paused and restarted at random. Each
-//! request must be answered within an SDK's normal retries. At the end those servers that lived all the while
-//! must hold what they held at the beginning.
+//! Real SDK clients for a long time, while enclaves and relays are killed, paused and restarted at
+//! random. Every request must succeed within an SDK's normal retries. The servers that ran all the time
+//! must not use more resources at the end.
 //!
-//! Both relays have one socket, which outlives them. One relay and one enclave are paused at times, but
-//! never end: they are the ones that are measured, at rest.
+//! Both relays share one inherited socket. One relay and one enclave are only paused, never ended. Their
+//! resource usage is measured at rest.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -31,17 +31,17 @@ mod seeded_random;
 
 const ENCLAVES: usize = 3;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// The least that caches and allocators are given to fill.
+/// Minimum time to fill caches and allocators.
 const WARM_UP: Duration = Duration::from_secs(15);
-/// What the survivors are given to come to rest.
+/// Time for the resource usage to settle.
 const REST_DURATION: Duration = Duration::from_secs(5);
 const REST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a survivor may hold more at the end: a check under way has a descriptor on each side, a runtime a
-/// thread for what blocks.
+/// Allowed growth in descriptors: a health check in flight has one on each side.
 const MAX_MORE_DESCRIPTORS: u64 = 4;
+/// Allowed growth in threads: a runtime may keep one for blocking tasks.
 const MAX_MORE_THREADS: u64 = 1;
-/// An allocator keeps some of what was freed.
+/// Allowed growth of resident memory, in percent. An allocator keeps some freed memory.
 const MAX_MORE_RESIDENT_PERCENT: u64 = 25;
 const MAX_MORE_RESIDENT_KIB: u64 = 8 * 1024;
 
@@ -82,7 +82,7 @@ fn main() -> Result<ExitCode, BoxError> {
     Ok(if bounded && succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Clients that ask for so long, while something happens to those who serve them, if it is to.
+/// Runs SDK clients for `length`, and injects faults if a plan is given.
 fn run_clients(
     url: &str,
     length: Duration,
@@ -98,7 +98,7 @@ fn run_clients(
         clients.check_running()?;
         thread::sleep(POLL_INTERVAL);
     }
-    // Nobody waits for a client who waits for somebody that is paused.
+    // No client may wait for a paused server at the end.
     fault_plan::recover_all(targets)?;
     clients.stop()
 }
@@ -107,7 +107,7 @@ fn pause_only_targets(targets: &[FaultTarget]) -> impl Iterator<Item = &FaultTar
     targets.iter().filter(|target| target.pause_only)
 }
 
-/// What the survivors hold when nobody asks for anything: the least that is seen for a while.
+/// Returns the resource usage without load: the minimum over a while.
 fn resources_at_rest(targets: &[FaultTarget]) -> Result<Vec<ResourceUsage>, BoxError> {
     let start = Instant::now();
     let mut least: Vec<ResourceUsage> = Vec::new();
@@ -123,7 +123,7 @@ fn resources_at_rest(targets: &[FaultTarget]) -> Result<Vec<ResourceUsage>, BoxE
     Ok(least)
 }
 
-/// Whether the survivors come to rest within the bounds, which it prints.
+/// Returns whether the resource usage settles within the bounds, and prints it.
 fn check_resource_growth(
     targets: &[FaultTarget],
     before: &[ResourceUsage],

@@ -1,4 +1,4 @@
-//! What is drawn, and can be drawn again.
+//! Reproducible random numbers.
 
 use std::env;
 
@@ -6,21 +6,21 @@ use enclave::clock::{Clock, SystemClock};
 
 use crate::load::BoxError;
 
-/// Numbers that follow from a seed: xorshift64*, G. Marsaglia and S. Vigna.
+/// A pseudorandom generator (xorshift64*, G. Marsaglia and S. Vigna).
 pub(crate) struct SeededRandom(u64);
 
 impl SeededRandom {
-    /// By `SEED`, or another each time. The seed is for printing.
+    /// Creates a generator from `SEED`, or from the current time. Returns the seed for printing.
     pub(crate) fn new() -> Result<(Self, u64), BoxError> {
         let seed = match env::var("SEED") {
             Ok(text) if !text.is_empty() => text.parse()?,
             _ => SystemClock.now().as_millis(),
         };
-        // Zero would stay zero.
+        // The state must not be zero.
         Ok((Self((seed ^ 0x9e37_79b9_7f4a_7c15) | 1), seed))
     }
 
-    /// One of `0..end`.
+    /// Returns a number in `0..end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -28,7 +28,7 @@ impl SeededRandom {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % end.max(1)
     }
 
-    /// One of these.
+    /// Returns a random element.
     pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> Result<&'a T, BoxError> {
         let at = usize::try_from(self.below(u64::try_from(all.len())?))?;
         Ok(all.get(at).ok_or("the slice is empty")?)

@@ -1,4 +1,4 @@
-//! Connections with TLS or without, as one kind of stream.
+//! Connections with or without TLS, as one type of stream.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,14 +12,14 @@ use rustls::{ClientConnection, RootCertStore, StreamOwned};
 
 use super::load::BoxError;
 
-/// Whether a connection takes up an earlier one's session.
+/// Whether a connection resumes an earlier session.
 #[derive(Clone, Copy)]
 pub(crate) enum Session {
     New,
     Resumed,
 }
 
-/// Where to connect, and how.
+/// The address and the TLS configuration of connections.
 pub(crate) struct Connector {
     address: SocketAddr,
     tls: Option<(Arc<ClientConfig>, Session)>,
@@ -34,7 +34,7 @@ impl Connector {
         Self { address, tls: None }
     }
 
-    /// Trusts the authority in `pem`.
+    /// Creates a connector that trusts the authority in `pem`.
     pub(crate) fn tls(address: SocketAddr, pem: &str, session: Session) -> Result<Self, BoxError> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
@@ -45,7 +45,7 @@ impl Connector {
         Ok(Self { address, tls: Some((Arc::new(config), session)) })
     }
 
-    /// One that shares no session with others.
+    /// Returns a connector that shares no sessions with other connectors.
     pub(crate) fn for_one_client(&self) -> Self {
         let tls = self.tls.as_ref().map(|(config, session)| {
             let mut config = ClientConfig::clone(config);
@@ -68,7 +68,7 @@ impl Connector {
         Ok(Box::new(StreamOwned::new(connection, stream)))
     }
 
-    /// What is at `path`, as one connection's whole answer.
+    /// Returns the whole response to a GET request for `path`.
     pub(crate) fn get(&self, path: &str) -> io::Result<String> {
         let mut stream = self.connect()?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;

@@ -1,8 +1,8 @@
-//! What TLS costs: connections a second with one request each, and requests a second on connections
-//! that are kept, with TLS and without; and that sessions are resumed.
+//! The cost of TLS: connections per second with one request each, and requests per second on persistent
+//! connections, with and without TLS. Also checks that sessions are resumed.
 //!
-//! Clients run on the processors that serve them, and their part of a handshake is about half of it.
-//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
+//! Clients run on the same processors as the servers, and account for about half of the cost of a
+//! handshake. Rounds are interleaved. Compare results only within one run, because machines vary.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -22,12 +22,12 @@ mod keep_alive;
 #[path = "../load/mod.rs"]
 mod load;
 
-/// Clients at a time.
+/// Number of concurrent clients.
 const CLIENTS: u64 = 16;
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(3);
 
-/// One way to ask, and what is counted of it.
+/// A kind of connection, and the unit that is counted.
 struct Setting {
     name: &'static str,
     connector: Connector,
@@ -76,16 +76,16 @@ fn main() -> Result<(), BoxError> {
 
 fn simulator(folder: &Path, lines: &str) -> Result<Simulator, BoxError> {
     let path = folder.join("enclave.toml");
-    // As fast as the source can be, or it would be measured.
+    // The fastest entropy setting, so that entropy is not the bottleneck.
     let entropy = "[entropy]\nreseed = \"interval\"\n";
     fs::write(&path, [lines, entropy].concat())?;
     Ok(Simulator::builder().config_file(path).start()?)
 }
 
-/// Connections, or requests, a second of clients who ask as fast as they are answered.
+/// Returns the connections or requests per second of clients that send as fast as they get responses.
 fn saturated(setting: &Setting) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
-        // Each client has sessions of its own.
+        // Each client has its own sessions.
         let connector = setting.connector.for_one_client();
         let connect = || io::Result::Ok(KeepAliveClient::new(connector.connect()?, 32));
         let mut client = connect()?;
@@ -100,7 +100,7 @@ fn saturated(setting: &Setting) -> Result<f64, BoxError> {
     })
 }
 
-/// Full and resumed ones so far, as the service counts them.
+/// Returns the number of full and of resumed handshakes so far, from the service's metrics.
 fn handshakes(simulator: &Simulator, pem: &str) -> Result<[f64; 2], BoxError> {
     let connector = Connector::tls(simulator.address(), pem, Session::New)?;
     let metrics = connector.get("/metrics")?;
