@@ -53,8 +53,8 @@ fn rejecting_rule(certificate: &[u8], position: usize) -> Option<Rule> {
 fn assert_meets_requirements(certificate: &[u8], position: usize, signed: bool) {
     let original = &fixture::certificates()[position];
     if !signed {
-        // An ECDSA signature (r, s) has an equivalent (r, n - s), which anyone can compute. All other
-        // bytes are fixed.
+        // An ECDSA signature (r, s) has an equivalent (r, n - s), which needs no key. All other bytes
+        // are fixed.
         let to_be_signed = to_be_signed(original);
         assert_eq!(to_be_signed, &certificate[HEADER_LENGTH..][..to_be_signed.len()]);
         assert!(position > 0 || certificate == *original, "the root was replaced");

@@ -1,1 +1,1 @@
-//! Nothing but tests: the AWS SDK for Rust as a client of the service.
+//! Tests of the AWS SDK for Rust as a client of the service. The library itself is empty.

@@ -116,8 +116,8 @@ fn pcr_value(hash: Sha384) -> PcrValue {
 mod tests {
     use super::*;
 
-    /// The expected values come from `python3 -c 'import hashlib; h = lambda b:
-    /// hashlib.sha384(b).digest(); print(h(bytes(48) + h(b"...")).hex())'`.
+    /// Compares with values of `python3 -c 'import hashlib; h = lambda b: hashlib.sha384(b).digest();
+    /// print(h(bytes(48) + h(b"...")).hex())'`.
     #[test]
     fn matches_measurements_of_python_hashlib() {
         let mut measurer = Measurer::default();

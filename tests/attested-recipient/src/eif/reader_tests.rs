@@ -426,7 +426,7 @@ proptest! {
         let _ = measure([b".eif\0\x04\0\0".as_slice(), &bytes].concat().as_slice());
     }
 
-    /// Also tests the checks after the CRC-32.
+    /// Covers the checks after the CRC-32, too.
     #[test]
     fn arbitrary_changes_never_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),

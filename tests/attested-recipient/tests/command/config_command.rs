@@ -265,7 +265,6 @@ fn creates_no_salt_for_invalid_configuration() {
     assert!(!folder.path("salt").exists());
 }
 
-/// The listener and the log endpoint are measured like all other settings.
 #[test]
 fn server_table_is_measured_and_published() {
     let folder = Folder::new();

@@ -1,5 +1,5 @@
-//! The AWS SDK for Rust, in front of a service that looks at signatures and policies: the rules of
-//! `tests/suite/sigv4` that hold for every client.
+//! Tests of the AWS SDK for Rust with a service that checks signatures and policies: the rules of
+//! `tests/suite/sigv4` that apply to every client.
 
 #![expect(
     clippy::expect_used,
@@ -22,7 +22,7 @@ use crate::sigv4::identities::{
 };
 use crate::sigv4::{Attempt, AuditTrail, ClientClock, ClockSkew};
 
-/// A key that everybody has.
+/// A public test key.
 const KEY: &str = include_str!("../../../suite/keys/rsa-2048.pem");
 
 fn simulator(
@@ -83,7 +83,7 @@ fn kms_errors_are_not_retried() {
     for RejectedCase { reason, identity, operation, error, authenticated } in REJECTED_CASES {
         let sdk = Sdk::new(&identity, simulator.endpoint_url());
         let calls = match operation {
-            // The Recipient is not looked at, so it changes nothing.
+            // The Recipient is not checked before the signature, so it does not change the error.
             Operation::GenerateRandom => vec![Call::Plain, Call::Sealed(document.clone())],
             Operation::DescribeCustomKeyStores => vec![Call::List],
         };

@@ -1,4 +1,4 @@
-//! The SDK, and what its user gets.
+//! The SDK as a client, and the results of its calls.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,52 +16,52 @@ use tokio::time::timeout;
 
 use crate::sigv4::identities::Identity;
 
-/// Far longer than anything here takes: reached only by what hangs.
+/// Time limit that is reached only if a call hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client of one identity.
+/// An SDK client with one identity.
 pub(crate) struct Sdk {
     client: aws_sdk_kms::Client,
     statuses: Statuses,
     runtime: Runtime,
 }
 
-/// What it is asked to call.
+/// A call of the SDK.
 #[derive(Clone, Debug)]
 pub(crate) enum Call {
     /// GenerateRandom of 32 bytes.
     Plain,
-    /// The same, sealed to the key in this document.
+    /// GenerateRandom of 32 bytes, sealed to the key in this document.
     Sealed(Vec<u8>),
     /// DescribeCustomKeyStores.
     List,
 }
 
-/// What its user gets.
+/// The result of a call, as the SDK's user sees it.
 #[derive(Debug)]
 pub(crate) struct CallOutcome {
-    /// An answer, or the error's name and its message.
+    /// The output, or the error's name and message.
     pub(crate) result: Result<Output, (String, String)>,
-    /// Of all attempts.
+    /// HTTP statuses of all attempts.
     pub(crate) statuses: Vec<u16>,
 }
 
-/// The members of an answer.
+/// The members of the output.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     pub(crate) plaintext: Option<Vec<u8>>,
     pub(crate) ciphertext_for_recipient: Option<Vec<u8>>,
-    /// How many.
+    /// Number of listed key stores.
     pub(crate) custom_key_stores: Option<usize>,
 }
 
 impl Sdk {
-    /// One that may try twice.
+    /// Creates a client that may retry once.
     pub(crate) fn new(identity: &Identity, endpoint_url: &str) -> Self {
         Self::with_attempts(identity, endpoint_url, 2)
     }
 
-    /// One that may not try again.
+    /// Creates a client that does not retry.
     pub(crate) fn with_one_attempt(identity: &Identity, endpoint_url: &str) -> Self {
         Self::with_attempts(identity, endpoint_url, 1)
     }
@@ -70,7 +70,7 @@ impl Sdk {
         let Identity { region, access_key_id, secret_access_key, session_token } = *identity;
         let token = session_token.map(ToOwned::to_owned);
         let statuses = Statuses::default();
-        // Soon, so that a test need not wait.
+        // A short backoff, so that tests do not wait.
         let retries = RetryConfig::standard()
             .with_max_attempts(attempts)
             .with_initial_backoff(Duration::from_millis(1));
@@ -130,7 +130,7 @@ impl Sdk {
     }
 }
 
-/// What the service said; a call that did not get so far is not refused.
+/// Returns the error's name and message. Panics if the call failed before the service responded.
 fn service_error<E: ProvideErrorMetadata + std::error::Error + 'static>(
     error: SdkError<E>,
 ) -> (String, String) {
@@ -139,7 +139,7 @@ fn service_error<E: ProvideErrorMetadata + std::error::Error + 'static>(
     (error.code().unwrap().to_owned(), error.message().unwrap().to_owned())
 }
 
-/// The statuses of the attempts of a call, before the SDK makes anything of them.
+/// An interceptor that records the HTTP status of every attempt.
 #[derive(Clone, Debug, Default)]
 struct Statuses(Arc<Mutex<Vec<u16>>>);
 
