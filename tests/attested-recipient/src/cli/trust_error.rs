@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use attestation::time::HumanDuration;
 use attestation::tls::{InvalidBinding, TlsChainError};
 use attestation::{MalformedDocument, Rule, UntrustedDocument};
 use thiserror::Error;
@@ -75,15 +76,17 @@ pub(super) enum TrustError {
     #[error("the response is longer than {limit} bytes, the limit for an attestation document")]
     BodyTooLong { limit: usize },
     /// The time limit was exceeded.
-    #[error("timed out after {} s without a result: check the address, or allow more time with \
-             --timeout", .0.as_secs())]
+    #[error(
+        "timed out after {} without a result: check the address, or allow more time with --timeout",
+        HumanDuration(.0.as_secs())
+    )]
     TimedOut(Duration),
     /// The enclave throttled every attempt, or did not respond.
     #[error(
-        "timed out after {} s: the enclave is reachable but returned no attestation document \
-         (HTTP 429, too many requests: {throttled} times); it is overloaded or hangs; try again, \
-         or allow more time with --timeout",
-        .limit.as_secs()
+        "timed out after {}: the enclave is reachable but returned no attestation document (HTTP \
+         429, too many requests: {throttled} times); it is overloaded or hangs; try again, or \
+         allow more time with --timeout",
+        HumanDuration(.limit.as_secs())
     )]
     Throttled {
         limit: Duration,

@@ -49,8 +49,8 @@ pub(crate) enum EifError {
     #[error("no section is a ramdisk: at least one is required")]
     NoRamdisk,
     #[error(
-        "section {index}, the {kind}, has {size} bytes: at most {MAX_BUFFERED_LENGTH} are \
-         supported"
+        "section {index}, the {kind}, has {size} bytes: at most {} MiB is supported",
+        MAX_BUFFERED_LENGTH / (1024 * 1024)
     )]
     TooLong { index: usize, kind: SectionKind, size: u64 },
     #[error("the file has bytes after the last section")]
