@@ -256,7 +256,7 @@ fn rolling_restart(
         deployment.await_ready(index)?;
         deployment.trust_all(bundle)?;
         deployment.set_standby(None)?;
-        println!("enclave-{index} was replaced after {:.1} s", start.elapsed().as_secs_f64());
+        println!("enclave-{index} was restarted after {:.1} s", start.elapsed().as_secs_f64());
     }
     thread::sleep(length.saturating_sub(start.elapsed()));
     Ok(())

@@ -151,17 +151,13 @@ impl Server {
             }
             if start.elapsed() > EXIT_TIMEOUT {
                 self.child = Some(child);
-                return Err(
-                    format!("{} received SIGTERM but did not exit in time", self.name).into()
-                );
+                return Err(format!("{} did not exit in time", self.name).into());
             }
             thread::sleep(Duration::from_millis(10));
         };
         match status.success() {
             true => Ok(()),
-            false => {
-                Err(format!("{} exited after SIGTERM with an error: {status}", self.name).into())
-            }
+            false => Err(format!("{} exited with an error: {status}", self.name).into()),
         }
     }
 
