@@ -2,7 +2,7 @@
 //!
 //! In the first run, one enclave is killed and started again, so it has another certificate authority.
 //! Clients with the old CA bundle may fail only at that enclave, and the relay must report the rejected
-//! handshakes. In the second run, both enclaves are replaced as documented, in standby and with a new
+//! handshakes. In the second run, both enclaves are restarted as documented, in standby and with a new
 //! bundle. No client may fail.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
