@@ -45,16 +45,16 @@ const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 const DEADLINE_MS: u64 = 500;
 const MAX_RATIO: f64 = 1.5;
 /// Environment variable with the test folder, for the process that has the module's environment.
-const STAGE: &str = "KEY_STORE_BENCH";
+const FOLDER_VARIABLE: &str = "KEY_STORE_BENCH";
 
 fn main() -> Result<(), BoxError> {
-    if let Some(folder) = env::var_os(STAGE) {
+    if let Some(folder) = env::var_os(FOLDER_VARIABLE) {
         return measure(Path::new(&folder));
     }
     // The PKCS#11 module is configured by the environment of its process.
-    let stage = SoftHsm::with_stores(&[Store { deadline_ms: DEADLINE_MS, ..VAULT }]);
+    let soft_hsm = SoftHsm::with_stores(&[Store { deadline_ms: DEADLINE_MS, ..VAULT }]);
     let mut command = Command::new(env::current_exe()?);
-    command.envs(stage.environment()).env(STAGE, stage.path(""));
+    command.envs(soft_hsm.environment()).env(FOLDER_VARIABLE, soft_hsm.path(""));
     match command.status()?.success() {
         true => Ok(()),
         false => {
