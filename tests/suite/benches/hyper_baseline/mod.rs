@@ -54,13 +54,13 @@ pub(crate) fn serve() -> Result<(), BoxError> {
             stream.set_nodelay(true)?;
             let connection = http1::Builder::new()
                 .auto_date_header(false)
-                .serve_connection(TokioIo::new(stream), service_fn(answer));
+                .serve_connection(TokioIo::new(stream), service_fn(respond));
             tokio::spawn(connection);
         }
     })
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     request.into_body().collect().await?;
     let mut response = Response::new(Full::new(Bytes::from_static(BODY)));
     for (name, value) in HEADERS {
