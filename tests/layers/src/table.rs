@@ -156,7 +156,7 @@ pub const TABLE: &[Entry] = &[
             ],
             &["listener", "log_throttle"],
             &["stream", "unix_socket"],
-            &["error_type", "vsock_mux"],
+            &["error", "vsock_mux"],
             &["endpoint", "limits"],
         ],
     },
