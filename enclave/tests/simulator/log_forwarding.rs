@@ -140,7 +140,7 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     let noted = |line: &Value| {
         line["message"]
             .as_str()
-            .is_some_and(|text| text.contains(" lines of this log were dropped"))
+            .is_some_and(|text| text.contains(" log lines were dropped"))
     };
     assert!(all.iter().any(noted));
     // stdout is empty, and stderr only reports that the endpoint was unreachable.

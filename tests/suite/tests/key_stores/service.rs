@@ -224,7 +224,7 @@ impl<'a> Service<'a> {
 pub(crate) fn assert_no_pin(hsm: &SoftHsm) {
     let log = log(hsm);
     // The log is not empty.
-    assert!(log.contains("in service"), "{log}");
+    assert!(log.contains("service started"), "{log}");
     let audit = fs::read_to_string(hsm.path("audit")).unwrap();
     for (place, text) in [("log", &log), ("audit trail", &audit)] {
         for pin in [PIN, SPARE_PIN] {

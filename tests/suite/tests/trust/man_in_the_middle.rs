@@ -56,7 +56,7 @@ fn rejects_mitm_that_adds_the_enclave_ca_to_its_chain() {
         &attacker_certificate,
         [&attacker_certificate.cert[..], &enclave.certified.cert[1..]].concat(),
     );
-    let message = "the authority with the attested key did not issue its certificate";
+    let message = "does not chain to the authority with the attested key";
     assert_trust_fails(&enclave, &extended_chain, message);
     // The enclave's whole chain after the attacker's certificate fails as well.
     let extended_chain = with_attacker_key(

@@ -162,7 +162,7 @@ fn rejects_missing_or_malformed_ca_binding() {
     assert_trust_fails(
         |document| document.user_data.as_mut().unwrap().push(b'0'),
         15,
-        "is not 64 lower-case hexadecimal digits",
+        "does not end with 64 lower-case hexadecimal digits",
     );
 }
 

@@ -281,7 +281,7 @@ fn later_block_fails() -> Row {
         row.custom(format!("at boot, after {good} valid blocks"), Rejected, move || {
             let script = at(good..u64::MAX, || Err(NsmError::Malformed));
             let error = FaultyService::with_entropy_settings("", true, script).err().unwrap();
-            assert!(error.to_string().contains("is not CBOR"), "{error}");
+            assert!(error.to_string().contains("is not valid CBOR"), "{error}");
         })
     });
     row.custom("in the second of two requests", Accepted, || {
