@@ -158,7 +158,7 @@ fn relay_restart_loses_only_counted_log_lines() {
     }
     // Log lines and audit records of both enclaves.
     host.wait_for_lines(|lines| {
-        count_messages(lines, "simulated: ") == 2
+        count_messages(lines, "simulator: ") == 2
             && count_messages(lines, "[entropy]") == 2
             && names.iter().all(|(_, bytes)| records(lines, *bytes) == 200)
     });
