@@ -178,7 +178,7 @@ build-production: preflight ## Build the static production binaries (3 min).
 	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
 	@ls -l $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release/{enclave,parent-proxy}
 
-# Another flavour of the enclave, in a folder of its own: key stores load the module of a hardware security
+# Another flavor of the enclave, in a folder of its own: key stores load the module of a hardware security
 # module, for which it takes the dynamic loader, and so the C library that goes with that.
 build-production-pkcs11: PRODUCTION_FLAGS := --cfg production
 build-production-pkcs11: PRODUCTION_DIR := $(PKCS11_DIR)

@@ -17,7 +17,7 @@
 #   ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", \
 #     "--admin-listen", "vsock:4294967295:5002", "--config", "/config.tar"]
 #
-# The stage `pkcs11` is the flavour whose key stores load the module of a hardware security module: that
+# The stage `pkcs11` is the flavor whose key stores load the module of a hardware security module: that
 # of `make build-production-pkcs11`, on a base with a dynamic loader. The base's glibc must not be older
 # than the builder's. Its bytes are measured: name it by its digest, as the builder.
 #   docker build -f enclave.Dockerfile --build-arg COMMIT=... --target pkcs11 -t attested-random-enclave-pkcs11 .
