@@ -83,7 +83,7 @@ test: tools clients key-stores ## Run the tests of all packages (4 min; 10 min a
 test-all: ## Run every check and test, with the slow ones (hours; needs root, Debian and several tools).
 	@.ci/run --all
 
-test-providers: tools ## Test the provider's users with the other provider, and the enclave without the simulator (4 min, most of it to build).
+test-providers: tools ## Test the crates that use a crypto provider with the other one, and the enclave without the simulator (4 min, most of it to build).
 	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test enclave_binary
 	@.ci/test -p attestation -p simulator --no-default-features \
 		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
@@ -91,7 +91,7 @@ test-providers: tools ## Test the provider's users with the other provider, and 
 	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy --bin attested-recipient
 	@.ci/test -p suite --no-default-features --features $(OTHER_PROVIDER) --test corpus
 
-test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds (seconds; 1 min the first time).
+test-model: tools ## Run the queue of the NSM thread under a model checker (seconds; 1 min the first time).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/model .ci/test --manifest-path tests/model/Cargo.toml
 
 test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust (2 min, most of it to build the SDK).
@@ -107,7 +107,7 @@ check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, 
 	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy
 	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/mistakes.sh
 
-qemu-test: clients key-stores ## Boot the image in QEMU, where only AWS's signature is missing, and test it (3 min; 13 min the first time).
+qemu-test: clients key-stores ## Boot the image in QEMU and test it; only AWS's signature is missing there (3 min; 13 min the first time).
 	@tests/suite/qemu/setup.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
@@ -121,7 +121,7 @@ qemu-test: clients key-stores ## Boot the image in QEMU, where only AWS's signat
 names-test: tools ## Test that the relay resolves an egress host for each connection (seconds; needs user namespaces).
 	@.ci/test -p parent-proxy --test egress_dns
 
-test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG (2 min; needs ent, rng-tools5).
+test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over the output of a broken DRBG (2 min; needs ent, rng-tools5).
 	@tests/suite/statistics/run.sh
 
 image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile without Docker and compare the binaries (7 min; needs root, Debian).
@@ -152,7 +152,7 @@ fuzz: tools ## Fuzz each target for FUZZ_SECONDS (60 s each; needs cargo-fuzz an
 fuzz-replay: tools ## Run the fuzzer's saved inputs, as `make test` also does.
 	cargo test --locked -p fuzz --no-default-features --features $(PROVIDER) -- --nocapture
 
-mutants: tools ## Change the verifier in every way and see a test notice (hours; needs cargo-mutants; SHARD=k/n for a part).
+mutants: tools ## Mutate the verifier and check that a test fails for each change (hours; needs cargo-mutants; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants
 
 clients: tools ## Install the KMS clients that the tests run, under target/clients.
@@ -163,7 +163,7 @@ key-stores: tools ## Install SoftHSM 2, which the tests of custom key stores use
 
 ##@ Production
 
-preflight: tools ## Refuse another compiler than the pinned one, as production builds do (RUSTC_VERSION=any).
+preflight: tools ## Reject a compiler other than the pinned one, as production builds do (RUSTC_VERSION=any).
 	@COMMIT="$(COMMIT)" RUSTC_VERSION="$(RUSTC_VERSION)" deploy/production/preflight.sh
 
 # Cargo does not notice that its wrapper has changed.
@@ -187,7 +187,7 @@ build-production-pkcs11: preflight ## Build the production enclave with key stor
 	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
 	@ls -l $(PKCS11_BIN)/enclave
 
-verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine (1 min; 6 min the first time).
+verify-production: build-production build-production-pkcs11 build ## Prove that production binaries contain no simulator and no path of this machine (1 min; 6 min the first time).
 	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) PKCS11_BIN=$(PKCS11_BIN) \
 		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
 
@@ -228,7 +228,7 @@ lint-text: ## Check spelling with typos and links between Markdown files with ly
 lint-workflows: ## Check the hosted workflows and their scripts with actionlint and shellcheck (seconds).
 	@.ci/lint-workflows
 
-lint-layers: tools ## Check that no module uses a higher one, and that no cycle exists (.ci/layers).
+lint-layers: tools ## Check that no module imports from a higher layer, and that there is no cycle (.ci/layers).
 	@.ci/layers
 
 lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (most of the time of `make lint`).
@@ -268,21 +268,21 @@ fmt: ## Format all Rust code.
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml
 	cargo fmt --manifest-path tests/model/Cargo.toml
 
-fuzz-save: tools ## Add new inputs of the fuzzer to the saved ones, none twice.
+fuzz-save: tools ## Add new inputs of the fuzzer to the saved ones, without duplicates.
 	@fuzz/run.sh save
 
 kernel-update: tools ## Move the pinned kernel of the enclave to Debian's current one.
 	@deploy/eif/update-kernel.sh
 
-bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (5 min).
+bench: build ## Compare the service with its cryptographic primitives alone, and with a server that does no work (5 min).
 	cargo bench --locked -p suite --bench service
 	cargo bench --locked -p suite --bench crypto_overhead
 
-bench-peers: build peers ## Measure the relay beside HAProxy and nginx, and the service beside moto (10 min; needs both).
+bench-peers: build peers ## Compare the relay with HAProxy and nginx, and the service with moto (10 min; needs both).
 	cargo bench --locked -p suite --bench relay
 	cargo bench --locked -p suite --bench peers
 
-bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond (1 min).
+bench-entropy: tools ## Measure the cost of entropy per request, with an NSM that takes 1 ms (1 min).
 	cargo bench --locked -p suite --bench entropy
 
 bench-instructions: tools ## Count the instructions of verifying, sealing and a plain request (2 min; needs valgrind; RECORD=yes).
@@ -291,7 +291,7 @@ bench-instructions: tools ## Count the instructions of verifying, sealing and a 
 bench-key-store: key-stores ## Measure whether a stuck HSM slows callers that do not use it (1 min).
 	cargo bench --locked -p suite --bench key_store
 
-bench-tls: tools ## Measure what TLS costs, in connections and requests a second (1 min).
+bench-tls: tools ## Measure the cost of TLS, in connections and requests a second (1 min).
 	cargo bench --locked -p suite --bench tls
 
 peers: tools ## Install moto, MiniStack and LocalStack for `make test-peers` and `make bench-peers` (1 min).
