@@ -7,8 +7,8 @@ use std::time::Duration;
 use transport::ConnectionId;
 
 use crate::peer_policy::PeerPolicy;
-use crate::pool::Pool;
 use crate::timeouts::Timeouts;
+use crate::upstream_pool::Pool;
 
 /// The context of all connections of one relay, on all of its threads.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ use tokio::time::sleep;
 
 use self::comparison::compare;
 use crate::handshake_window::{FULL_WEIGHT, HandshakeCounters, WindowStats};
-use crate::pool::Pool;
 use crate::scrape;
 use crate::upstream::Upstream;
+use crate::upstream_pool::Pool;
 
 /// The enclave's counter of handshakes. The label `outcome` contains the result.
 const COUNTER: &str = "attested_random_tls_handshakes_total{";

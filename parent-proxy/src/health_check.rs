@@ -12,8 +12,8 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::health_probe::{HealthProbe, ProbeError};
-use crate::pool::Pool;
 use crate::upstream::{ClosePolicy, Upstream};
+use crate::upstream_pool::Pool;
 
 /// Maximum length of a `/readyz` response body, in bytes.
 const MAX_READYZ_LENGTH: usize = 4096;

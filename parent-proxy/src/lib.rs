@@ -15,7 +15,7 @@
 //! Relaying: `connection` relays one connection within its deadlines. `pump` relays its bytes, and
 //! `half_pipe` those of one direction.
 //!
-//! Upstreams: `pool` holds the enclaves (`upstream`), and `upstream_selection` selects one for each
+//! Upstreams: `upstream_pool` holds the enclaves (`upstream`), and `upstream_selection` selects one for each
 //! connection. `health_check` ejects enclaves that are not ready. `handshakes` finds enclaves whose TLS
 //! certificate clients reject, from the counts in `handshake_window`.
 //!
@@ -72,7 +72,6 @@ mod log_file;
 mod log_receiver;
 mod metrics;
 mod peer_policy;
-mod pool;
 mod predecessor;
 mod proxy;
 mod pump;
@@ -86,6 +85,7 @@ mod systemd;
 mod timeouts;
 mod upgrade;
 mod upstream;
+mod upstream_pool;
 mod upstream_selection;
 mod worker;
 

@@ -8,7 +8,7 @@ use transport::{LogThrottle, Stream};
 
 use crate::activity::Activity;
 use crate::limiter::{ConnectionLimiter, Permit};
-use crate::pool::Pool;
+use crate::upstream_pool::Pool;
 
 /// A policy that admits or rejects a connecting peer.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use crate::context::RelayContext;
 use crate::handover::{self, NOT_READY, NamedListener, READY, TAKE_OVER};
 use crate::health_check;
-use crate::pool::Pool;
 use crate::upstream::Health;
+use crate::upstream_pool::Pool;
 
 /// Environment variable of a successor that holds the process ID of its predecessor.
 pub(crate) const PREDECESSOR_VARIABLE: &str = "PARENT_PROXY_PREDECESSOR";

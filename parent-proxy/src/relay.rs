@@ -22,8 +22,8 @@ use crate::config::{ClientListener, Config, Enclave, HealthChecks, Route};
 use crate::context::{ConnectionIds, RelayContext};
 use crate::drain::DrainReport;
 use crate::peer_policy::PeerPolicy;
-use crate::pool::Pool;
 use crate::timeouts::Timeouts;
+use crate::upstream_pool::Pool;
 use crate::{health_check, systemd};
 
 /// Maximum number of connections of one egress route, the same limit as in the enclave.

@@ -7,8 +7,8 @@ use tokio::signal::unix::Signal;
 
 use crate::config::Config;
 use crate::direct_listeners::DirectListeners;
-use crate::pool::Pool;
 use crate::systemd;
+use crate::upstream_pool::Pool;
 
 /// Reloads the upstreams at every SIGHUP. An invalid file changes nothing.
 pub(crate) async fn run(

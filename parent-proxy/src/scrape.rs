@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use self::sample::{described_family, with_upstream_label};
 use crate::health_probe::{HealthProbe, ProbeError};
 use crate::metrics::PREFIX;
-use crate::pool::Pool;
 use crate::upstream::{Health, Upstream};
+use crate::upstream_pool::Pool;
 
 /// Maximum length of one enclave's metrics, in bytes. They have about 20,000 at present.
 const MAX_LENGTH: usize = 1024 * 1024;

@@ -17,9 +17,9 @@ use crate::config_server::ConfigServer;
 use crate::direct_listeners::{DirectListenerMetrics, DirectListeners};
 use crate::log_receiver::{LogReceiver, WriterDone};
 use crate::metrics::PREFIX;
-use crate::pool::PoolMetrics;
 use crate::relay::{ClientMetrics, EgressMetrics, Relay};
 use crate::status::{ProcessMetrics, Status};
+use crate::upstream_pool::PoolMetrics;
 use crate::{admin, handshakes, reload, systemd};
 
 /// The phase of the process.

@@ -10,9 +10,9 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use crate::metrics::{FamilyEncoder, NO_LABELS};
-use crate::pool::Pool;
 use crate::scrape::{self, MergedMetrics};
 use crate::single_flight::SingleFlight;
+use crate::upstream_pool::Pool;
 
 /// Media type of the metrics.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

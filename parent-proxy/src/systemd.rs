@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 use transport::{ListenError, Listener};
 
-use crate::pool::Pool;
+use crate::upstream_pool::Pool;
 
 /// Returns the listening socket that the service manager passed.
 ///

@@ -74,7 +74,7 @@ pub const TABLE: &[Entry] = &[
                 "context",
             ],
             &["peer_policy", "systemd"],
-            &["pool"],
+            &["upstream_pool"],
             &["pump", "upstream", "limiter"],
             &[
                 "half_pipe",
