@@ -11,9 +11,9 @@ use super::super::fault::HsmFault;
 use super::super::settings::Token;
 use super::backoff::Backoff;
 use super::call_tracker::{ModuleCaller, ThreadSlot};
+use super::connection_state::Connection;
 use super::module::Session;
 use super::shared_state::WaitResult;
-use super::state::Connection;
 use super::store::Store;
 use super::token_registry::TokenLocation;
 

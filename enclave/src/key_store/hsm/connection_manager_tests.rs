@@ -1,7 +1,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use super::super::state::Status;
+use super::super::connection_state::Status;
 use super::super::store::tests::store;
 use super::*;
 use crate::health::HealthFault;

@@ -2,14 +2,14 @@
 //!
 //! Only these threads call the module: a [`connection_manager`] and several [`worker`]s. Requests see
 //! only the [`shared_state`], so a call that does not return blocks no thread but its own. The states of
-//! the connection are those of [`state`].
+//! the connection are those of [`connection_state`].
 
 mod backoff;
 mod call_tracker;
 mod connection_manager;
+mod connection_state;
 mod module;
 mod shared_state;
-mod state;
 mod store;
 mod token_registry;
 mod worker;
@@ -26,9 +26,9 @@ use kms_api::{ConnectionErrorCode, ConnectionState};
 
 use self::call_tracker::ThreadSlot;
 use self::connection_manager::ConnectionManager;
+use self::connection_state::Status;
 use self::module::Module;
 use self::shared_state::EnqueueError;
-use self::state::Status;
 use self::store::Store;
 pub(super) use self::token_registry::TokenRegistry;
 use self::worker::Worker;

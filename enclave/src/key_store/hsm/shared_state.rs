@@ -12,7 +12,7 @@ use transport::limits::MAX_CONNECTIONS;
 
 use super::super::fault::HsmFault;
 use super::call_tracker::CallTracker;
-use super::state::{Connection, Event, State, Status};
+use super::connection_state::{Connection, Event, State, Status};
 use super::token_registry::TokenLocation;
 use crate::entropy::RandomBytes;
 

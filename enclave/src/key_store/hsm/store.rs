@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::fault::HsmFault;
+use super::connection_state::Connection;
 use super::module::Module;
 use super::shared_state::StoreState;
-use super::state::Connection;
 use super::token_registry::{TokenClaim, TokenRegistry};
 use crate::health::{HealthFault, HealthTests};
 use crate::key_store::metrics::KeyStoreMetrics;

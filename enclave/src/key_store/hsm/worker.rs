@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use super::super::fault::HsmFault;
 use super::call_tracker::{ModuleCaller, ThreadSlot};
+use super::connection_state::Connection;
 use super::module::Session;
 use super::shared_state::Work;
-use super::state::Connection;
 use super::store::Store;
 use crate::entropy::RandomBytes;
 
