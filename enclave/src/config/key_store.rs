@@ -16,7 +16,7 @@ use self::syntax::{is_cluster_id, is_id, is_variable, proxy};
 use super::bounded_u32::BoundedU32;
 use super::bundle::ConfigBundle;
 use super::certificates::{InvalidCertificate, chain};
-use super::pin::parse_pin;
+use super::hsm_pin::parse_pin;
 use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy};
 
 /// Maximum number of key stores. Each connected HSM store has its own threads.

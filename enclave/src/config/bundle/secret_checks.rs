@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::certificates::{first_line_of_key, holds_private_key};
-use super::super::pin::parse_pin;
+use super::super::hsm_pin::parse_pin;
 use super::super::secret_fields::{BundleFields, SecretFileKind};
 use super::error::BundleError;
 use super::{ConfigBundle, parse};
