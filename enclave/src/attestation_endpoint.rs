@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::metrics::MetricsRegistry;
-    use crate::nsm::fake::FakeNsm;
+    use crate::nsm::test_nsm::TestNsm;
     use crate::nsm::{NsmMetrics, NsmSettings};
 
     #[tokio::test]
@@ -109,7 +109,7 @@ mod tests {
         let (release, released) = mpsc::channel::<()>();
         let nsm = {
             let calls = Arc::clone(&calls);
-            FakeNsm::new(move |_, request| {
+            TestNsm::new(move |_, request| {
                 match request {
                     NsmRequest::Attestation { nonce: Some(_), .. } => {
                         calls.lock().unwrap().push("document");

@@ -11,7 +11,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::entropy::DrbgError;
 use crate::entropy::known_answers;
-use crate::nsm::fake::{FakeNsm, working};
+use crate::nsm::test_nsm::{TestNsm, working};
 use crate::nsm::{NsmFault, NsmMetrics, NsmSettings};
 
 /// Longer than any wait in these tests.
@@ -48,7 +48,7 @@ fn blocking_nsm() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (release, released) = mpsc::channel::<()>();
     let hold = Arc::new(AtomicBool::new(false));
     let observed = Arc::clone(&hold);
-    let nsm = FakeNsm::new(move |_, _| {
+    let nsm = TestNsm::new(move |_, _| {
         if observed.load(Ordering::SeqCst) {
             released.recv().unwrap_or_default();
         }
@@ -181,7 +181,7 @@ async fn slow_nsm_delays_only_draws_that_need_a_reseed() {
 async fn seeded_instance_is_not_used_while_the_nsm_fails() {
     let broken = Arc::new(AtomicBool::new(false));
     let observed = Arc::clone(&broken);
-    let nsm = FakeNsm::new(move |_, _| {
+    let nsm = TestNsm::new(move |_, _| {
         observed.load(Ordering::SeqCst).then_some(Err(NsmError::Malformed))
     });
     let entropy = entropy_of(nsm, 1, interval(1000), BOUND).await;

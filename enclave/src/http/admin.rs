@@ -50,11 +50,11 @@ mod tests {
     use super::*;
     use crate::http::peer_policy::Peer;
     use crate::http::timeouts::HEADER_READ_TIMEOUT;
-    use crate::platform::fake;
+    use crate::platform::test_platform;
 
     #[tokio::test]
     async fn idle_admin_connection_times_out_before_a_client() {
-        let server = Server::new(fake::service().await);
+        let server = Server::new(test_platform::service().await);
         // Not earlier: the start waits for the NSM thread, which does not use tokio's clock.
         pause();
         for (of_a_client, limit) in

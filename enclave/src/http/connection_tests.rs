@@ -12,7 +12,7 @@ use transport::ConnectionId;
 
 use super::*;
 use crate::http::PeerPolicy;
-use crate::platform::fake::{self, FakePlatform};
+use crate::platform::test_platform::{self, TestPlatform};
 use crate::service::Service;
 
 /// A stream that records each write. It has no vectored writes, like vsock.
@@ -58,7 +58,7 @@ const PLAIN: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
 
 #[tokio::test]
 async fn writes_the_body_from_its_own_buffer_without_vectored_io() {
-    let server = Server::new(fake::service().await);
+    let server = Server::new(test_platform::service().await);
     let (mut client, stream) = duplex(64 * 1024);
     let writes = Arc::new(Mutex::new(Vec::new()));
     let stream = RecordingStream { stream, writes: Arc::clone(&writes) };
@@ -77,17 +77,17 @@ async fn writes_the_body_from_its_own_buffer_without_vectored_io() {
 }
 
 /// Starts a server with the PROXY protocol.
-async fn server_with_proxy_protocol() -> Server<Service<FakePlatform>> {
-    with_proxy_protocol(fake::service().await)
+async fn server_with_proxy_protocol() -> Server<Service<TestPlatform>> {
+    with_proxy_protocol(test_platform::service().await)
 }
 
-fn with_proxy_protocol(mut service: Service<FakePlatform>) -> Server<Service<FakePlatform>> {
+fn with_proxy_protocol(mut service: Service<TestPlatform>) -> Server<Service<TestPlatform>> {
     service.peer_policy = PeerPolicy { parent_cid: Some(3), proxy_protocol: true };
     Server::new(service)
 }
 
 /// Sends `bytes` on one connection, and returns all bytes that the server sends.
-async fn exchange(server: &Server<Service<FakePlatform>>, bytes: &[u8]) -> String {
+async fn exchange(server: &Server<Service<TestPlatform>>, bytes: &[u8]) -> String {
     let (mut client, stream) = duplex(64 * 1024);
     client.write_all(bytes).await.unwrap();
     client.shutdown().await.unwrap();
@@ -101,7 +101,7 @@ async fn exchange(server: &Server<Service<FakePlatform>>, bytes: &[u8]) -> Strin
 }
 
 /// Returns the value of a metric in `GET /metrics`.
-fn metric(server: &Server<Service<FakePlatform>>, name: &str) -> u64 {
+fn metric(server: &Server<Service<TestPlatform>>, name: &str) -> u64 {
     let text = server.application().metrics_text().unwrap();
     let value =
         text.lines().find_map(|line| line.strip_prefix(&format!("attested_random_{name} ")));
@@ -140,7 +140,7 @@ async fn closes_and_counts_connections_without_proxy_header() {
 
 #[tokio::test]
 async fn closes_and_counts_an_unexpected_proxy_header() {
-    let plain = Server::new(fake::service().await);
+    let plain = Server::new(test_platform::service().await);
     for client in [Some("192.0.2.7:50000"), None] {
         assert_eq!(exchange(&plain, &[&header(client), PLAIN].concat()).await, "");
     }
@@ -176,7 +176,7 @@ async fn drain_does_not_wait_for_a_missing_proxy_header() {
 
 #[tokio::test]
 async fn counts_connections_bytes_and_requests() {
-    let server = Server::new(fake::service().await);
+    let server = Server::new(test_platform::service().await);
     let unknown = PLAIN.to_vec();
     let unknown = String::from_utf8(unknown).unwrap().replace("GenerateRandom", "Encrypt");
     let missing =
@@ -215,7 +215,7 @@ async fn counts_connections_bytes_and_requests() {
 
 #[tokio::test]
 async fn counts_open_connections_until_they_close() {
-    let server = Server::new(fake::service().await);
+    let server = Server::new(test_platform::service().await);
     let (client, stream) = duplex(64);
     let mut serve = pin!(server.serve(stream, Peer::Unix, pending()));
     let turn = async { tokio::task::yield_now().await };
@@ -294,7 +294,7 @@ fn capture_log() -> (LogOutput, DefaultGuard) {
 
 #[tokio::test]
 async fn logs_each_request_once_with_its_outcome() {
-    let server = with_proxy_protocol(fake::service_with_failing_clock_sync().await);
+    let server = with_proxy_protocol(test_platform::service_with_failing_clock_sync().await);
     let (output, _log) = capture_log();
     for expired in [false, true] {
         if expired {
@@ -321,7 +321,7 @@ async fn logs_each_request_once_with_its_outcome() {
 
 #[tokio::test]
 async fn limits_log_lines_about_failures_and_counts_them() {
-    let server = with_proxy_protocol(fake::service_with_failing_clock_sync().await);
+    let server = with_proxy_protocol(test_platform::service_with_failing_clock_sync().await);
     server.application().expire_clock();
     let (output, _log) = capture_log();
     for _ in 0..100 {

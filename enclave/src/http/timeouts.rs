@@ -152,13 +152,13 @@ mod tests {
     use crate::clock::PauseDetector;
     use crate::http::Server;
     use crate::http::peer_policy::Peer;
-    use crate::platform::fake;
+    use crate::platform::test_platform;
 
     const LIMIT: Duration = Duration::from_secs(30);
 
     #[tokio::test]
     async fn header_time_out_restarts_after_a_pause() {
-        let server = Server::new(fake::service().await);
+        let server = Server::new(test_platform::service().await);
         // Not earlier: the start waits for the NSM thread, which does not use tokio's clock.
         pause();
         let (mut client, stream) = duplex(1024);

@@ -9,14 +9,14 @@
 
 mod block;
 mod device;
-#[cfg(test)]
-pub(crate) mod fake;
 mod fault;
+mod locks;
 mod metrics;
 mod queue;
 mod settings;
-mod sync;
 mod task;
+#[cfg(test)]
+pub(crate) mod test_nsm;
 #[cfg(test)]
 mod tests;
 mod watchdog;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::sync::{Condvar, Mutex, MutexGuard};
+use super::locks::{Condvar, Mutex, MutexGuard};
 
 /// A queue of blocks of type `B` and tasks of type `T`, with faults of type `F`.
 pub(super) struct Queue<B, F, T> {

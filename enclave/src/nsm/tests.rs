@@ -1,4 +1,4 @@
-//! Tests of the NSM thread with a fake NSM, which works unless a test overrides a call.
+//! Tests of the NSM thread with a test NSM, which works unless a test overrides a call.
 
 mod documents;
 mod measured;
@@ -11,8 +11,8 @@ use std::sync::mpsc;
 use nsm_device::{ErrorCode, NsmError, Request, Response};
 use tokio::time::timeout;
 
-use super::fake::{CallResult, FakeNsm, default_response, document_at, working};
 use super::queue::Work;
+use super::test_nsm::{CallResult, TestNsm, default_response, document_at, working};
 use super::*;
 use crate::clock::SystemClock;
 use crate::health::HealthFault;
@@ -52,8 +52,8 @@ async fn eventually(condition: impl Fn() -> bool) {
 fn nsm_failing_from(
     from: usize,
     mut answer: impl FnMut() -> CallResult + Send + 'static,
-) -> FakeNsm<impl FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> {
-    FakeNsm::new(move |call, request| {
+) -> TestNsm<impl FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> {
+    TestNsm::new(move |call, request| {
         (call >= from && matches!(request, Request::GetRandom)).then(&mut answer)
     })
 }
@@ -140,17 +140,17 @@ async fn start_fails_if_the_nsm_fails_during_start_up_tests() {
 
 #[tokio::test]
 async fn start_fails_without_timestamp_or_pcr0() {
-    let no_time = FakeNsm::new(|_, request| match request {
+    let no_time = TestNsm::new(|_, request| match request {
         Request::Attestation { .. } => Some(Ok(Response::Attestation { document: vec![0x84] })),
         _ => None,
     });
     assert_eq!(start(no_time, settings()).await.err(), Some(NsmFault::NoTimestamp));
-    let no_document = FakeNsm::new(|_, request| match request {
+    let no_document = TestNsm::new(|_, request| match request {
         Request::Attestation { .. } => Some(Ok(Response::GetRandom { random: vec![7; 256] })),
         _ => None,
     });
     assert_eq!(start(no_document, settings()).await.err(), Some(NsmFault::UnexpectedResponse));
-    let no_register = FakeNsm::new(|_, request| match request {
+    let no_register = TestNsm::new(|_, request| match request {
         Request::DescribePCR { .. } => Some(Ok(Response::Error(ErrorCode::InvalidIndex))),
         _ => None,
     });
@@ -359,7 +359,7 @@ async fn start_fails_if_the_thread_panics() {
 async fn thread_ends_with_its_handle() {
     let (alive, ended) = mpsc::channel::<Infallible>();
     // The sender is dropped with the NSM, and so with the thread.
-    let nsm = FakeNsm::new(move |_, _| {
+    let nsm = TestNsm::new(move |_, _| {
         let _ = &alive;
         None
     });
@@ -371,7 +371,7 @@ async fn thread_ends_with_its_handle() {
 async fn nsm_time_overrides_system_time_and_counts_differences() {
     for (hours, disagreements) in [(0, 0), (1, 1)] {
         let later = SystemClock.now().plus_secs(hours * 3600);
-        let nsm = FakeNsm::new(move |_, request| match request {
+        let nsm = TestNsm::new(move |_, request| match request {
             Request::Attestation { .. } => {
                 Some(Ok(Response::Attestation { document: document_at(later) }))
             }
@@ -445,7 +445,7 @@ async fn synchronizes_after_a_pause_before_any_block() {
 #[test]
 fn sync_interrupted_by_a_pause_is_retried_at_once() {
     let (pauses, mut documents) = (PauseDetector::global(), 0);
-    let nsm = FakeNsm::new(move |_, request| {
+    let nsm = TestNsm::new(move |_, request| {
         documents += usize::from(matches!(request, Request::Attestation { .. }));
         if documents == 2 && matches!(request, Request::Attestation { .. }) {
             pauses.simulate_pause();
@@ -507,7 +507,7 @@ fn next_sync_follows_the_last_one() {
 #[test]
 fn failed_sync_is_reported_counted_and_retried() {
     let mut documents = 0;
-    let nsm = FakeNsm::new(move |_, request| {
+    let nsm = TestNsm::new(move |_, request| {
         documents += usize::from(matches!(request, Request::Attestation { .. }));
         (documents > 1).then_some(Err(NsmError::Malformed))
     });

@@ -2,13 +2,13 @@
 //!
 //! They are one trait, so that no code can combine a simulated NSM with the production trust anchors.
 
-#[cfg(test)]
-pub(crate) mod fake;
 mod nitro;
 mod settings;
 #[cfg(feature = "simulator")]
 mod simulated;
 mod startup_checks;
+#[cfg(test)]
+pub(crate) mod test_platform;
 
 use attestation::Trust;
 use hyper::http::request::Parts;

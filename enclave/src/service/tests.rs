@@ -1,16 +1,16 @@
 use super::*;
 use crate::clock::PauseDetector;
-use crate::platform::fake::{self, FakePlatform};
+use crate::platform::test_platform::{self, TestPlatform};
 use crate::request::{ConnectionKey, RequestId, TransportSecurity};
 use http_body_util::BodyExt;
 use hyper::Request;
 
-async fn send(service: &Service<FakePlatform>, method: Method, path: &str) -> (u16, String) {
+async fn send(service: &Service<TestPlatform>, method: Method, path: &str) -> (u16, String) {
     send_body(service, method, path, r#"{"NumberOfBytes":1}"#).await
 }
 
 async fn send_body(
-    service: &Service<FakePlatform>,
+    service: &Service<TestPlatform>,
     method: Method,
     path: &str,
     body: &str,
@@ -39,7 +39,7 @@ async fn send_body(
 }
 
 /// Waits until `/readyz` returns this status and text.
-async fn wait_until_readiness(service: &Service<FakePlatform>, status: u16, text: &str) {
+async fn wait_until_readiness(service: &Service<TestPlatform>, status: u16, text: &str) {
     let ready = async {
         while send(service, Method::GET, "/readyz").await != (status, text.to_owned()) {
             tokio::task::yield_now().await;
@@ -52,7 +52,7 @@ async fn wait_until_readiness(service: &Service<FakePlatform>, status: u16, text
 #[tokio::test]
 async fn returns_500_while_the_time_is_unconfirmed() {
     for (expired, why) in [(true, "for over 60s"), (false, "since this process was paused")] {
-        let service = fake::service_with_failing_clock_sync().await;
+        let service = test_platform::service_with_failing_clock_sync().await;
         assert_eq!(send(&service, Method::POST, "/").await.0, 200);
         match expired {
             true => service.api.clock.expire(),
@@ -70,7 +70,7 @@ async fn returns_500_while_the_time_is_unconfirmed() {
 
 #[tokio::test]
 async fn responds_after_a_pause_once_the_time_is_confirmed() {
-    let service = fake::service().await;
+    let service = test_platform::service().await;
     let confirmed = service.api.handler.entropy.nsm().metrics().calls.attestation.get();
     PauseDetector::global().simulate_pause();
     assert_eq!(send(&service, Method::POST, "/").await.0, 200);
@@ -91,7 +91,7 @@ async fn full_crypto_pool_throttles_attested_requests_only() {
     use base64::engine::general_purpose::STANDARD;
     use simulator::DocumentBuilder;
 
-    let service = Arc::new(fake::service().await);
+    let service = Arc::new(test_platform::service().await);
     let document = STANDARD.encode(DocumentBuilder::new(4, service.now()).unwrap().sign().unwrap());
     let attested = format!(
         r#"{{"NumberOfBytes":1,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256",

@@ -8,4 +8,4 @@
 #[path = "../../../enclave/src/nsm/queue.rs"]
 mod queue;
 mod queue_tests;
-mod sync;
+mod locks;

@@ -5,8 +5,8 @@ use super::*;
 /// Returns an NSM that responds to requests with a nonce by the result of `document`.
 fn nsm_with_documents(
     document: impl Fn(Vec<u8>) -> CallResult + Send + 'static,
-) -> FakeNsm<impl FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> {
-    FakeNsm::new(move |_, request| match request {
+) -> TestNsm<impl FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> {
+    TestNsm::new(move |_, request| match request {
         Request::Attestation { nonce: Some(nonce), user_data: None, public_key: None } => {
             Some(document(nonce.to_vec()))
         }
@@ -65,7 +65,7 @@ fn blocking_nsm(response: fn() -> CallResult) -> (impl Nsm, Arc<AtomicBool>, mps
     let (hold, held) = mpsc::channel::<()>();
     let begun = Arc::new(AtomicBool::new(false));
     let began = Arc::clone(&begun);
-    let nsm = FakeNsm::new(move |call, _| {
+    let nsm = TestNsm::new(move |call, _| {
         (call == START_UP_CALLS).then(|| {
             began.store(true, Ordering::SeqCst);
             // Returns an error when the sender is dropped.

@@ -14,7 +14,7 @@ async fn measure(
     mut override_call: impl FnMut(&Request) -> Option<CallResult> + Send + 'static,
 ) -> (Option<NsmFault>, Vec<Request>) {
     let (sender, requests) = mpsc::channel();
-    let nsm = FakeNsm::new(move |_, request| {
+    let nsm = TestNsm::new(move |_, request| {
         let copy = match request {
             Request::ExtendPCR { index, data } => {
                 Some(Request::ExtendPCR { index: *index, data: data.clone() })

@@ -7,15 +7,15 @@ use super::Platform;
 use crate::audit::Audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Profile};
-use crate::nsm::fake::{CallResult, FakeNsm, working};
+use crate::nsm::test_nsm::{CallResult, TestNsm, working};
 use crate::service::Service;
 
 /// A platform with the trust anchors of AWS, under which no test can sign.
-pub(crate) struct FakePlatform;
+pub(crate) struct TestPlatform;
 
-impl Platform for FakePlatform {
+impl Platform for TestPlatform {
     type Trust = Production;
-    type Nsm = FakeNsm<fn(usize, &Request) -> Option<CallResult>>;
+    type Nsm = TestNsm<fn(usize, &Request) -> Option<CallResult>>;
     type Clock = SystemClock;
 
     fn clock(&self) -> SystemClock {
@@ -24,21 +24,21 @@ impl Platform for FakePlatform {
 }
 
 /// Returns a service that accepts all callers.
-pub(crate) async fn service() -> Service<FakePlatform> {
+pub(crate) async fn service() -> Service<TestPlatform> {
     service_on(working()).await
 }
 
 /// Returns a service whose NSM signs a document at the start and none later.
-pub(crate) async fn service_with_failing_clock_sync() -> Service<FakePlatform> {
-    service_on(FakeNsm::new(|call, request| match request {
+pub(crate) async fn service_with_failing_clock_sync() -> Service<TestPlatform> {
+    service_on(TestNsm::new(|call, request| match request {
         Request::Attestation { .. } if call > 0 => Some(Err(NsmError::Malformed)),
         _ => None,
     }))
     .await
 }
 
-async fn service_on(nsm: <FakePlatform as Platform>::Nsm) -> Service<FakePlatform> {
+async fn service_on(nsm: <TestPlatform as Platform>::Nsm) -> Service<TestPlatform> {
     let settings = Config::default().settings(Profile::Development).unwrap();
     let anchors = TrustAnchors::aws_nitro();
-    Service::start(FakePlatform, nsm, anchors, settings, Audit::disabled()).await.unwrap()
+    Service::start(TestPlatform, nsm, anchors, settings, Audit::disabled()).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! A fake NSM for tests.
+//! An NSM for tests.
 
 use attestation::crypto::fill_random;
 use attestation::time::UnixMillis;
@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::pcr_extension::extended_once;
 
 /// An NSM that works, except for the calls that `override_call` overrides by number and request.
-pub(crate) struct FakeNsm<F> {
+pub(crate) struct TestNsm<F> {
     calls: usize,
     override_call: F,
 }
@@ -16,18 +16,18 @@ pub(crate) struct FakeNsm<F> {
 /// The result of a call.
 pub(crate) type CallResult = Result<Response, NsmError>;
 
-impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> FakeNsm<F> {
+impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> TestNsm<F> {
     pub(crate) fn new(override_call: F) -> Self {
         Self { calls: 0, override_call }
     }
 }
 
 /// Returns an NSM that always works.
-pub(crate) fn working() -> FakeNsm<fn(usize, &Request) -> Option<CallResult>> {
-    FakeNsm::new(|_, _| None)
+pub(crate) fn working() -> TestNsm<fn(usize, &Request) -> Option<CallResult>> {
+    TestNsm::new(|_, _| None)
 }
 
-impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> Nsm for FakeNsm<F> {
+impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> Nsm for TestNsm<F> {
     fn process(&mut self, request: Request) -> CallResult {
         let call = self.calls;
         self.calls += 1;
