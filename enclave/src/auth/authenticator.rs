@@ -34,11 +34,11 @@ impl Authenticator {
     }
 
     /// Returns the access key ID that a request claims, for the log: see
-    /// [`SigV4::claimed_access_key_id`].
-    pub(crate) fn claimed_access_key_id(&self, head: &Parts) -> Option<String> {
+    /// [`SigV4::loggable_access_key_id`].
+    pub(crate) fn loggable_access_key_id(&self, head: &Parts) -> Option<String> {
         match self {
             Self::None => None,
-            Self::SigV4(sigv4) => sigv4.claimed_access_key_id(head),
+            Self::SigV4(sigv4) => sigv4.loggable_access_key_id(head),
         }
     }
 }

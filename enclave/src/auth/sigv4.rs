@@ -105,16 +105,16 @@ impl SigV4 {
     ///
     /// An access key ID is not secret, but a client with swapped settings sends its secret here. Configured
     /// secrets and session tokens are therefore not returned. Other secrets give no access to this service.
-    pub(super) fn claimed_access_key_id(&self, head: &Parts) -> Option<String> {
+    pub(super) fn loggable_access_key_id(&self, head: &Parts) -> Option<String> {
         let claimed = claimed_access_key_id(head.headers.get(AUTHORIZATION)?)?;
-        if self.has_secret(&claimed) {
+        if self.contains_configured_secret(&claimed) {
             return Some("(a secret of the configuration)".to_owned());
         }
         Some(claimed.chars().take(MAX_ACCESS_KEY_ID_LENGTH).collect())
     }
 
     /// Returns whether `text` contains a secret of any credential. Compares all of them in constant time.
-    fn has_secret(&self, text: &str) -> bool {
+    fn contains_configured_secret(&self, text: &str) -> bool {
         let contains = |secret: &Secret| {
             let secret = secret.expose().as_bytes();
             text.as_bytes()

@@ -106,7 +106,7 @@ impl<T: Trust, C: Clock> Api<T, C> {
             is_internal: cause.is_internal(),
             access_key_id: match cause {
                 ApiError::Authentication(_) => {
-                    self.authenticator.claimed_access_key_id(request.head)
+                    self.authenticator.loggable_access_key_id(request.head)
                 }
                 _ => None,
             },

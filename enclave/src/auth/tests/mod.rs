@@ -1,9 +1,9 @@
 //! Accepted requests, and the error for each rejected one.
 
 mod captured_requests;
-mod claimed_access_key_id;
 mod date_header;
 mod headers;
+mod loggable_access_key_id;
 mod signature;
 
 use std::sync::Arc;

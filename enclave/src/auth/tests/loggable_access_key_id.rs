@@ -4,11 +4,11 @@ use super::headers::{SIGNATURE, parameters, scoped};
 use super::*;
 
 #[test]
-fn returns_claimed_access_key_id_from_malformed_headers() {
+fn returns_loggable_access_key_id_from_malformed_headers() {
     let sigv4 = sigv4(credential());
     let claimed = |value: &[u8]| {
         let head = Request::new().with("authorization", value).head();
-        sigv4.claimed_access_key_id(&head)
+        sigv4.loggable_access_key_id(&head)
     };
     let signed = |id: &str| parameters(&scoped(id), SIGNED, SIGNATURE).into_bytes();
     for (value, id) in [
@@ -28,11 +28,11 @@ fn returns_claimed_access_key_id_from_malformed_headers() {
         assert_eq!(claimed(&value).as_deref(), Some(id), "{}", value.escape_ascii());
     }
     assert_eq!(claimed(b"Basic QUtJRA=="), None);
-    assert_eq!(sigv4.claimed_access_key_id(&Request::new().head()), None);
+    assert_eq!(sigv4.loggable_access_key_id(&Request::new().head()), None);
 }
 
 #[test]
-fn claimed_access_key_id_never_contains_a_secret() {
+fn loggable_access_key_id_never_contains_a_secret() {
     let token = Some(Secret::new("a,token".to_owned()));
     let sigv4 = sigv4(Credential { session_token: token, ..credential() });
     for secret in [SECRET, "a,token"] {
@@ -40,7 +40,7 @@ fn claimed_access_key_id_never_contains_a_secret() {
         for credential in [scoped(secret), secret.to_owned(), scoped(&around)] {
             let value = parameters(&credential, SIGNED, SIGNATURE);
             let head = Request::new().with("authorization", value).head();
-            let claimed = sigv4.claimed_access_key_id(&head);
+            let claimed = sigv4.loggable_access_key_id(&head);
             assert_eq!(claimed.as_deref(), Some("(a secret of the configuration)"), "{credential}");
         }
     }
