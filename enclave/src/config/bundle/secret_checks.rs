@@ -26,7 +26,7 @@ impl ConfigBundle {
     ///
     /// # Errors
     /// If the TOML cannot be parsed.
-    pub fn secrets_occur_in(&self, public: &[u8]) -> Result<bool, BundleError> {
+    pub fn contains_secret_or_private_key(&self, public: &[u8]) -> Result<bool, BundleError> {
         let table = parse(&self.path, &self.toml)?;
         let is_in = |secret: &[u8]| {
             secret.len() >= 8 && public.windows(secret.len()).any(|part| part == secret)

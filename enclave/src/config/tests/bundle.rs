@@ -225,10 +225,10 @@ fn detects_missing_and_leaked_secrets() {
     let (_folder, path) = folder(&example());
     let bundle = ConfigBundle::load(&path).unwrap();
     assert!(bundle.has_all_secrets().unwrap());
-    assert!(!bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
+    assert!(!bundle.contains_secret_or_private_key(&bundle.public_archive().unwrap()).unwrap());
     let (_folder, path) = folder(&example().replace("[auth]", &format!("# once {SECRET}\n[auth]")));
     let bundle = ConfigBundle::load(&path).unwrap();
-    assert!(bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
+    assert!(bundle.contains_secret_or_private_key(&bundle.public_archive().unwrap()).unwrap());
     let (_folder, path) = folder(&example().replace(SECRET, ""));
     assert!(!ConfigBundle::load(&path).unwrap().has_all_secrets().unwrap());
 }

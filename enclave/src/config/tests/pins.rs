@@ -62,7 +62,10 @@ fn pin_is_measured_in_pcr17_and_never_published() {
     let listed = archive::decode(&public).unwrap();
     assert_eq!(listed.keys().collect::<Vec<_>>(), ["ca.crt", "enclave.toml", "pin", "wallet.json"]);
     assert!(listed["pin"].is_empty() && !listed["ca.crt"].is_empty());
-    assert!(!bundle.secrets_occur_in(&public).unwrap() && bundle.has_all_secrets().unwrap());
+    assert!(
+        !bundle.contains_secret_or_private_key(&public).unwrap()
+            && bundle.has_all_secrets().unwrap()
+    );
     // The documented format of PCR17.
     let mut secrets = "7".repeat(32).into_bytes();
     for secret in [SECRET, PIN] {
@@ -84,10 +87,10 @@ fn pin_is_measured_in_pcr17_and_never_published() {
 fn detects_pin_in_public_archive() {
     let folder = folder(&[&format!("# {PIN}\n"), HSM].concat());
     let bundle = folder.bundle().unwrap();
-    assert!(bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
+    assert!(bundle.contains_secret_or_private_key(&bundle.public_archive().unwrap()).unwrap());
     // The password without the user name is also detected.
     let half = self::folder(&["# 0pen-sesame\n", HSM].concat()).bundle().unwrap();
-    assert!(half.secrets_occur_in(&half.public_archive().unwrap()).unwrap());
+    assert!(half.contains_secret_or_private_key(&half.public_archive().unwrap()).unwrap());
     for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
         let error = Folder::new(&[HSM, line].concat()).bundle().unwrap_err().to_string();
         assert!(error.contains("private_key or pin_file names a file that another key"), "{error}");

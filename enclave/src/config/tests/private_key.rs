@@ -27,8 +27,8 @@ fn private_key_is_only_in_the_full_archive() {
         (&b""[..], KEY.as_bytes())
     );
     assert_eq!(public["tls.crt"].as_slice(), CERTIFICATE.as_bytes());
-    assert!(!bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
-    assert!(bundle.secrets_occur_in(&bundle.archive().unwrap()).unwrap());
+    assert!(!bundle.contains_secret_or_private_key(&bundle.public_archive().unwrap()).unwrap());
+    assert!(bundle.contains_secret_or_private_key(&bundle.archive().unwrap()).unwrap());
     assert!(bundle.has_all_secrets().unwrap());
 
     // A public archive has the same PCR16, but no service starts with it.
@@ -114,7 +114,7 @@ fn detects_private_key_in_public_archive() {
         let is_found = |beside: &str| {
             folder.write("beside", beside);
             let bundle = folder.bundle().unwrap();
-            bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap()
+            bundle.contains_secret_or_private_key(&bundle.public_archive().unwrap()).unwrap()
         };
         assert!(!is_found(certificate));
         assert!(is_found(key));

@@ -64,7 +64,7 @@ impl ConfigArchive {
             true => bundle.public_archive()?,
             false => bundle.archive()?,
         };
-        if self.public && bundle.secrets_occur_in(&archive)? {
+        if self.public && bundle.contains_secret_or_private_key(&archive)? {
             let reason = "a secret, such as a PIN, also occurs in a comment, a value or another \
                           file, and would be published: remove it there, or choose another secret";
             return Err(CommandError::Content { path: toml, reason: reason.to_owned() });
