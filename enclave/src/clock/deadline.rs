@@ -11,34 +11,34 @@ use tokio::time::{Instant, Sleep, timeout_at};
 
 use super::pause_detector::{PauseDetector, PauseId};
 
-/// Maximum number of renewals of one wait, so that it ends even if the process is paused again and again.
-const MAX_RENEWALS: u8 = 3;
+/// Maximum number of restarts of one wait, so that it ends even if the process is paused again and again.
+const MAX_RESTARTS: u8 = 3;
 
 /// A time limit that starts again after a pause of this process.
 #[derive(Clone, Copy, Debug)]
-struct RenewableLimit {
+struct RestartableLimit {
     duration: Duration,
     pauses: &'static PauseDetector,
     /// Last pause that was accounted for.
     seen: PauseId,
-    renewals: u8,
+    restarts: u8,
 }
 
-impl RenewableLimit {
+impl RestartableLimit {
     fn new(pauses: &'static PauseDetector, duration: Duration) -> Self {
-        Self { duration, pauses, seen: pauses.last_noticed(), renewals: 0 }
+        Self { duration, pauses, seen: pauses.last_noticed(), restarts: 0 }
     }
 
     /// Returns whether the limit starts again, because the process was paused during the wait. Called when
     /// the limit has passed.
-    fn renew(&mut self) -> bool {
+    fn restart(&mut self) -> bool {
         let last = self.pauses.last();
-        let renews = last != self.seen && self.renewals < MAX_RENEWALS;
-        if renews {
+        let may_restart = last != self.seen && self.restarts < MAX_RESTARTS;
+        if may_restart {
             self.seen = last;
-            self.renewals += 1;
+            self.restarts += 1;
         }
-        renews
+        may_restart
     }
 }
 
@@ -46,13 +46,13 @@ impl RenewableLimit {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     at: Instant,
-    limit: RenewableLimit,
+    limit: RestartableLimit,
 }
 
 impl Deadline {
     /// Returns a deadline after `limit`. Pauses that `pauses` detects extend it.
     pub(crate) fn after(limit: Duration, pauses: &'static PauseDetector) -> Self {
-        Self { at: Instant::now() + limit, limit: RenewableLimit::new(pauses, limit) }
+        Self { at: Instant::now() + limit, limit: RestartableLimit::new(pauses, limit) }
     }
 
     /// Waits for `future` until this deadline.
@@ -63,7 +63,7 @@ impl Deadline {
         let mut future = pin!(future);
         loop {
             match timeout_at(self.at, future.as_mut()).await {
-                Err(_) if self.limit.renew() => self.at = Instant::now() + self.limit.duration,
+                Err(_) if self.limit.restart() => self.at = Instant::now() + self.limit.duration,
                 ended => return ended,
             }
         }
@@ -87,19 +87,19 @@ pub(crate) async fn sleep(limit: Duration) {
 #[derive(Debug)]
 pub(crate) struct Delay {
     sleep: Pin<Box<Sleep>>,
-    limit: RenewableLimit,
+    limit: RestartableLimit,
 }
 
 impl Delay {
     pub(crate) fn new(limit: Duration) -> Self {
-        let renewable = RenewableLimit::new(PauseDetector::global(), limit);
-        Self { sleep: Box::pin(tokio::time::sleep(limit)), limit: renewable }
+        let restartable = RestartableLimit::new(PauseDetector::global(), limit);
+        Self { sleep: Box::pin(tokio::time::sleep(limit)), limit: restartable }
     }
 
     /// Restarts the delay with a new deadline.
     pub(crate) fn reset(&mut self, deadline: Instant) {
         self.sleep.as_mut().reset(deadline);
-        self.limit = RenewableLimit::new(self.limit.pauses, self.limit.duration);
+        self.limit = RestartableLimit::new(self.limit.pauses, self.limit.duration);
     }
 }
 
@@ -109,7 +109,7 @@ impl Future for Delay {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.sleep.as_mut().poll(context));
-            if !self.limit.renew() {
+            if !self.limit.restart() {
                 return Poll::Ready(());
             }
             let deadline = Instant::now() + self.limit.duration;
@@ -142,7 +142,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn wait_restarts_after_each_of_three_pauses() {
-        // No pause, one, two within one limit, one per renewal, and more than the maximum.
+        // No pause, one, two within one limit, one per restart, and more than the maximum.
         for (pauses, seconds) in [
             (&[][..], 5),
             (&[1], 10),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn wait_is_not_extended_by_an_earlier_pause() {
+    async fn wait_does_not_restart_for_an_earlier_pause() {
         PauseDetector::global().simulate_pause();
         assert_eq!(seconds_until(sleep(LIMIT), &[]).await, 5);
         let mut delay = Delay::new(LIMIT);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn completion_during_the_renewal_is_in_time() {
+    async fn completion_during_the_restart_is_in_time() {
         let happens = async {
             tokio::time::sleep(LIMIT - Duration::from_millis(1)).await;
             PauseDetector::global().simulate_pause();

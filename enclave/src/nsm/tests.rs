@@ -460,7 +460,7 @@ fn sync_interrupted_by_a_pause_is_retried_at_once() {
 }
 
 #[tokio::test]
-async fn pause_renews_the_deadline_of_a_waiting_caller() {
+async fn pause_restarts_the_deadline_of_a_waiting_caller() {
     let deadline = Duration::from_secs(1);
     let (release, released) = mpsc::channel();
     let nsm = nsm_failing_from(START_UP_CALLS, move || {

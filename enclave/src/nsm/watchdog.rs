@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn pause_renews_the_limit_of_a_call() {
+    fn pause_restarts_the_limit_of_a_call() {
         let pauses = PauseDetector::global();
         let (stuck, signal) = mpsc::channel();
         let limit = Duration::from_secs(1);
