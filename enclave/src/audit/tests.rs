@@ -109,7 +109,7 @@ impl Write for StuckWriter {
 const ANY_RATE: UnauthenticatedLimits =
     UnauthenticatedLimits { per_second: 1_000_000, queue_percent: 25 };
 
-fn signed(mut record: RecordBuilder) -> RecordBuilder {
+fn authenticated(mut record: RecordBuilder) -> RecordBuilder {
     record.set_caller(&Caller::authenticated());
     record
 }
@@ -133,10 +133,11 @@ fn omitted_total(records: &[Value]) -> u64 {
 }
 
 #[test]
-fn unauthenticated_records_use_a_quarter_of_the_queue() {
-    let (let_through, gate) = mpsc::channel();
+fn omits_unauthenticated_records_above_queue_percent() {
+    let (release, blocked) = mpsc::channel();
     let output = Output::default();
-    let audit = Audit::to_writer(StuckWriter(gate, output.clone())).unwrap().with_limits(ANY_RATE);
+    let audit =
+        Audit::to_writer(StuckWriter(blocked, output.clone())).unwrap().with_limits(ANY_RATE);
     // Far more than the queue and the current batch of the thread hold.
     let sent = 10 * QUEUE_LENGTH;
     for _ in 0..sent {
@@ -148,12 +149,12 @@ fn unauthenticated_records_use_a_quarter_of_the_queue() {
     // The thread may have removed a batch from the queue.
     assert!((256..300).contains(&written), "{written}");
     for _ in 0..QUEUE_LENGTH {
-        audit.submit(successful(signed(record(b"authenticated"))));
+        audit.submit(successful(authenticated(record(b"authenticated"))));
     }
     assert_eq!(audit.dropped(), 0);
     // The queue is still full, so this omission is not reported yet.
     audit.submit(record(b"unauthenticated"));
-    drop(let_through);
+    drop(release);
     drop(audit);
     let records = output.records();
     let authenticated =
@@ -174,7 +175,7 @@ fn next_record_contains_the_number_of_omitted_records() {
     // A burst of two, and more if a second passes.
     assert!((90..=98).contains(&rate), "{rate}");
     for _ in 0..3 {
-        audit.submit(successful(signed(record(b"authenticated"))));
+        audit.submit(successful(authenticated(record(b"authenticated"))));
     }
     drop(audit);
     let records = output.records();
@@ -219,7 +220,7 @@ fn clips_headers_of_unauthenticated_callers_at_128_bytes() {
         )
     };
     audit.submit(failed(record()));
-    audit.submit(failed(signed(record())));
+    audit.submit(failed(authenticated(record())));
     drop(audit);
     for (record, length) in output.records().iter().zip([128, 1024]) {
         assert_eq!(record["userAgent"], "\u{9b}".repeat(length / 2));
@@ -234,7 +235,7 @@ fn record_is_bounded_and_escaped() {
     // U+009B, which starts a control sequence on terminals.
     let agent = "\u{9b}".repeat(2000);
     let message = "\u{1b}[2J\r\n".repeat(2000);
-    let mut record = signed(record(agent.as_bytes()));
+    let mut record = authenticated(record(agent.as_bytes()));
     record.set_error(&KmsError::new(ErrorType::Validation, message));
     audit.submit(record);
     drop(audit);
