@@ -50,7 +50,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-peers test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
 	ca-rotation soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-prose lint-text lint-toolchain lint-workflows \
-	lint-mistakes coverage lint-rust-sdk fmt deny advisories check-tools check-deploy preflight build-production build-production-pkcs11 verify-production image-test eif eif-test \
+	lint-planted-faults coverage lint-rust-sdk fmt deny advisories check-tools check-deploy preflight build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
 help: ## List the targets.
@@ -103,9 +103,9 @@ test-readme: tools ## Run the commands of the README as written, one shell per t
 test-peers: peers ## Compare the README's table of emulators with moto, MiniStack and LocalStack (seconds; needs Python 3.13 for LocalStack).
 	@tests/peers/check.py
 
-check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and plant a mistake in each (2 min).
+check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and plant a fault in each (2 min).
 	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy
-	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/mistakes.sh
+	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/planted_faults.sh
 
 qemu-test: clients key-stores ## Boot the image in QEMU and test it; only AWS's signature is missing there (3 min; 13 min the first time).
 	@tests/suite/qemu/setup.sh
@@ -249,9 +249,9 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (most of th
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
-lint-mistakes: tools ## Plant a fault for each static check, and see that the check names it (1 min).
-	@.ci/mistakes
-	@.ci/toolchain --mistakes
+lint-planted-faults: tools ## Plant a fault for each static check, and see that the check names it (1 min).
+	@.ci/planted-faults
+	@.ci/toolchain --planted-faults
 
 coverage: clients key-stores ## Print the share of lines that tests run, per crate (15 min, 9 GB; needs llvm-cov).
 	@.ci/coverage --workspace $(WITH_PROVIDER)

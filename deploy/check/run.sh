@@ -3,7 +3,7 @@
 # scripts and metrics. The default is all of them.
 #
 # BIN is the folder of enclave-simulator and parent-proxy. Without BIN the kind `metrics` is skipped. DEPLOY names a
-# folder in place of deploy/, which mistakes.sh uses.
+# folder in place of deploy/, which planted_faults.sh uses.
 set -euo pipefail
 deploy=$(realpath "${DEPLOY:-$(dirname "${BASH_SOURCE[0]}")/..}")
 check=$(realpath "$(dirname "${BASH_SOURCE[0]}")")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Introduces one mistake at a time into a copy of deploy/ and checks that run.sh fails with the expected message.
+# Plants one fault at a time in a copy of deploy/ and checks that run.sh fails with the expected message.
 # shellcheck disable=SC2016 # sed programs contain $
 set -euo pipefail
 check=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
@@ -15,11 +15,11 @@ expect_failure() {
     rm -rf "$copy/deploy" && cp -r "$check/.." "$copy/deploy"
     sed -i -E "$script" "$file"
     if cmp -s "$file" "$check/../$2"; then
-        echo "mistake has no effect: $2: $script" >&2
+        echo "fault has no effect: $2: $script" >&2
     elif output=$(DEPLOY=$copy/deploy "$check/run.sh" "$kind" 2>&1); then
-        echo "mistake not detected: $2: $script" >&2
+        echo "fault not detected: $2: $script" >&2
     elif ! grep -qE -- "$message" <<<"$output"; then
-        echo "mistake detected with another message: $2: $script: $output" >&2
+        echo "fault detected with another message: $2: $script: $output" >&2
     else
         detected=$((detected + 1))
         return
@@ -27,7 +27,7 @@ expect_failure() {
     undetected=$((undetected + 1))
 }
 
-# Mistakes that the schemas and kustomize detect.
+# Faults that the schemas and kustomize detect.
 expect_failure kubernetes kubernetes/kustomization.yaml 's/- service.yaml/- services.yaml/' 'services.yaml'
 expect_failure kubernetes kubernetes/namespace.yaml 's/^  labels:/  label:/' "label"
 expect_failure kubernetes kubernetes/serviceaccount.yaml 's/automountServiceAccountToken/automountToken/' 'automountToken'
@@ -38,7 +38,7 @@ expect_failure kubernetes kubernetes/service.yaml 's/port: 443/port: "443"/' '44
 expect_failure kubernetes kubernetes/poddisruptionbudget.yaml 's/maxUnavailable/maxUnavailables/' 'maxUnavailables'
 expect_failure kubernetes kubernetes/networkpolicy.yaml 's/podSelector:/podSelectors:/' 'podSelector'
 expect_failure kubernetes kubernetes/horizontalpodautoscaler.yaml 's/maxReplicas: 12/maxReplica: 12/' 'maxReplica'
-# Mistakes that only kubernetes.py detects.
+# Faults that only kubernetes.py detects.
 expect_failure kubernetes kubernetes/service.yaml '0,/targetPort: kms/s//targetPort: kmss/' 'no container has a port kmss'
 expect_failure kubernetes kubernetes/deployment.yaml 's/terminationGracePeriodSeconds: 60/terminationGracePeriodSeconds: 30/' 'terminationGracePeriodSeconds: 30 is not more'
 expect_failure kubernetes kubernetes/deployment.yaml 's/hugepages-2Mi: 960Mi/hugepages-2Mi: 512Mi/' 'hugepages limit is 512Mi'
@@ -143,5 +143,5 @@ if [[ ${BIN:-} ]]; then
     expect_failure metrics kubernetes/parent-proxy.toml 's/vsock:16:5000/vsock:sixteen:5000/' 'kubernetes/parent-proxy.toml'
 fi
 
-echo "mistakes: $detected detected, $undetected not detected"
+echo "planted faults: $detected detected, $undetected not detected"
 [[ $undetected == 0 ]]
