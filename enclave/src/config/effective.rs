@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::auth::AuthMode;
 use super::bundle::{self, BundleError};
-use super::entropy::RESEED_REQUESTS;
+use super::entropy::RESEED_GENERATE_CALLS;
 use super::key_store::DEFAULT_HSM_DEADLINE;
 use super::profile::Profile;
 use super::secret_fields::{BundleFields, SECRET_KEYS, without_secrets};
@@ -116,7 +116,7 @@ impl Config {
             ("verification", "cached_documents", number(documents)),
         ];
         if self.file.entropy.reseeds_at_intervals() {
-            defaults.push(("entropy", "reseed_requests", number(RESEED_REQUESTS)));
+            defaults.push(("entropy", "reseed_generate_calls", number(RESEED_GENERATE_CALLS)));
             defaults.push(("entropy", "reseed_interval_ms", milliseconds(entropy.max_age)));
         }
         defaults

@@ -9,8 +9,9 @@ use super::bounded_u32::BoundedU32;
 use crate::entropy::{EntropySettings, ReseedPolicy};
 use crate::nsm::NsmSettings;
 
-/// Default number of requests between two reseeds under `reseed = "interval"`.
-pub(super) const RESEED_REQUESTS: u32 = 1024;
+/// Default number of generate calls of one DRBG instance after which it is reseeded, under
+/// `reseed = "interval"`.
+pub(super) const RESEED_GENERATE_CALLS: u32 = 1024;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +26,9 @@ pub(super) struct EntropyTable {
     max_age_ms: Option<BoundedU32<100, 600_000>>,
     #[serde(default)]
     reseed: ReseedMode,
-    reseed_requests: Option<BoundedU32<1, 65_536>>,
+    /// Number of generate calls of one DRBG instance after which it is reseeded.
+    reseed_generate_calls: Option<BoundedU32<1, 65_536>>,
+    /// Time after which a DRBG instance is reseeded, in milliseconds.
     reseed_interval_ms: Option<BoundedU32<100, 600_000>>,
 }
 
@@ -35,7 +38,7 @@ enum ReseedMode {
     /// Every response is generated with fresh entropy.
     #[default]
     PerRequest,
-    /// DRBGs are reseeded after `reseed_requests` requests or `reseed_interval_ms`.
+    /// A DRBG instance is reseeded after `reseed_generate_calls` of its generate calls or `reseed_interval_ms`.
     Interval,
 }
 
@@ -64,13 +67,15 @@ impl EntropyTable {
     }
 
     fn reseed_policy(&self) -> Result<ReseedPolicy, InvalidEntropy> {
-        let (requests, period) = (self.reseed_requests, self.reseed_interval_ms);
+        let (generate_calls, period) = (self.reseed_generate_calls, self.reseed_interval_ms);
         match self.reseed {
             ReseedMode::Interval => Ok(ReseedPolicy::Interval {
-                requests: requests.map_or(RESEED_REQUESTS, BoundedU32::get).into(),
+                generate_calls: generate_calls
+                    .map_or(RESEED_GENERATE_CALLS, BoundedU32::get)
+                    .into(),
                 period: period.map_or(NsmSettings::default().max_age, BoundedU32::milliseconds),
             }),
-            ReseedMode::PerRequest if requests.is_none() && period.is_none() => {
+            ReseedMode::PerRequest if generate_calls.is_none() && period.is_none() => {
                 Ok(ReseedPolicy::PerRequest)
             }
             ReseedMode::PerRequest => Err(InvalidEntropy::UnusedReseedInterval),
@@ -97,8 +102,8 @@ fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntr
 pub enum InvalidEntropy {
     /// Reseed intervals with a mode that reseeds for every request.
     #[error(
-        "[entropy] reseed_requests and reseed_interval_ms have no effect with reseed = \
-         \"per-request\": write reseed = \"interval\", or remove them"
+        "[entropy] reseed_generate_calls and reseed_interval_ms have no effect with \
+         reseed = \"per-request\": write reseed = \"interval\", or remove them"
     )]
     UnusedReseedInterval,
     /// More blocks per second than an idle service may request.

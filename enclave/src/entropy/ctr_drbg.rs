@@ -157,8 +157,8 @@ impl CtrDrbg {
         Ok(())
     }
 
-    /// Returns the number of requests since the last reseed.
-    pub(crate) fn requests_since_reseed(&self) -> u64 {
+    /// Returns the number of generate calls since the last reseed.
+    pub(crate) fn generate_calls_since_reseed(&self) -> u64 {
         self.reseed_counter - 1
     }
 

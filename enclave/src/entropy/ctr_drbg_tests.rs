@@ -228,14 +228,14 @@ fn additional_input_changes_output_and_state() {
 }
 
 #[test]
-fn counts_requests_since_the_last_reseed() {
+fn counts_generate_calls_since_the_last_reseed() {
     let mut drbg = drbg();
-    assert_eq!(drbg.requests_since_reseed(), 0);
+    assert_eq!(drbg.generate_calls_since_reseed(), 0);
     generated(&mut drbg, 1);
     generated(&mut drbg, 1);
-    assert_eq!(drbg.requests_since_reseed(), 2);
+    assert_eq!(drbg.generate_calls_since_reseed(), 2);
     drbg.reseed(&ENTROPY, [&[], &[]]).unwrap();
-    assert_eq!(drbg.requests_since_reseed(), 0);
+    assert_eq!(drbg.generate_calls_since_reseed(), 0);
 }
 
 #[test]

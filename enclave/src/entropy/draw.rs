@@ -22,7 +22,7 @@ impl fmt::Display for DrawRequest {
     }
 }
 
-/// The random bytes for one response. Each part comes from its own generate request.
+/// The random bytes for one response. Each part comes from its own generate call.
 #[derive(Debug)]
 pub struct Draw {
     pub(crate) random: RandomBytes,

@@ -58,9 +58,9 @@ impl DrbgInstance {
         self.reseeded_at
     }
 
-    /// Returns the number of generate requests since the last reseed.
-    pub(super) fn requests_since_reseed(&self) -> u64 {
-        self.drbg.requests_since_reseed()
+    /// Returns the number of generate calls since the last reseed.
+    pub(super) fn generate_calls_since_reseed(&self) -> u64 {
+        self.drbg.generate_calls_since_reseed()
     }
 
     /// Fills `out` with random bytes.

@@ -9,10 +9,10 @@ use super::drbg_pool::DrbgInstance;
 pub enum ReseedPolicy {
     /// Reseeds before every request.
     PerRequest,
-    /// Reseeds after a number of generate requests or a period, whichever comes first.
+    /// Reseeds an instance after a number of its generate calls or a period, whichever comes first.
     Interval {
-        /// Number of generate requests.
-        requests: u64,
+        /// Number of generate calls of the instance since its last reseed.
+        generate_calls: u64,
         /// Time since the last reseed.
         period: Duration,
     },
@@ -23,9 +23,9 @@ impl ReseedPolicy {
     pub(super) fn is_due(self, instance: &DrbgInstance, now: Instant) -> bool {
         match self {
             Self::PerRequest => true,
-            Self::Interval { requests, period } => {
+            Self::Interval { generate_calls, period } => {
                 instance.reseeded_at().is_none_or(|at| now.duration_since(at) >= period)
-                    || instance.requests_since_reseed() >= requests
+                    || instance.generate_calls_since_reseed() >= generate_calls
             }
         }
     }
@@ -51,7 +51,7 @@ mod tests {
         let now = Instant::now();
         let mut instance = DrbgInstance::instantiate(&block(1), &block(2)).unwrap();
         let period = Duration::from_secs(10);
-        let policy = ReseedPolicy::Interval { requests: 2, period };
+        let policy = ReseedPolicy::Interval { generate_calls: 2, period };
         let due = |instance: &DrbgInstance, after| policy.is_due(instance, now + after);
         assert!(due(&instance, Duration::ZERO));
         instance.reseed(block(3), now).unwrap();

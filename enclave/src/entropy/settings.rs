@@ -17,15 +17,15 @@ impl EntropySettings {
     pub(crate) fn announce(&self) {
         let Self { nsm, reseed_policy } = self;
         let NsmSettings { deadline, watchdog, prefetch, max_age } = nsm;
-        let (reseed, reseed_requests, reseed_interval_ms) = match reseed_policy {
+        let (reseed, reseed_generate_calls, reseed_interval_ms) = match reseed_policy {
             ReseedPolicy::PerRequest => ("per-request", None, None),
-            ReseedPolicy::Interval { requests, period } => {
-                ("interval", Some(*requests), Some(period.as_millis()))
+            ReseedPolicy::Interval { generate_calls, period } => {
+                ("interval", Some(*generate_calls), Some(period.as_millis()))
             }
         };
         tracing::info!(
             reseed,
-            reseed_requests,
+            reseed_generate_calls,
             reseed_interval_ms,
             prefetch,
             max_age_ms = max_age.as_millis(),

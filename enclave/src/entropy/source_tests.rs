@@ -37,9 +37,9 @@ async fn entropy_of(
         .unwrap()
 }
 
-/// Returns an interval of so many generate requests. Its period is longer than a test.
-fn interval(requests: u64) -> ReseedPolicy {
-    ReseedPolicy::Interval { requests, period: Duration::from_secs(3600) }
+/// Returns an interval of so many generate calls. Its period is longer than a test.
+fn interval(generate_calls: u64) -> ReseedPolicy {
+    ReseedPolicy::Interval { generate_calls, period: Duration::from_secs(3600) }
 }
 
 /// Returns an NSM whose calls block while the flag is set. Each message to the sender releases one call,
@@ -64,7 +64,7 @@ async fn draw(entropy: &EntropySource, sealed: bool) -> Vec<u8> {
     drawn.random.expose().to_vec()
 }
 
-/// Returns the number of generate requests for one response.
+/// Returns the number of generate calls for one response.
 fn generates(sealed: bool) -> u64 {
     match sealed {
         false => 1,
@@ -81,7 +81,7 @@ async fn per_request_reseeds_once_and_generates_each_part() {
         assert!(outputs.insert(draw(&entropy, sealed).await));
         // The count restarts with each reseed.
         let instance = entropy.pool.lock_any().unwrap();
-        assert_eq!(instance.requests_since_reseed(), generates(sealed));
+        assert_eq!(instance.generate_calls_since_reseed(), generates(sealed));
         assert_eq!(entropy.nsm.metrics().calls.get_random.get(), calls + 1);
         assert_eq!(entropy.metrics.reseeds.get(), u64::try_from(count).unwrap() + 1);
     }

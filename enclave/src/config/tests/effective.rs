@@ -19,7 +19,7 @@ fn lookup<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
 /// Loads the printed configuration again.
 #[test]
 fn printed_configuration_reloads_to_the_same_settings() {
-    let intervals = "[entropy]\nreseed = \"interval\"\nreseed_requests = 7\n";
+    let intervals = "[entropy]\nreseed = \"interval\"\nreseed_generate_calls = 7\n";
     let intervals_alone = "[entropy]\nreseed = \"interval\"\nprefetch = 1\n";
     let open = "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmax_age = \"chain\"\n";
     let attested = "[tls]\nmode = \"attested\"\nnames = [\"a.example\"]\n";

@@ -15,14 +15,14 @@ fn entropy(lines: &str) -> Result<EntropySettings, String> {
 fn reads_entropy_settings() {
     let settings = entropy(
         "deadline_ms = 10\nwatchdog_ms = 120000\nprefetch = 0\nmax_age_ms = 600000\n\
-         reseed = \"interval\"\nreseed_requests = 65536\nreseed_interval_ms = 100",
+         reseed = \"interval\"\nreseed_generate_calls = 65536\nreseed_interval_ms = 100",
     );
     let EntropySettings { nsm, reseed_policy } = settings.unwrap();
     let NsmSettings { deadline, watchdog, prefetch, max_age } = nsm;
     assert_eq!((deadline, watchdog), (Duration::from_millis(10), Duration::from_secs(120)));
     assert_eq!((prefetch, max_age), (0, Duration::from_secs(600)));
     let period = Duration::from_millis(100);
-    let expected = ReseedPolicy::Interval { requests: 65_536, period };
+    let expected = ReseedPolicy::Interval { generate_calls: 65_536, period };
     assert_eq!(reseed_policy, expected);
 }
 
@@ -34,7 +34,7 @@ fn rejects_numbers_out_of_range() {
         ("watchdog_ms", 100, 120_000),
         ("prefetch", 0, 1024),
         ("max_age_ms", 100, 600_000),
-        ("reseed_requests", 1, 65_536),
+        ("reseed_generate_calls", 1, 65_536),
         ("reseed_interval_ms", 100, 600_000),
     ] {
         // The other value is chosen so that the idle rate stays within its limit.
@@ -72,9 +72,9 @@ fn rejects_idle_refresh_above_100_blocks_per_second() {
 
 #[test]
 fn rejects_reseed_interval_without_interval_mode() {
-    let expected = "[entropy] reseed_requests and reseed_interval_ms have no effect with reseed = \
-                    \"per-request\": write reseed = \"interval\", or remove them";
-    for lines in ["reseed_requests = 9", "reseed_interval_ms = 900"] {
+    let expected = "[entropy] reseed_generate_calls and reseed_interval_ms have no effect with \
+                    reseed = \"per-request\": write reseed = \"interval\", or remove them";
+    for lines in ["reseed_generate_calls = 9", "reseed_interval_ms = 900"] {
         for mode in ["", "reseed = \"per-request\"\n"] {
             let error = error_text(&format!("[entropy]\n{mode}{lines}\n"), Profile::Development);
             assert_eq!(error, expected);

@@ -290,7 +290,7 @@ fn later_block_fails() -> Row {
         assert_eq!(statuses, [200, 500]);
     })
     .custom("within the reseed interval", Rejected, || {
-        let entropy = "reseed = \"interval\"\nreseed_requests = 2\n";
+        let entropy = "reseed = \"interval\"\nreseed_generate_calls = 2\n";
         let script = at(1..u64::MAX, || Err(NsmError::Malformed));
         let service = FaultyService::with_entropy_settings(entropy, false, script).unwrap();
         let statuses: Vec<_> = (0..6).map(|_| service.generate(false).status()).collect();
