@@ -27,7 +27,8 @@ const MAX_REPLY_LENGTH: usize = 14;
 /// Connects to a port of the guest. The caller sets the deadline.
 ///
 /// # Errors
-/// The errors of connect(2). `ConnectionRefused` if the multiplexer does not connect, with its reply.
+/// The errors of connect(2). `ConnectionRefused` if no program listens on the port in the guest.
+/// `InvalidData` if the socket is not that of a multiplexer.
 pub(super) async fn connect(path: &Path, port: u32) -> io::Result<UnixStream> {
     let mut stream = UnixStream::connect(path).await?;
     let mut reply = Vec::with_capacity(MAX_REPLY_LENGTH);
@@ -35,8 +36,13 @@ pub(super) async fn connect(path: &Path, port: u32) -> io::Result<UnixStream> {
         Err(error) if !is_disconnect(&error) => Err(error),
         _ if is_ok(&reply) => Ok(stream),
         _ => {
-            let reply = reply.escape_ascii().to_string();
-            Err(io::Error::new(ErrorKind::ConnectionRefused, NotConnected { port, reply }))
+            let error = if reply.is_empty() {
+                io::Error::new(ErrorKind::ConnectionRefused, NoListener { port })
+            } else {
+                let reply = reply.escape_ascii().to_string();
+                io::Error::new(ErrorKind::InvalidData, NotMultiplexer { path: path.into(), reply })
+            };
+            Err(error)
         }
     }
 }
@@ -48,21 +54,23 @@ pub(super) fn listening_path(path: &Path, port: u32) -> PathBuf {
     path.into()
 }
 
-/// The error for a reply other than OK.
+/// The error for a connection that the multiplexer closes without a reply.
 #[derive(Debug, Error)]
-#[error("nothing listens on port {port} in the guest: the multiplexer {}", describe_reply(.reply))]
-struct NotConnected {
+#[error("nothing listens on port {port} in the guest (the multiplexer closed the connection)")]
+struct NoListener {
     port: u32,
-    /// The received bytes, escaped. Empty if the multiplexer closed the connection at once.
-    reply: String,
 }
 
-fn describe_reply(reply: &str) -> String {
-    if reply.is_empty() {
-        "closed the connection".to_owned()
-    } else {
-        format!("replied \"{reply}\" instead of \"OK PORT\"")
-    }
+/// The error for a reply other than OK.
+#[derive(Debug, Error)]
+#[error(
+    "{} is not a vsock multiplexer: it replied \"{reply}\" instead of \"OK PORT\"",
+    path.display()
+)]
+struct NotMultiplexer {
+    path: PathBuf,
+    /// The received bytes, escaped.
+    reply: String,
 }
 
 /// Sends the request line. Reads the reply up to its line feed, or the received part of it, into `reply`.
@@ -127,8 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn rejects_other_replies_and_reports_them() {
-        let answers = [
-            ("", "the multiplexer closed the connection"),
+        let replies = [
             ("OK 10737", "replied \"OK 10737\" instead of"),
             ("OK 10737\r\n", "replied \"OK 10737\\r\\n\""),
             ("OK\n", "replied \"OK\\n\""),
@@ -139,14 +146,25 @@ mod tests {
             ("\nOK 1\n", "replied \"\\n\""),
             ("HTTP/1.1 400 Bad Request\r\n", "replied \"HTTP/1.1 400 B\""),
         ];
-        for (reply, expected) in answers {
+        for (reply, expected) in replies {
             let error = connect_to(reply.as_bytes()).await.unwrap_err();
-            assert_eq!(error.source.kind(), ErrorKind::ConnectionRefused, "{reply}");
-            assert!(error.to_string().contains("nothing listens there"), "{error}");
+            assert_eq!(error.source.kind(), ErrorKind::InvalidData, "{reply}");
+            assert!(!error.to_string().contains("nothing listens"), "{error}");
             let cause = error.source().unwrap().to_string();
-            assert!(cause.starts_with("nothing listens on port 5000 in the guest"), "{cause}");
+            assert!(cause.contains("/s is not a vsock multiplexer: it replied"), "{cause}");
             assert!(cause.contains(expected), "{cause}");
         }
+    }
+
+    #[tokio::test]
+    async fn reports_port_without_a_listener() {
+        let error = connect_to(b"").await.unwrap_err();
+        assert_eq!(error.source.kind(), ErrorKind::ConnectionRefused);
+        assert!(error.to_string().contains("nothing listens there"), "{error}");
+        assert_eq!(
+            error.source().unwrap().to_string(),
+            "nothing listens on port 5000 in the guest (the multiplexer closed the connection)"
+        );
     }
 
     #[tokio::test]
