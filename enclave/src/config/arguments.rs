@@ -10,6 +10,7 @@ use transport::logging::{Format, Level};
 #[derive(Debug, Default, Args)]
 pub struct Arguments {
     /// Endpoint to listen on: vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
+    /// Required, unless [server] listen sets it.
     #[arg(long, value_name = "ENDPOINT", env = "ENCLAVE_LISTEN")]
     pub listen: Option<Endpoint>,
     /// Endpoint that serves /healthz, /readyz and /metrics, without TLS.
@@ -28,7 +29,7 @@ pub struct Arguments {
     /// Minimum level of log lines: error, warn, info (the default), debug or trace.
     #[arg(long, value_name = "LEVEL", env = "ENCLAVE_LOG_LEVEL")]
     pub log_level: Option<Level>,
-    /// Configuration: a TOML file, or FILE.tar, the archive of it and the files that it names.
+    /// Configuration: a TOML file, or a .tar archive made by `attested-recipient config-archive`.
     #[arg(long, value_name = "FILE", env = "ENCLAVE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Print the effective configuration as TOML, without its secrets, and exit.

@@ -106,8 +106,8 @@ pub enum InvalidAuth {
     NoCredential,
     /// Credentials without SigV4, which would have no effect.
     #[error(
-        "[auth] mode is \"none\", so a [[credential]] has no effect: write mode = \"sigv4\" under \
-         [auth], or remove it"
+        "[auth] mode is \"none\" (the simulator's default), so a [[credential]] has no effect: \
+         write mode = \"sigv4\" under [auth], or remove the [[credential]]"
     )]
     UnusedCredential,
     /// Production that would return plaintext to unauthenticated callers.

@@ -29,7 +29,7 @@ pub enum BundleError {
         /// The message of the TOML parser.
         message: String,
     },
-    /// An archive that is not one of a configuration bundle.
+    /// A file that is not a configuration archive.
     #[error("{}: {error}", path.display())]
     Archive {
         /// The path of the file.
@@ -46,9 +46,9 @@ pub enum BundleError {
         /// The path of the file.
         path: PathBuf,
     },
-    /// A secret file that another key also names, so that the public archive would contain it.
+    /// A secret file that another setting also names, so that the public archive would contain it.
     #[error(
-        "{}: private_key or pin_file names a file that another key also names, so the secret \
+        "{}: private_key or pin_file names a file that another setting also names, so the secret \
          would be published: use a separate file for each secret",
         path.display()
     )]
@@ -92,13 +92,16 @@ impl BundleError {
     }
 }
 
+/// The description of a string value that a key does not accept.
+const UNKNOWN_STRING: &str = "an unknown string (not shown, it may be a secret)";
+
 /// Returns a message of the TOML parser without the string value that it repeats, as in
 /// `invalid type: string "...", expected a boolean`.
 fn without_string(message: &str) -> String {
     let found = [
         ("invalid type: string \"", "a string"),
-        ("invalid value: string \"", "another string"),
-        ("unknown variant `", "another string"),
+        ("invalid value: string \"", UNKNOWN_STRING),
+        ("unknown variant `", UNKNOWN_STRING),
     ];
     let found = found.into_iter().find(|(start, _)| message.starts_with(start));
     // The expectation is the last part of the message and contains only text of this program.

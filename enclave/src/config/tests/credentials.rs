@@ -8,7 +8,7 @@ use super::*;
 fn rejects_credentials_without_sigv4() {
     for text in [CREDENTIAL, &format!("[auth]\nmode = \"none\"\n{CREDENTIAL}")] {
         let error = error_text(text, Profile::Development);
-        assert!(error.contains("write mode = \"sigv4\" under [auth], or remove it"), "{error}");
+        assert!(error.contains("write mode = \"sigv4\" under [auth], or remove the"), "{error}");
     }
 }
 

@@ -153,7 +153,10 @@ fn rejects_missing_or_unused_keys_per_type() {
 #[test]
 fn rejects_unknown_values_without_repeating_them() {
     for (line, expected) in [
-        ("type = \"SECRET\"", "found another string, expected `AWS_CLOUDHSM` or"),
+        (
+            "type = \"SECRET\"",
+            "found an unknown string (not shown, it may be a secret), expected `AWS_CLOUDHSM` or",
+        ),
         ("pin = \"SECRET\"", "unknown field `pin`"),
         ("deadline_ms = 9", "expected a whole number from 10 to 60000"),
         ("deadline_ms = 60001", "expected a whole number from 10 to 60000"),

@@ -105,7 +105,8 @@ fn rejects_unknown_keys_and_values_with_position() {
         ("[other]\n", "line 1 column 2: unknown field `other`"),
         (
             "[auth]\nmode = \"sigv5\"\n",
-            "line 2 column 8: found another string, expected `none` or `sigv4`",
+            "line 2 column 8: found an unknown string (not shown, it may be a secret), \
+             expected `none` or `sigv4`",
         ),
         ("[trust\n", "line 1 column 7: "),
         (
@@ -115,12 +116,13 @@ fn rejects_unknown_keys_and_values_with_position() {
         ),
         (
             "[recipient]\nmax_age = \"1h\"\n",
-            "line 2 column 11: found another string, expected a number of seconds from 1, or \
-             \"chain\"",
+            "line 2 column 11: found an unknown string (not shown, it may be a secret), \
+             expected a number of seconds from 1, or \"chain\"",
         ),
         (
             "[recipient]\nplaintext = \"maybe\"\n",
-            "line 2 column 13: found another string, expected \"never\", \"attested-tls\" or \"always\"",
+            "line 2 column 13: found an unknown string (not shown, it may be a secret), \
+             expected \"never\", \"attested-tls\" or \"always\"",
         ),
         (
             "[recipient]\nplaintext = false\n",
@@ -128,7 +130,8 @@ fn rejects_unknown_keys_and_values_with_position() {
         ),
         (
             "[recipient]\nplaintext = \"deny\"\n",
-            "line 2 column 13: found another string, expected \"never\", \"attested-tls\" or \"always\"",
+            "line 2 column 13: found an unknown string (not shown, it may be a secret), \
+             expected \"never\", \"attested-tls\" or \"always\"",
         ),
         ("[throttle]\nrequests_per_second_per_principal = -1\n", "line 2 column 37: "),
     ] {

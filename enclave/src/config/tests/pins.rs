@@ -93,7 +93,10 @@ fn detects_pin_in_public_archive() {
     assert!(half.contains_secret_or_private_key(&half.public_archive().unwrap()).unwrap());
     for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
         let error = Folder::new(&[HSM, line].concat()).bundle().unwrap_err().to_string();
-        assert!(error.contains("private_key or pin_file names a file that another key"), "{error}");
+        assert!(
+            error.contains("private_key or pin_file names a file that another setting"),
+            "{error}"
+        );
     }
     // In a list of values, the name of the PIN file cannot be recognized.
     let folder = self::folder("");

@@ -73,8 +73,8 @@ fn pcr17_is_the_digest_of_salt_secrets_and_key() {
 
 #[test]
 fn rejects_private_key_in_a_published_file() {
-    let named_twice = "enclave.toml: private_key or pin_file names a file that another key also \
-                       names, so the secret would be published: use a separate file for each \
+    let named_twice = "enclave.toml: private_key or pin_file names a file that another setting \
+                       also names, so the secret would be published: use a separate file for each \
                        secret";
     for (from, to) in [
         ("\"tls.crt\"", "\"tls.key\""),

@@ -101,8 +101,8 @@ fn rejects_tls_keys_of_another_mode() {
         assert_eq!(Folder::new(&format!("[tls]\n{text}\n")).error_text(), expected, "{text}");
     }
     let error = load("[tls]\nmode = \"on\"\n").unwrap_err().to_string();
-    let expected = "line 2 column 8: found another string, expected one of `off`, `attested`, \
-                    `provided`";
+    let expected = "line 2 column 8: found an unknown string (not shown, it may be a secret), \
+                    expected one of `off`, `attested`, `provided`";
     assert!(error.ends_with(expected), "{error}");
 }
 
