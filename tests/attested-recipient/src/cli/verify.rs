@@ -222,7 +222,7 @@ impl Report {
                 let (result, reason) = match outcome {
                     Outcome::Passed => ("ok", None),
                     Outcome::Waived(reason) => ("waived", Some(*reason)),
-                    Outcome::Rejected(reason) => ("refused", Some(reason.as_str())),
+                    Outcome::Rejected(reason) => ("rejected", Some(reason.as_str())),
                     Outcome::NotReached => ("not reached", None),
                 };
                 json!({ "number": number, "name": name, "result": result, "reason": reason })
@@ -237,12 +237,14 @@ impl Display for Report {
         for (number, (name, outcome)) in (1..).zip(&self.lines) {
             let number: u32 = number;
             match outcome {
-                Outcome::Passed => writeln!(out, "ok      {number:>2} {name}")?,
-                Outcome::Waived(reason) => writeln!(out, "waived  {number:>2} {name}: {reason}")?,
-                Outcome::Rejected(reason) => writeln!(out, "REFUSED {number:>2} {name}: {reason}")?,
-                Outcome::NotReached => writeln!(out, "-       {number:>2} {name}: not reached")?,
+                Outcome::Passed => writeln!(out, "ok       {number:>2} {name}")?,
+                Outcome::Waived(reason) => writeln!(out, "waived   {number:>2} {name}: {reason}")?,
+                Outcome::Rejected(reason) => {
+                    writeln!(out, "REJECTED {number:>2} {name}: {reason}")?
+                }
+                Outcome::NotReached => writeln!(out, "-        {number:>2} {name}: not reached")?,
             }
         }
-        writeln!(out, "{}", if self.is_verified() { "verified" } else { "refused" })
+        writeln!(out, "{}", if self.is_verified() { "verified" } else { "rejected" })
     }
 }

@@ -45,7 +45,7 @@ fn document(vectors: &Path, name: &str) -> String {
 
 /// Returns the only line of a report that rejects.
 fn rejection(report: &str) -> &str {
-    let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("REFUSED")).collect();
+    let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("REJECTED")).collect();
     let [line] = lines[..] else { panic!("{report}") };
     line
 }
@@ -240,7 +240,7 @@ fn verify_accepts_aws_documents_at_their_own_time() {
         let output = run(&["verify", "--at", "document", &path]);
         assert_eq!(code(&output), 1, "{name}");
         let report = stdout(&output);
-        assert!(rejection(&report).starts_with("REFUSED 17 debug mode: "), "{report}");
+        assert!(rejection(&report).starts_with("REJECTED 17 debug mode: "), "{report}");
         let output = run(&["verify", "--at", "document", "--allow-debug", &path]);
         assert_eq!(code(&output), 0, "{name}: {}", stdout(&output));
     }
@@ -254,7 +254,7 @@ fn verify_rejects_old_documents_as_expired() {
         assert_eq!(code(&output), 1, "{name}");
         let report = stdout(&output);
         let line = rejection(&report);
-        assert!(line.starts_with("REFUSED 13 certificate validity: "), "{report}");
+        assert!(line.starts_with("REJECTED 13 certificate validity: "), "{report}");
         assert!(line.contains(" expired at "), "{report}");
     }
 }
@@ -263,14 +263,14 @@ fn verify_rejects_old_documents_as_expired() {
 fn verify_names_the_broken_rule() {
     let Some(vectors) = vectors("verify on bad documents") else { return };
     for (name, expected) in [
-        ("eternis_2024_badsig.bin", "REFUSED 16 document signature: "),
-        ("nitrite_selfsigned.bin", "REFUSED  3 COSE headers: "),
+        ("eternis_2024_badsig.bin", "REJECTED 16 document signature: "),
+        ("nitrite_selfsigned.bin", "REJECTED  3 COSE headers: "),
     ] {
         let output = run(&["verify", "--at", "document", &document(&vectors, name)]);
         assert_eq!(code(&output), 1, "{name}");
         let report = stdout(&output);
         assert!(rejection(&report).starts_with(expected), "{report}");
-        assert!(report.ends_with("\nrefused\n"));
+        assert!(report.ends_with("\nrejected\n"));
     }
 }
 
@@ -298,9 +298,9 @@ fn verify_applies_pcr_max_age_and_root_options() {
         (code(&output), stdout(&output))
     };
     assert_eq!(verify(&["--root", root]).0, 0);
-    assert!(rejection(&verify(&[]).1).starts_with("REFUSED 12 trust anchor: "));
+    assert!(rejection(&verify(&[]).1).starts_with("REJECTED 12 trust anchor: "));
     let report = verify(&["--root", root, "--max-age", "99"]);
-    assert!(rejection(&report.1).starts_with("REFUSED 14 document age: the document is too old"));
+    assert!(rejection(&report.1).starts_with("REJECTED 14 document age: the document is too old"));
     assert_eq!(verify(&["--root", root, "--max-age", "chain"]).0, 0);
     assert_eq!(verify(&["--root", root, "--at", "2019-01-01T00:00:00Z"]).0, 1);
 
@@ -309,7 +309,7 @@ fn verify_applies_pcr_max_age_and_root_options() {
     assert_eq!(verify(&["--root", root, "--pcr", &format!("0={pcr0}")]).0, 0);
     let other = format!("1={pcr0}");
     let report = verify(&["--root", root, "--pcr", &other]);
-    assert!(rejection(&report.1).starts_with("REFUSED 18 PCR1 as expected: it is "));
+    assert!(rejection(&report.1).starts_with("REJECTED 18 PCR1 as expected: it is "));
     let absent = format!("16={pcr0}");
     let report = verify(&["--root", root, "--pcr", &absent]);
     assert!(rejection(&report.1).ends_with("the document does not contain it"));
@@ -333,11 +333,11 @@ fn verify_allows_60_seconds_of_clock_skew() {
         let (code, report) = verify(early);
         assert_eq!(code, 1, "{early}");
         let line = format!(
-            "REFUSED 14 document age: the document's timestamp is more than 60 s in the future: \
+            "REJECTED 14 document age: the document's timestamp is more than 60 s in the future: \
              verified at the given time {early}; the document was signed at 2026-11-30T06:49:01.432Z"
         );
         assert_eq!(rejection(&report), line);
-        assert!(report.contains("-       13 certificate validity: not reached\n"), "{report}");
+        assert!(report.contains("-        13 certificate validity: not reached\n"), "{report}");
     }
     let (_, report) = verify("now");
     let line = rejection(&report);
@@ -364,7 +364,7 @@ fn verify_prints_json_report() {
     assert_eq!(verified["document"]["pcrs"].as_object().unwrap().len(), 16);
     let rejected = json(&[]);
     assert_eq!((&rejected["verified"], &rejected["document"]), (&false.into(), &().into()));
-    assert_eq!(rejected["rules"][11]["result"], "refused");
+    assert_eq!(rejected["rules"][11]["result"], "rejected");
     assert_eq!(rejected["rules"][12]["result"], "not reached");
 }
 

@@ -85,7 +85,7 @@ pub(super) fn rejects_unsigned_document(guests: &Guests) {
         let output = verify.arg("verify").arg(&file).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let report = String::from_utf8(output.stdout).unwrap();
-        assert!(report.contains("REFUSED  3 COSE headers"), "{report}");
+        assert!(report.contains("REJECTED  3 COSE headers"), "{report}");
     });
 }
 
