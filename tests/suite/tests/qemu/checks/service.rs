@@ -158,7 +158,7 @@ pub(super) fn console_after(machine: &VirtualMachine, responses: &[Vec<u8>]) -> 
     assert!(responses.iter().all(|response| response.starts_with("HTTP/1.1 400")), "{responses:?}");
     let mut lines = responses.last().unwrap().lines();
     let id = lines.find_map(|line| line.strip_prefix("x-amzn-requestid: ")).unwrap();
-    machine.wait_for_console(&format!("refused request_id={id}"))
+    machine.wait_for_console(&format!("request rejected request_id={id}"))
 }
 
 /// Returns malformed requests with a canary in each field.
