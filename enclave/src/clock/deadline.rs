@@ -1,5 +1,5 @@
-//! Deadlines that account for pauses of this process. Nothing can happen during a pause, so a wait that
-//! spans one has its full limit again. `tokio::time` would count the pause.
+//! Deadlines that account for pauses of this process. During a pause no work is done, but time limits
+//! continue to run: `tokio::time` counts the pause. So a pause restarts the limit of a wait.
 
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -11,10 +11,10 @@ use tokio::time::{Instant, Sleep, timeout_at};
 
 use super::pause_detector::{PauseDetector, PauseId};
 
-/// Maximum number of restarts of one wait, so that it ends even if the process is paused again and again.
+/// Maximum number of restarts of one limit, so that a wait ends even if the process is paused again and again.
 const MAX_RESTARTS: u8 = 3;
 
-/// A time limit that starts again after a pause of this process.
+/// A time limit of a wait. Pauses of this process restart the limit, at most three times.
 #[derive(Clone, Copy, Debug)]
 struct RestartableLimit {
     duration: Duration,
@@ -29,8 +29,8 @@ impl RestartableLimit {
         Self { duration, pauses, seen: pauses.last_noticed(), restarts: 0 }
     }
 
-    /// Returns whether the limit starts again, because the process was paused during the wait. Called when
-    /// the limit has passed.
+    /// Restarts the limit if the process was paused during the wait. Returns whether it did. Called when the
+    /// limit has passed.
     fn restart(&mut self) -> bool {
         let last = self.pauses.last();
         let may_restart = last != self.seen && self.restarts < MAX_RESTARTS;
@@ -50,7 +50,7 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Returns a deadline after `limit`. Pauses that `pauses` detects extend it.
+    /// Returns a deadline after `limit`. Pauses that `pauses` detects restart the limit.
     pub(crate) fn after(limit: Duration, pauses: &'static PauseDetector) -> Self {
         Self { at: Instant::now() + limit, limit: RestartableLimit::new(pauses, limit) }
     }
@@ -96,7 +96,7 @@ impl Delay {
         Self { sleep: Box::pin(tokio::time::sleep(limit)), limit: restartable }
     }
 
-    /// Restarts the delay with a new deadline.
+    /// Resets the delay to a new deadline, with all restarts available again.
     pub(crate) fn reset(&mut self, deadline: Instant) {
         self.sleep.as_mut().reset(deadline);
         self.limit = RestartableLimit::new(self.limit.pauses, self.limit.duration);

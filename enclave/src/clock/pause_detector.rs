@@ -1,12 +1,12 @@
 //! Detects that this process did not run for a while, because a signal stopped it or its machine was
 //! paused.
 //!
-//! After a pause, all timers that ended meanwhile fire at once, although nothing could happen. So their
-//! owners query the pause detector before they report a timeout.
+//! During a pause no work is done, but time limits continue to run. After it, all timers that ended meanwhile
+//! fire at once. So their owners query the pause detector before they report a timeout.
 //!
 //! A thread records a beat 20 times a second. A gap between two beats is a pause. After a pause, threads
 //! run again in any order: a thread that runs before the next beat sees the gap since the last one. A pause
-//! that CLOCK_MONOTONIC does not count is not detected, and ends no timer early.
+//! that CLOCK_MONOTONIC does not count is not detected. It does not let a timer fire early.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,7 +21,8 @@ const BEAT_INTERVAL: Duration = Duration::from_millis(50);
 /// default of every deadline.
 const MIN_PAUSE: Duration = Duration::from_millis(250);
 
-/// A longer gap makes the time uncertain, as an attestation document that takes longer does.
+/// After a longer gap the trusted time must be confirmed. Equals the maximum duration of an NSM call for a
+/// document (`trusted.rs`).
 pub(super) const MIN_LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// The value before the first beat or pause.

@@ -1,5 +1,6 @@
 //! Prints the effective configuration as TOML: the file, overridden by flags and environment variables,
-//! with the defaults of absent keys. Secrets are replaced before the text is parsed, so they are not copied.
+//! with the defaults of absent keys. A first parse locates the secrets. They are cut from the text before a
+//! second parse creates owned values.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -158,7 +159,8 @@ fn complete_simulator(table: &mut Table) {
     }
 }
 
-/// Replaces the secrets, which are empty strings here, by [`REDACTED`].
+/// Replaces the values of the secrets' keys by [`REDACTED`]. They are empty strings, because the secrets were
+/// cut from the text.
 fn redact(table: &mut Table) {
     for (key, value) in table {
         match value {

@@ -83,8 +83,9 @@ impl EntropyTable {
     }
 }
 
-/// Maximum number of blocks that an idle service may request per second. An NSM returns some thousands per
-/// second, which it shares with the kernel's random number generator.
+/// Maximum number of blocks that an idle service may request per second. The NSM also serves the kernel's
+/// random number generator. Its rate has not been measured. docs/operating.md assumes 1,000 blocks
+/// per second.
 const MAX_IDLE_RATE: u128 = 100;
 
 /// Rejects a refresh rate above [`MAX_IDLE_RATE`]. Blocks older than `max_age` are replaced even when the

@@ -3,8 +3,8 @@
 //! The kernel driver may block a call for two minutes. The thread that made the call cannot report that, so
 //! another thread watches it.
 //!
-//! A pause of this process does not count towards a call's duration. After a pause, a call that is under
-//! way has its full limit again.
+//! A pause of this process does not count towards a call's duration: it restarts the limit of a call that is
+//! under way.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

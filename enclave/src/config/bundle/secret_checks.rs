@@ -9,7 +9,7 @@ use super::error::BundleError;
 use super::{ConfigBundle, parse};
 
 impl ConfigBundle {
-    /// Returns whether no secret is empty. In a public archive all are.
+    /// Returns true if every secret is present. In a public archive every secret is empty.
     ///
     /// # Errors
     /// If the TOML cannot be parsed.
