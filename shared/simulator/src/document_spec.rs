@@ -22,7 +22,7 @@ pub struct DocumentSpec {
     pub module_id: String,
     /// The time of the signature.
     pub timestamp: UnixMillis,
-    /// The platform of the measurements.
+    /// The PCR family: that of Nitro Enclaves or of NitroTPM.
     pub family: PcrFamily,
     /// The PCRs by index, which must be below 32.
     pub pcrs: BTreeMap<u8, PcrValue>,
@@ -67,7 +67,7 @@ impl DocumentSpec {
     /// documents since 2025.
     ///
     /// # Errors
-    /// If the provider fails.
+    /// If the provider fails, or if `chain` has no signing key.
     pub fn sign(&self, chain: &Chain) -> Result<Vec<u8>, SigningError> {
         let payload = self.payload(chain.certificate(), &chain.cabundle());
         sign_payload(&payload, chain.key().ok_or(SigningError)?)
@@ -113,8 +113,8 @@ impl DocumentSpec {
 
 /// A hash function that returns the Sig_structure itself.
 ///
-/// The COSE library lets a key sign a digest, which not every provider supports. With this hash function, the
-/// provider receives the Sig_structure and hashes it.
+/// The COSE library passes a digest to the key, but some providers can sign only the message itself. With this
+/// hash function, the provider receives the Sig_structure and hashes it.
 struct Undigested;
 
 impl Hash for Undigested {

@@ -47,9 +47,10 @@ impl<'a> Reader<'a> {
         let length = match self.byte()? {
             0x80 => return Ok(Content::Indefinite),
             short @ 0..=0x7f => usize::from(short),
-            // A length of more than two bytes exceeds the API's maximum of 6,144 bytes.
             0x81 => usize::from(self.byte()?),
             0x82 => usize::from(self.byte()?) << 8 | usize::from(self.byte()?),
+            // Lengths encoded in more than two bytes (above 65,535) are rejected: a CiphertextForRecipient has
+            // at most 6,144 bytes.
             _ => return Err(OpenError::Length { element }),
         };
         self.take(length).map(Content::Definite)
