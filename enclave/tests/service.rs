@@ -55,7 +55,7 @@ impl Nsm for FiniteNsm {
 #[derive(Default)]
 struct TestPlatform {
     in_service: Arc<AtomicBool>,
-    /// Whether the platform check fails.
+    /// True if the platform check fails.
     is_rejected: bool,
 }
 

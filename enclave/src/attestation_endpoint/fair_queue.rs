@@ -35,7 +35,7 @@ pub(super) struct FairQueue(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// Whether a permit is held. If none is, `requests` is empty.
+    /// True if a permit is held. If none is, `requests` is empty.
     is_permit_held: bool,
     /// The requests that wait, in the order of their arrival.
     requests: Vec<QueuedRequest>,

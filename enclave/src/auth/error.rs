@@ -61,11 +61,11 @@ pub enum IncompleteSignature {
     /// Missing parameters.
     #[error("{}", missing_parameters(*.credential, *.signature, *.signed_headers))]
     MissingParameters {
-        /// Whether Credential is missing.
+        /// True if Credential is missing.
         credential: bool,
-        /// Whether Signature is missing.
+        /// True if Signature is missing.
         signature: bool,
-        /// Whether SignedHeaders is missing.
+        /// True if SignedHeaders is missing.
         signed_headers: bool,
     },
     /// A Credential that is not an access key ID and a scope.

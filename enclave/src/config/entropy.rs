@@ -38,7 +38,8 @@ enum ReseedMode {
     /// Every response is generated with fresh entropy.
     #[default]
     PerRequest,
-    /// A DRBG instance is reseeded after `reseed_generate_calls` of its generate calls or `reseed_interval_ms`.
+    /// A DRBG instance is reseeded after `reseed_generate_calls` of its generate calls, or after
+    /// `reseed_interval_ms`.
     Interval,
 }
 

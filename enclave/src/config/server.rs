@@ -20,7 +20,7 @@ use crate::log_forwarder;
 pub struct ServerSettings {
     /// The endpoints that the service listens on.
     pub listeners: Listeners,
-    /// Whether client connections start with a PROXY protocol v2 header.
+    /// True if client connections start with a PROXY protocol v2 header.
     pub proxy_protocol: bool,
     /// The endpoint of log lines and audit records, instead of stderr and stdout.
     pub log_endpoint: Option<Endpoint>,

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 pub struct DrawRequest {
     /// Number of random bytes.
     pub(crate) number_of_bytes: usize,
-    /// Whether the response is sealed, which needs further random bytes.
+    /// True if the response is sealed, which needs further random bytes.
     pub(crate) sealed: bool,
 }
 

@@ -8,7 +8,7 @@ use crate::nsm::NsmSettings;
 pub struct EntropySettings {
     /// Settings of the NSM thread.
     pub(crate) nsm: NsmSettings,
-    /// When DRBG instances are reseeded.
+    /// The rule for reseeds of DRBG instances.
     pub(crate) reseed_policy: ReseedPolicy,
 }
 

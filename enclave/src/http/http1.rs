@@ -24,7 +24,7 @@ use super::timeouts::{CONNECTION_LIFETIME, HeaderTimer, WriteTimeoutStream};
 pub(super) struct ConnectionOptions {
     /// Maximum time to receive the header of a request, and maximum idle time between two requests.
     pub(super) header_timeout: Duration,
-    /// Whether the connection may carry more than one request.
+    /// True if the connection may carry more than one request.
     pub(super) keep_alive: bool,
 }
 

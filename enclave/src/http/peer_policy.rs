@@ -14,12 +14,12 @@ use transport::{LogThrottle, ProxyHeader, ProxyHeaderError, Stream};
 use super::timeouts::PROXY_HEADER_TIMEOUT;
 use crate::clock::timeout;
 
-/// Which peers a listener accepts.
+/// The peers that a listener accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerPolicy {
     /// CID of the parent instance, the only peer accepted over vsock. `None` accepts every CID.
     pub parent_cid: Option<u32>,
-    /// Whether client connections start with a PROXY protocol v2 header that carries the client's address.
+    /// True if client connections start with a PROXY protocol v2 header that carries the client's address.
     pub proxy_protocol: bool,
 }
 

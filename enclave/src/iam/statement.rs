@@ -14,7 +14,7 @@ pub(super) struct Statement {
     pub(super) sid: Option<String>,
     pub(super) effect: Effect,
     pub(super) actions: Actions,
-    /// Whether Resource or NotResource covers [`RESOURCE`].
+    /// True if Resource or NotResource covers [`RESOURCE`].
     pub(super) covers_resource: bool,
     pub(super) conditions: Vec<Condition>,
 }

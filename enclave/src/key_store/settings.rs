@@ -47,7 +47,7 @@ pub(crate) struct HsmSettings {
     pub(crate) trust_anchor_certificate: Option<String>,
     /// Longest time that a request waits.
     pub(crate) deadline: Duration,
-    /// Whether the service connects the store.
+    /// True if the service connects the store.
     pub(crate) connect: bool,
 }
 

@@ -12,13 +12,13 @@ use crate::request::TransportSecurity;
 /// The rules for Recipients.
 #[derive(Debug, Default)]
 pub struct RecipientPolicy {
-    /// Whether a request must have a Recipient.
+    /// True if a request must have a Recipient.
     pub require: bool,
     /// The connections over which a request without a Recipient receives a plaintext response.
     pub plaintext: Plaintext,
     /// The maximum age of the document.
     pub max_age: MaxAge,
-    /// Whether documents of enclaves in debug mode are accepted.
+    /// The rule for documents of enclaves in debug mode.
     pub debug: DebugMode,
     /// The allowed measurements. A document must match all measurements of at least one entry. An empty list
     /// allows every document.
@@ -29,7 +29,7 @@ pub struct RecipientPolicy {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DocumentRules {
     pub(crate) max_age: MaxAge,
-    /// Whether enclaves in debug mode are accepted.
+    /// The rule for enclaves in debug mode.
     pub(crate) debug: DebugMode,
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct RequestLog<'a> {
     logger: &'a RequestLogger,
     arrived: Instant,
     record: RecordBuilder,
-    /// Whether the limits omitted the line with the reason of the error.
+    /// True if the limits omitted the line with the reason of the error.
     is_reason_omitted: bool,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct RequestLog<'a> {
 pub(crate) struct Reason {
     /// The reason, which may repeat bytes that the caller sent.
     pub(crate) text: String,
-    /// Whether the cause is a fault of the service.
+    /// True if the cause is a fault of the service.
     pub(crate) is_internal: bool,
     /// The access key ID that an unauthenticated request claims.
     pub(crate) access_key_id: Option<String>,

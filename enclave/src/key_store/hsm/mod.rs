@@ -43,7 +43,7 @@ pub(super) struct Hsm {
     store: Arc<Store>,
     /// Longest time that a request waits.
     deadline: Duration,
-    /// Whether the log reports a call that does not return.
+    /// True if the log reported a call that has not returned yet.
     stuck_logged: AtomicBool,
     /// `None` once its thread is started.
     connection_manager: Option<ConnectionManager>,
