@@ -135,7 +135,7 @@ struct Response {
     /// Media type of the body, if there is one.
     kind: Option<&'static str>,
     body: Bytes,
-    /// Whether the body is omitted because the request method is HEAD (RFC 9110, section 9.3.2).
+    /// True if the body is omitted because the request method is HEAD (RFC 9110, section 9.3.2).
     is_to_head: bool,
 }
 

@@ -15,7 +15,7 @@ use crate::upstream_pool::Pool;
 pub(crate) struct RelayContext {
     pub(crate) pool: Arc<Pool>,
     pub(crate) peer_policy: PeerPolicy,
-    /// Whether the relay sends the client address to the enclave in a PROXY protocol header.
+    /// True if the relay sends the client address to the enclave in a PROXY protocol header.
     pub(crate) proxy_protocol: bool,
     pub(crate) connection_ids: ConnectionIds,
     pub(crate) timeouts: Timeouts,

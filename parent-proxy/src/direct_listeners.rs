@@ -42,7 +42,7 @@ struct DirectListener {
     context: Arc<RelayContext>,
     /// Contains the one listener, to hand it over to a successor.
     listeners: Listeners,
-    /// Whether a successor also has the listener.
+    /// True if a successor also has the listener.
     listener_persists: Arc<AtomicBool>,
     _stop: oneshot::Sender<()>,
 }

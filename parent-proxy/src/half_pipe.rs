@@ -29,7 +29,7 @@ pub(crate) struct HalfPipe<'a> {
     uncounted: usize,
     /// Records requests before they are written.
     activity: Option<&'a Activity>,
-    /// Whether the other half is done, so that both streams are dropped after this one. The drop sends the
+    /// True if the other half is done, so that both streams are dropped after this one. The drop sends the
     /// EOF, which saves a shutdown(2).
     is_last: bool,
 }

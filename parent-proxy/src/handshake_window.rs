@@ -43,9 +43,9 @@ pub(crate) struct WindowStats {
     pub(crate) handshakes: f64,
     /// Number of those that the client rejected.
     pub(crate) rejections: f64,
-    /// Whether the last comparison found that the rejected share exceeds that of the siblings.
+    /// True if the last comparison found that the rejected share exceeds that of the siblings.
     pub(crate) is_rejected: bool,
-    /// Whether the last comparison lowered the weight below 1.
+    /// True if the last comparison lowered the weight below 1.
     pub(crate) is_lowered: bool,
 }
 

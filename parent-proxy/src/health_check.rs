@@ -86,7 +86,7 @@ struct Checker {
     pool: Arc<Pool>,
     /// Number of failed checks in a row.
     failures: usize,
-    /// Whether the warning about an unknown readiness was logged.
+    /// True if the warning about an unknown readiness was logged.
     has_warned: bool,
 }
 

@@ -45,7 +45,7 @@ pub(crate) enum ProbeError {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HealthProbe<'a> {
     pub(crate) enclave: &'a Enclave,
-    /// Whether connections to the listener for clients start with a PROXY protocol header.
+    /// True if connections to the listener for clients start with a PROXY protocol header.
     pub(crate) proxy_protocol: bool,
     /// Time limit of the whole probe.
     pub(crate) timeout: Duration,

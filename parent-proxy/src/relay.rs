@@ -39,7 +39,7 @@ pub struct Relay {
     context: Arc<RelayContext>,
     slots: Arc<Semaphore>,
     threads: NonZeroUsize,
-    /// Whether the listener stays open after this process: systemd or a successor has it too.
+    /// True if the listener stays open after this process: systemd or a successor has it too.
     listener_persists: Arc<AtomicBool>,
 }
 

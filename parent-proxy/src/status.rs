@@ -24,7 +24,7 @@ const END: &str = "# EOF\n";
 #[derive(Debug)]
 pub(crate) struct Status {
     pool: Arc<Pool>,
-    /// Whether connections to listeners for clients start with a PROXY protocol header.
+    /// True if connections to listeners for clients start with a PROXY protocol header.
     proxy_protocol: bool,
     registry: Registry,
     /// The metrics text. Concurrent requests share it, because each text reads up to 1 MiB from every

@@ -27,12 +27,12 @@ pub(crate) struct Upstream {
     health: AtomicU8,
     open: AtomicUsize,
     recent: RecentConnections,
-    /// Whether the configuration excludes it from clients.
+    /// True if the configuration excludes it from clients.
     standby: AtomicBool,
     pub(crate) handshakes: HandshakeWindow,
     /// The policy that ends its connections.
     close_policy: watch::Sender<ClosePolicy>,
-    /// Whether its connections end permanently: it was removed, or the relay drains.
+    /// True if its connections end permanently: it was removed, or the relay drains.
     retired: AtomicBool,
     /// Requests an early health check.
     pub(crate) check_request: Notify,

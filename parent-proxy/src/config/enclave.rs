@@ -18,7 +18,7 @@ pub struct Enclave {
     pub admin: Option<Endpoint>,
     /// A listener of the relay, on TCP or a Unix socket, whose connections go to this enclave only.
     pub direct: Option<Endpoint>,
-    /// Whether the enclave is standby: it gets health checks and its configuration, but no clients.
+    /// True if the enclave is standby: it gets health checks and its configuration, but no clients.
     pub standby: bool,
 }
 

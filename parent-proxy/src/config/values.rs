@@ -21,7 +21,7 @@ pub struct Config {
     pub admin_listen: Option<Endpoint>,
     /// The health checks of enclaves.
     pub health_checks: HealthChecks,
-    /// Whether connections to enclaves start with a PROXY protocol header that contains the client address.
+    /// True if connections to enclaves start with a PROXY protocol header that contains the client address.
     pub proxy_protocol: bool,
     /// The configuration archive that enclaves read when they boot.
     pub config_archive: Option<ConfigArchive>,

@@ -14,7 +14,7 @@ use crate::upstream::ClosePolicy;
 /// The state of the upstream that affects the deadlines of a connection.
 #[derive(Default)]
 pub(super) struct UpstreamState {
-    /// Whether the connection ends once it is idle. It stays open if the upstream becomes ready or active
+    /// True if the connection ends once it is idle. It stays open if the upstream becomes ready or active
     /// again before.
     pub(super) is_draining: bool,
     /// Time at which health checks found the upstream unresponsive, if they have.

@@ -79,7 +79,7 @@ enum Event {
 struct ControlEvents {
     recheck_at: Instant,
     close_policy: watch::Receiver<ClosePolicy>,
-    /// Whether the upstream's EOF has been handled.
+    /// True if the upstream's EOF has been handled.
     upstream_eof_seen: bool,
     /// The waker that the timer and a change of `close_policy` will wake.
     registered: Option<Waker>,

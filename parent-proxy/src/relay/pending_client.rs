@@ -17,7 +17,7 @@ const EVICTION_RETRY: Duration = Duration::from_millis(50);
 pub(super) struct PendingClient {
     pub(super) client: Stream,
     pub(super) admission: Admission,
-    /// Whether a connection was evicted for this client, which gets its slot.
+    /// True if a connection was evicted for this client, which gets its slot.
     pub(super) has_evicted: bool,
 }
 
