@@ -47,7 +47,7 @@ pub(super) struct X509<'a> {
 pub(super) struct Extensions {
     pub(super) basic_constraints: Option<BasicConstraints>,
     pub(super) key_usage: Option<KeyUsage>,
-    /// Whether the certificate has name constraints (RFC 5280 section 4.2.1.10).
+    /// True if the certificate has name constraints (RFC 5280 section 4.2.1.10).
     pub(super) name_constraints: bool,
     pub(super) unknown_critical: bool,
 }

@@ -69,7 +69,7 @@ pub struct DescribeCustomKeyStoresResponse<'a> {
     /// The Marker for the next part, or `None` if this is the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
-    /// Whether further entries follow. Absent from an empty list, as in responses of KMS.
+    /// True if further entries follow. Absent from an empty list, as in responses of KMS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated: Option<bool>,
 }

@@ -10,7 +10,7 @@ use attestation::time::UnixMillis;
 pub struct Extension {
     /// The identifier, as the content of an OBJECT IDENTIFIER.
     pub oid: Vec<u8>,
-    /// Whether a verifier that does not support the extension must reject the certificate.
+    /// True if a verifier that does not support the extension must reject the certificate.
     pub critical: bool,
     /// The value, DER.
     pub value: Vec<u8>,

@@ -5,7 +5,7 @@ use super::open_error::OpenError;
 /// A reader of consecutive elements.
 pub(super) struct Reader<'a> {
     input: &'a [u8],
-    /// Whether the enclosing element has an indefinite length, that is, ends with end-of-contents.
+    /// True if the enclosing element has an indefinite length, that is, ends with end-of-contents.
     indefinite: bool,
 }
 

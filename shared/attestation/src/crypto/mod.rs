@@ -54,5 +54,5 @@ pub(crate) use system_random::SystemRandom;
 /// The name of the provider.
 pub const PROVIDER: &str = provider::NAME;
 
-/// Whether OAEP uses a seed from the caller. AWS-LC draws the seed from its own DRBG instead.
+/// True if OAEP uses a seed from the caller. AWS-LC draws the seed from its own DRBG instead.
 pub const ACCEPTS_OAEP_SEED: bool = provider::ACCEPTS_OAEP_SEED;

@@ -39,7 +39,7 @@ struct State<T> {
     /// The lines that are queued or being written.
     pending: LineCount,
     thread: ThreadState,
-    /// Whether a flush waits until every line is written.
+    /// True if a flush waits until every line is written.
     flushing: bool,
     closed: bool,
 }
