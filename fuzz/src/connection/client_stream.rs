@@ -11,7 +11,7 @@ pub(super) struct ClientStream<'a> {
     pieces: &'a [&'a [u8]],
     /// Number of bytes of the first piece that were read.
     read: usize,
-    /// Whether the next piece has not arrived yet, so that no read returns parts of two pieces.
+    /// True if the next piece has not arrived yet, so that no read returns parts of two pieces.
     is_waiting: bool,
     response: &'a mut Vec<u8>,
 }

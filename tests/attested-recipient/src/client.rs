@@ -35,7 +35,7 @@ const TOO_MANY_REQUESTS: u16 = 429;
 pub struct Client {
     endpoint_url: String,
     agent: ureq::Agent,
-    /// Whether the client trusts a certificate authority, which https requires.
+    /// True if the client trusts a certificate authority, which https requires.
     has_authorities: bool,
     credentials: Option<Arc<Credentials>>,
 }

@@ -31,7 +31,7 @@ pub struct Document {
     pub pcrs: BTreeMap<u8, [u8; 48]>,
     /// The platform whose measurements the document contains.
     pub kind: Kind,
-    /// Whether PCR0, PCR1 and PCR2 are zero, as in debug mode.
+    /// True if PCR0, PCR1 and PCR2 are zero, as in debug mode.
     pub debug: bool,
     /// Age of the document, in seconds.
     pub age_seconds: u64,

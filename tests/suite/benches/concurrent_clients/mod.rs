@@ -22,7 +22,7 @@ pub(crate) struct ConcurrentClients {
     address: SocketAddr,
     clients: usize,
     request: Arc<[u8]>,
-    /// Whether each request uses a new connection.
+    /// True if each request uses a new connection.
     reconnects: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::load::BoxError;
 pub(crate) struct RelayMetrics {
     agent: Agent,
     url: String,
-    /// Whether each upstream was healthy, and how often it has recovered.
+    /// The health of each upstream, and the number of its recoveries.
     states: BTreeMap<String, (bool, u64)>,
 }
 

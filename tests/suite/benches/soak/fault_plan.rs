@@ -30,7 +30,7 @@ const DURATION_MS: std::ops::Range<u64> = 200..8000;
 /// A server and its active fault.
 pub(crate) struct FaultTarget {
     pub(crate) server: Server,
-    /// Whether the process must keep running.
+    /// True if the process must keep running.
     pub(crate) pause_only: bool,
     active_fault: Option<(Fault, Instant)>,
     counts: [u32; ALL.len()],

@@ -12,7 +12,7 @@ use rustls::{ClientConnection, RootCertStore, StreamOwned};
 
 use super::load::BoxError;
 
-/// Whether a connection resumes an earlier session.
+/// The kind of a TLS handshake: full, or the resumption of an earlier session.
 #[derive(Clone, Copy)]
 pub(crate) enum Session {
     New,

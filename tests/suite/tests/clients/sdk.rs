@@ -41,7 +41,7 @@ pub(crate) struct SdkError {
     /// The error code.
     pub(crate) name: String,
     pub(crate) message: String,
-    /// Whether the error is an instance of the SDK's class of that name.
+    /// True if the error is an instance of the SDK's class of that name.
     pub(crate) typed: bool,
 }
 

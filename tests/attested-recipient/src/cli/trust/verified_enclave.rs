@@ -42,7 +42,7 @@ const NONCE_LENGTH: usize = 32;
 pub(super) struct Requirements {
     pub(super) anchors: TrustAnchors<Production>,
     pub(super) expected: ExpectedMeasurements,
-    /// Whether a simulator is accepted.
+    /// True if a simulator is accepted.
     pub(super) allow_simulator: bool,
     /// Time limit for one URL.
     pub(super) timeout: Duration,
@@ -56,9 +56,9 @@ pub(super) struct VerifiedEnclave {
     pub(super) authority: CertificateDer<'static>,
     /// The file of `--any-of` whose measurements match, or `None` if there are no such files.
     pub(super) any_of: Option<PathBuf>,
-    /// Whether the enclave is a simulator, whose documents prove nothing.
+    /// True if the enclave is a simulator, whose documents prove nothing.
     pub(super) is_simulator: bool,
-    /// Whether the server's certificate is valid for the URL's host.
+    /// True if the server's certificate is valid for the URL's host.
     pub(super) is_valid_for_host: bool,
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    /// Whether the next log call on this thread panics.
+    /// True if the next log call on this thread panics.
     static PANICS: Cell<bool> = const { Cell::new(false) };
 }
 
