@@ -138,9 +138,7 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     assert_eq!(taken + usize::try_from(dropped).unwrap(), count, "{dropped} dropped");
     assert!(dropped > 2000);
     let noted = |line: &Value| {
-        line["message"]
-            .as_str()
-            .is_some_and(|text| text.contains(" log lines were dropped"))
+        line["message"].as_str().is_some_and(|text| text.contains(" log lines were dropped"))
     };
     assert!(all.iter().any(noted));
     // stdout is empty, and stderr only reports that the endpoint was unreachable.
