@@ -5,7 +5,7 @@
 //! deadlock.
 #![cfg(test)]
 
+mod locks;
 #[path = "../../../enclave/src/nsm/queue.rs"]
 mod queue;
 mod queue_tests;
-mod locks;
