@@ -95,7 +95,7 @@ fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntr
     let blocks = u128::try_from(prefetch).unwrap_or(u128::MAX).saturating_mul(1000);
     match blocks <= MAX_IDLE_RATE * max_age.as_millis() {
         true => Ok(()),
-        false => Err(InvalidEntropy::IdleRate { prefetch, max_age_ms: max_age.as_millis() }),
+        false => Err(InvalidEntropy::IdleRate { prefetch, max_age }),
     }
 }
 
@@ -111,12 +111,13 @@ pub enum InvalidEntropy {
     /// More blocks per second than an idle service may request.
     #[error(
         "[entropy] with prefetch = {prefetch} and max_age_ms = {max_age_ms} an idle service would \
-         request more than {MAX_IDLE_RATE} blocks a second: decrease prefetch or increase max_age_ms"
+         request more than {MAX_IDLE_RATE} blocks a second: decrease prefetch or increase max_age_ms",
+        max_age_ms = .max_age.as_millis()
     )]
     IdleRate {
         /// The number of prefetched blocks.
         prefetch: usize,
-        /// The maximum age of a block, in milliseconds.
-        max_age_ms: u128,
+        /// The maximum age of a block.
+        max_age: Duration,
     },
 }
