@@ -10,7 +10,7 @@ use transport::logging::{Format, Level};
 #[derive(Debug, Default, Args)]
 pub struct Arguments {
     /// Endpoint to listen on: vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
-    /// Required, unless [server] listen sets it.
+    /// Required, unless the configuration sets listen.
     #[arg(long, value_name = "ENDPOINT", env = "ENCLAVE_LISTEN")]
     pub listen: Option<Endpoint>,
     /// Endpoint that serves /healthz, /readyz and /metrics, without TLS.
