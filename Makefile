@@ -64,7 +64,7 @@ tools: ## Check that Rust and a C compiler are installed.
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or later with rustup" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "a C compiler is missing: install one, for example with apt-get install gcc" >&2; exit 1; }
 
-build: tools ## Build the release binaries for a laptop (3 min the first time).
+build: tools ## Build the release binaries for a laptop (about 5 min the first time).
 	$(WITH_COMMIT) cargo build --release --locked -p enclave --features simulator,pkcs11 --bin enclave-simulator
 	$(WITH_COMMIT) cargo build --release --locked -p parent-proxy
 	$(WITH_COMMIT) cargo build --release --locked -p attested-recipient
@@ -80,10 +80,10 @@ demo: build ## Start the simulator, make one attested request step by step, stop
 test: tools clients key-stores ## Run the tests of all packages (4 min; 10 min and 4 GB the first time; PROVIDER=ring, VECTORS=DIR, NEXTEST=no).
 	@.ci/test --workspace $(WITH_PROVIDER)
 
-test-all: ## Run every check and test, with the slow ones (hours; needs root, Debian and several tools).
+test-all: ## Run every check and test, including the slow ones (hours; needs root, Debian and several tools).
 	@.ci/run --all
 
-test-providers: tools ## Test the crates that use a crypto provider with the other one, and the enclave without the simulator (4 min, most of it to build).
+test-providers: tools ## Test the crypto provider that PROVIDER does not select, and an enclave without the simulator (4 min, mostly the build).
 	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test enclave_binary
 	@.ci/test -p attestation -p simulator --no-default-features \
 		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
@@ -94,7 +94,7 @@ test-providers: tools ## Test the crates that use a crypto provider with the oth
 test-model: tools ## Run the queue of the NSM thread under a model checker (seconds; 1 min the first time).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/model .ci/test --manifest-path tests/model/Cargo.toml
 
-test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust (2 min, most of it to build the SDK).
+test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust (2 min, mostly the build of the SDK).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/rust-sdk .ci/test --manifest-path tests/rust-sdk/Cargo.toml
 
 test-readme: tools ## Run the commands of the README as written, one shell per terminal (seconds; 6 min the first time).
@@ -107,7 +107,7 @@ check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, 
 	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy
 	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/planted_faults.sh
 
-qemu-test: clients key-stores ## Boot the image in QEMU and test it; only AWS's signature is missing there (3 min; 13 min the first time).
+qemu-test: clients key-stores ## Boot the enclave's image in QEMU and test it; QEMU lacks only AWS's signature (3 min; 13 min the first time).
 	@tests/suite/qemu/setup.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
@@ -128,31 +128,31 @@ image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile
 	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave COMMIT="$(COMMIT)" \
 		tests/suite/image/run.sh
 
-eif-test: eif ## Compare the image's measurements with those of nitro-cli (installs it: 7 min).
+eif-test: eif ## Compare the image's measurements with those of nitro-cli (7 min; installs nitro-cli).
 	@BIN=$(TARGET_DIR)/release tests/suite/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
 
-outage: build clients ## Kill one of three enclaves every 20 s under 200 requests a second of real SDKs (5 min; DURATION=300).
+outage: build clients ## Kill one of three enclaves every 20 s while real SDKs send 200 requests a second (5 min; DURATION=300).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench outage
 
-flood: build ## Hold 4,200 silent connections while another client connects each second (5 min; DURATION=60, four times).
+flood: build ## Hold 4,200 silent connections while another client connects each second (5 min; four runs of DURATION=60).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench flood
 
-handover: build clients ## Upgrade and restart relays under real SDKs (2 min; needs HAProxy; DURATION=120).
+handover: build clients ## Upgrade and restart relays while real SDKs send requests (2 min; needs HAProxy; DURATION=120).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench handover
 
-ca-rotation: build ## Restart enclaves with attested TLS under 20 new clients a second (2 min; DURATION=60).
+ca-rotation: build ## Restart enclaves with attested TLS while 20 new clients connect each second (2 min; DURATION=60).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench ca_rotation
 
-soak: build clients ## Kill, pause and restart enclaves and relays at random under real SDKs (10 min; DURATION=600, SEED=).
+soak: build clients ## Kill, pause and restart enclaves and relays at random while real SDKs send requests (10 min; DURATION=600, SEED=).
 	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p suite --bench soak
 
-fuzz: tools ## Fuzz each target for FUZZ_SECONDS (60 s each; needs cargo-fuzz and a nightly compiler).
+fuzz: tools ## Fuzz each target for FUZZ_SECONDS (60 s; needs cargo-fuzz and a nightly compiler).
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run.sh run
 
 fuzz-replay: tools ## Run the fuzzer's saved inputs, as `make test` also does.
 	cargo test --locked -p fuzz --no-default-features --features $(PROVIDER) -- --nocapture
 
-mutants: tools ## Mutate the verifier and check that a test fails for each change (hours; needs cargo-mutants; SHARD=k/n for a part).
+mutants: tools ## Mutate the verifier and check that a test fails for each change (hours; needs cargo-mutants; SHARD=k/n runs a part).
 	@SHARD=$(SHARD) .ci/mutants
 
 clients: tools ## Install the KMS clients that the tests run, under target/clients.
@@ -163,7 +163,7 @@ key-stores: tools ## Install SoftHSM 2, which the tests of custom key stores use
 
 ##@ Production
 
-preflight: tools ## Reject a compiler other than the pinned one, as production builds do (RUSTC_VERSION=any).
+preflight: tools ## Reject a compiler other than the pinned one, as production builds do (RUSTC_VERSION=any accepts all).
 	@COMMIT="$(COMMIT)" RUSTC_VERSION="$(RUSTC_VERSION)" deploy/production/preflight.sh
 
 # Cargo does not notice that its wrapper has changed.
@@ -182,7 +182,7 @@ build-production: preflight ## Build the static production binaries (3 min).
 # module, for which it takes the dynamic loader, and so the C library that goes with that.
 build-production-pkcs11: PRODUCTION_FLAGS := --cfg production
 build-production-pkcs11: PRODUCTION_DIR := $(PKCS11_DIR)
-build-production-pkcs11: preflight ## Build the production enclave with key stores over PKCS#11, which is not static (3 min).
+build-production-pkcs11: preflight ## Build the production enclave with PKCS#11 key stores; this binary is not static (3 min).
 	$(PRODUCTION_FOLDER)
 	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
 	@ls -l $(PKCS11_BIN)/enclave
@@ -231,7 +231,7 @@ lint-workflows: ## Check the hosted workflows and their scripts with actionlint 
 lint-layers: tools ## Check that no module imports from a higher layer, and that there is no cycle (.ci/layers).
 	@.ci/layers
 
-lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (most of the time of `make lint`).
+lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (the slowest part of `make lint`).
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml --check
 	cargo fmt --manifest-path tests/model/Cargo.toml --check
@@ -249,14 +249,14 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (most of th
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
-lint-planted-faults: tools ## Plant a fault for each static check, and see that the check names it (1 min).
+lint-planted-faults: tools ## Plant a fault for each static check, and require that the check reports the fault (1 min).
 	@.ci/planted-faults
 	@.ci/toolchain --planted-faults
 
 coverage: clients key-stores ## Print the share of lines that tests run, per crate (15 min, 9 GB; needs llvm-cov).
 	@.ci/coverage --workspace $(WITH_PROVIDER)
 
-lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (3 min to build the SDK).
+lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (3 min, mostly the build of the SDK).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
 		--target-dir $(TARGET_DIR)/rust-sdk --all-targets -- -D warnings
 
@@ -268,17 +268,17 @@ fmt: ## Format all Rust code.
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml
 	cargo fmt --manifest-path tests/model/Cargo.toml
 
-fuzz-save: tools ## Add new inputs of the fuzzer to the saved ones, without duplicates.
+fuzz-save: tools ## Add the fuzzer's new inputs to its saved inputs, without duplicates.
 	@fuzz/run.sh save
 
-kernel-update: tools ## Move the pinned kernel of the enclave to Debian's current one.
+kernel-update: tools ## Replace the pinned kernel of the enclave by Debian's current kernel.
 	@deploy/eif/update-kernel.sh
 
 bench: build ## Compare the service with its cryptographic primitives alone, and with a server that does no work (5 min).
 	cargo bench --locked -p suite --bench service
 	cargo bench --locked -p suite --bench crypto_overhead
 
-bench-peers: build peers ## Compare the relay with HAProxy and nginx, and the service with moto (10 min; needs both).
+bench-peers: build peers ## Compare the relay with HAProxy and nginx, and the service with moto (10 min; needs HAProxy and nginx).
 	cargo bench --locked -p suite --bench relay
 	cargo bench --locked -p suite --bench peers
 
