@@ -121,7 +121,7 @@ impl ConfigBundle {
             return Err(BundleError::Salt { path: path.with_file_name(SALT_NAME) });
         }
         let text = str::from_utf8(&toml).map_err(|_| {
-            let error = io::Error::new(ErrorKind::InvalidData, "it is not UTF-8");
+            let error = io::Error::new(ErrorKind::InvalidData, "the file is not UTF-8");
             BundleError::Read { path: path.clone(), error }
         })?;
         let toml = Zeroizing::new(text.to_owned());
@@ -189,7 +189,7 @@ impl ConfigBundle {
             Some(Ok(bytes)) => Ok(bytes),
             Some(Err(error)) => Err(copy_error(error)),
             None => {
-                Err(io::Error::new(ErrorKind::NotFound, "it is not a file of the configuration"))
+                Err(io::Error::new(ErrorKind::NotFound, "the configuration contains no such file"))
             }
         }
     }

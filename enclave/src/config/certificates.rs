@@ -42,17 +42,17 @@ pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidCertificate {
     /// Bytes that are not text, or a section that is malformed or unterminated.
-    #[error("it is not valid PEM")]
+    #[error("the file is not valid PEM")]
     NotPem,
     /// No certificate.
-    #[error("it contains no CERTIFICATE section: write the certificate in PEM")]
+    #[error("the file contains no CERTIFICATE section: write the certificate in PEM")]
     Absent,
     /// A first certificate that is not X.509, version 3.
-    #[error("its first certificate is not a valid X.509 v3 certificate")]
+    #[error("a certificate in the file is not a valid X.509 v3 certificate")]
     Unreadable,
     /// A private key, which would be published with the certificates.
     #[error(
-        "it contains a private key, which would be published with the certificates: move the key \
+        "the file contains a private key, which would be published with the certificates: move the key \
          to another file"
     )]
     HoldsKey,

@@ -80,8 +80,8 @@ pub enum ValidationError {
     Simulator(#[from] InvalidSimulator),
     /// Production without a salt. PCR17 would then allow guessing the secrets.
     #[error(
-        "there is no file salt beside it, and without a salt its secrets could be guessed from \
-         PCR17: create it with head -c 32 /dev/urandom >salt, and keep it secret"
+        "there is no file named salt in the same folder, and without a salt the secrets could be guessed \
+         from PCR17: create the file with head -c 32 /dev/urandom >salt, and keep the file secret"
     )]
     NoSalt,
     /// A table written as an array of values, whose secrets cannot be found by their keys.
@@ -92,7 +92,7 @@ pub enum ValidationError {
     TableWithoutKeys,
     /// The random number generator of the system failed.
     #[error(
-        "cannot salt the measurement of its secrets: the random number generator of the system \
+        "cannot salt the measurement of the secrets: the random number generator of the system \
          failed"
     )]
     NoRandomness,

@@ -146,7 +146,7 @@ pub enum InvalidTls {
     TooManyNames,
     /// A name that no certificate can contain.
     #[error(
-        "names, entry {number}: it is not a DNS name or an IP address: use one such as \
+        "names, entry {number}, is not a DNS name or an IP address: use one such as \
          \"localhost\" or \"10.0.0.5\", without *, a port, or a final dot"
     )]
     Name {
@@ -181,10 +181,10 @@ pub enum InvalidTls {
         reason: InvalidCertificate,
     },
     /// A private key file that cannot be read.
-    #[error("private_key: the file that it names: {0}")]
+    #[error("cannot read the file that private_key names: {0}")]
     ReadPrivateKey(io::Error),
     /// A private key file without a supported key.
-    #[error("private_key: the file that it names: {0}")]
+    #[error("private_key: {0}")]
     PrivateKey(#[from] InvalidPrivateKey),
     /// A private key that does not belong to the certificate.
     #[error(

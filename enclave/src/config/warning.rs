@@ -111,8 +111,8 @@ impl fmt::Display for ConfigWarning {
             ),
             Self::CredentialExpires { number, at } => write!(
                 formatter,
-                "[[credential]] number {number}: it expired at {at}, so requests that it signs \
-                 are rejected"
+                "[[credential]] number {number}: the credential expired at {at}, so requests \
+                 signed with it are rejected"
             ),
             Self::CertificateExpires { at } => write!(
                 formatter,
@@ -120,18 +120,18 @@ impl fmt::Display for ConfigWarning {
             ),
             Self::PinFromEnvironment { number } => write!(
                 formatter,
-                "[[key_store]] number {number}: pin_env: the environment of an enclave is part of \
-                 its image, where the PIN can be read: use pin_file instead"
+                "[[key_store]] number {number}: the environment of an enclave is part of its image, \
+                 in which the PIN of pin_env can be read: use pin_file instead"
             ),
             Self::PlaintextWithoutTls => formatter.write_str(
-                "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent \
+                "[recipient] plaintext is \"always\" and [tls] mode is \"off\", so the parent \
                  instance and the network can read the responses to requests without a Recipient: \
-                 write plaintext = \"attested-tls\" or \"never\" to deny them",
+                 write plaintext = \"attested-tls\" or \"never\" to deny such requests",
             ),
             Self::PlaintextWithProvidedKey => formatter.write_str(
-                "[recipient] plaintext is \"always\" and [tls] mode is \"provided\": holders of \
+                "[recipient] plaintext is \"always\" and [tls] mode is \"provided\", so holders of \
                  the configuration, such as the parent instance, can read the responses to \
-                 requests without a Recipient: write plaintext = \"never\" to deny them",
+                 requests without a Recipient: write plaintext = \"never\" to deny such requests",
             ),
         }
     }

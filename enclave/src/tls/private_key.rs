@@ -23,18 +23,18 @@ const SCHEMES: [SignatureScheme; 4] = [
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidPrivateKey {
     /// No private key, or only encrypted ones.
-    #[error("it contains no unencrypted private key in PEM: use PKCS#8, PKCS#1 or SEC1")]
+    #[error("the file contains no unencrypted private key in PEM: use PKCS#8, PKCS#1 or SEC1")]
     Absent,
     /// More than one private key.
-    #[error("it contains more than one private key: keep only one")]
+    #[error("the file contains more than one private key: keep only one")]
     Several,
     /// A truncated or malformed PEM section.
-    #[error("the private key in it is encrypted or is not valid PEM: write it unencrypted")]
+    #[error("the private key is encrypted or is not valid PEM: write an unencrypted key")]
     Malformed,
     /// A key of an unsupported type.
     #[error(
-        "the type of the private key in it is not supported: use RSA of 2048 bits or more, ECDSA \
-         over P-256 or P-384, or Ed25519"
+        "the type of the private key is not supported: use RSA of 2048 bits or more, ECDSA over \
+         P-256 or P-384, or Ed25519"
     )]
     Kind,
 }

@@ -27,30 +27,32 @@ pub(in crate::config) type ArchiveFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
 #[derive(Debug, Error)]
 pub enum ArchiveError {
     /// Not a tar archive, or a truncated one.
-    #[error("it is not a tar archive: {0}")]
+    #[error("not a tar archive: {0}")]
     Tar(#[from] io::Error),
     /// An entry with an invalid file name.
     #[error(
-        "{0:?} in it is not a valid file name: {NAME_RULE}, or create it with attested-recipient \
-         config-archive"
+        "the archive contains {0:?}, which is not a valid file name: {NAME_RULE}, or create the archive \
+         with attested-recipient config-archive"
     )]
     Name(String),
     /// An entry longer than the limit for files in a folder.
-    #[error("{0:?} in it is longer than 1 MiB")]
+    #[error("{0:?} in the archive is longer than 1 MiB")]
     TooLong(String),
     /// A tar archive whose file name does not end in `.tar`.
-    #[error("it is a tar archive: give it a name that ends in .tar")]
+    #[error("the file is a tar archive: rename the file so that its name ends in .tar")]
     Extension,
     /// An archive without the TOML file.
-    #[error("it contains no enclave.toml: create it with attested-recipient config-archive")]
+    #[error(
+        "the archive contains no enclave.toml: create the archive with attested-recipient config-archive"
+    )]
     NoToml,
     /// An entry that the TOML file does not name.
-    #[error("it contains {0:?}, which its enclave.toml does not name: remove that file")]
+    #[error("the archive contains {0:?}, which its enclave.toml does not name: remove that file")]
     Unnamed(String),
     /// An encoding other than the canonical one.
     #[error(
-        "its encoding is not canonical, so its measurement would differ from that of its files: \
-         create it with attested-recipient config-archive"
+        "the encoding is not canonical, so the archive and its files would have different measurements: \
+         create the archive with attested-recipient config-archive"
     )]
     NotCanonical,
 }

@@ -57,7 +57,7 @@ pub enum BundleError {
         path: PathBuf,
     },
     /// A private key file that cannot be read. The message omits its name, which may be the misplaced key.
-    #[error("{}: [tls] private_key: the file that it names: {error}", path.display())]
+    #[error("{}: cannot read the file that [tls] private_key names: {error}", path.display())]
     ReadPrivateKey {
         /// The path of the TOML.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub enum BundleError {
         error: io::Error,
     },
     /// A PIN file that cannot be read. The message omits its name, which may be the misplaced PIN.
-    #[error("{}: [[key_store]] pin_file: the file that it names: {error}", path.display())]
+    #[error("{}: cannot read the file that [[key_store]] pin_file names: {error}", path.display())]
     ReadPin {
         /// The path of the TOML.
         path: PathBuf,

@@ -62,7 +62,7 @@ impl ConfigBundle {
         let archive = archive::encode(files).and_then(|archive| match archive.len() {
             0..=MAX_ARCHIVE_LENGTH => Ok(archive),
             _ => Err(io::Error::other(
-                "it and the files that it names are larger than 8 MiB together: remove some",
+                "this file and the files that it names are larger than 8 MiB together: remove some files",
             )),
         });
         archive.map_err(BundleError::read(&self.path))

@@ -51,7 +51,7 @@ async fn fetch(stream: Stream) -> io::Result<Zeroizing<Vec<u8>>> {
     timeout(FETCH_TIMEOUT, read_to_end(stream)).await.unwrap_or_else(|_| {
         Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("it did not end within {} s", FETCH_TIMEOUT.as_secs()),
+            format!("the transfer did not end within {} s", FETCH_TIMEOUT.as_secs()),
         ))
     })
 }
@@ -67,11 +67,11 @@ async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec
         0 => Err(io::Error::other("the parent sent nothing: see the log of parent-proxy")),
         // A tar archive ends with two zero blocks. Without them the transfer was interrupted.
         1..=MAX_ARCHIVE_LENGTH if !archive.ends_with(&[0; 1024]) => {
-            Err(io::Error::other("it is incomplete, or is not an archive"))
+            Err(io::Error::other("the parent sent an incomplete archive, or no archive"))
         }
         1..=MAX_ARCHIVE_LENGTH => Ok(archive),
         _ => Err(io::Error::other(format!(
-            "it is longer than {} MiB",
+            "the archive is longer than {} MiB",
             MAX_ARCHIVE_LENGTH / 1024 / 1024
         ))),
     }
@@ -93,13 +93,13 @@ mod tests {
         assert_eq!((archive.as_slice(), archive.capacity()), (&whole[..], MAX_ARCHIVE_LENGTH + 1));
         for (bytes, expected) in [
             (&whole[..0], "the parent sent nothing: see the log of parent-proxy"),
-            (&whole[..1535], "it is incomplete, or is not an archive"),
-            (&whole[..512], "it is incomplete, or is not an archive"),
+            (&whole[..1535], "the parent sent an incomplete archive, or no archive"),
+            (&whole[..512], "the parent sent an incomplete archive, or no archive"),
         ] {
             assert_eq!(read_to_end(bytes).await.unwrap_err().to_string(), expected);
         }
         let error = read_to_end(tokio::io::repeat(0)).await.unwrap_err().to_string();
-        assert_eq!(error, "it is longer than 8 MiB");
+        assert_eq!(error, "the archive is longer than 8 MiB");
     }
 
     /// Fetches from a parent that first sends nothing, then a truncated archive, then the complete one.

@@ -26,7 +26,10 @@ fn read_all(source: impl Read, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     if source.take(bound).read_to_end(&mut bytes)? > limit {
-        return Err(io::Error::other(format!("it is longer than {} MiB", limit / 1024 / 1024)));
+        return Err(io::Error::other(format!(
+            "the file is longer than {} MiB",
+            limit / 1024 / 1024
+        )));
     }
     Ok(Zeroizing::new(bytes.as_slice().to_vec()))
 }

@@ -63,12 +63,10 @@ pub enum InvalidKeyStore {
     #[error("set exactly one of pin_file and pin_env, which provide the user's PIN")]
     PinChoice,
     /// A PIN file that cannot be read.
-    #[error("pin_file: the file that it names: {0}")]
+    #[error("cannot read the file that pin_file names: {0}")]
     ReadPin(io::Error),
     /// A PIN file with other content than one PIN.
-    #[error(
-        "pin_file: the file that it names must contain only the PIN: one line of 1 to 1024 bytes"
-    )]
+    #[error("the file that pin_file names must contain only the PIN: one line of 1 to 1024 bytes")]
     Pin,
     /// An invalid name of an environment variable.
     #[error(
@@ -100,7 +98,7 @@ pub enum InvalidKeyStore {
     },
     /// A trust anchor longer than the KMS API allows.
     #[error(
-        "trust_anchor_certificate: {}: it has more than 5000 characters, the maximum of the KMS \
+        "trust_anchor_certificate: {}: the file has more than 5000 characters, the maximum of the KMS \
          API: remove all but the certificate",
         path.display()
     )]

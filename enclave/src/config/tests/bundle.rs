@@ -145,7 +145,7 @@ fn rejects_archive_with_missing_or_extra_files() {
     let archive_error = |files| named(files).unwrap_err().to_string();
     assert_eq!(
         archive_error(&[("wallet.json", POLICY), ("other.json", POLICY)]),
-        "a.tar: it contains \"other.json\", which its enclave.toml does not name: remove that file"
+        "a.tar: the archive contains \"other.json\", which its enclave.toml does not name: remove that file"
     );
     let error = Config::from_bundle(named(&[]).unwrap())
         .unwrap()
@@ -159,10 +159,11 @@ fn rejects_archive_with_missing_or_extra_files() {
     let error = ConfigBundle::from_archive(Path::new("a.tar"), &nothing).unwrap_err().to_string();
     assert_eq!(
         error,
-        "a.tar: it contains no enclave.toml: create it with attested-recipient config-archive"
+        "a.tar: the archive contains no enclave.toml: create the archive with attested-recipient \
+         config-archive"
     );
     let error = ConfigBundle::from_archive(Path::new("a.tar"), b"").unwrap_err().to_string();
-    assert!(error.starts_with("a.tar: its encoding is not canonical"), "{error}");
+    assert!(error.starts_with("a.tar: the encoding is not canonical"), "{error}");
 }
 
 #[test]
@@ -171,7 +172,10 @@ fn production_requires_a_salt() {
     fs::remove_file(folder.path().join("salt")).unwrap();
     let settings = |profile| Config::load(Some(&path)).unwrap().settings(profile);
     let error = settings(Profile::Production).unwrap_err().to_string();
-    assert!(error.contains("enclave.toml: there is no file salt beside it"), "{error}");
+    assert!(
+        error.contains("enclave.toml: there is no file named salt in the same folder"),
+        "{error}"
+    );
     let [one, other] =
         [(); 2].map(|()| settings(Profile::Development).unwrap().measurement.unwrap());
     assert_eq!(one.public, other.public);
@@ -210,14 +214,16 @@ fn rejects_unnamed_archive_and_oversized_entry() {
     let archive = folder.path().join("config.bin");
     fs::write(&archive, &*ConfigBundle::load(&path).unwrap().archive().unwrap()).unwrap();
     let error = ConfigBundle::load(&archive).unwrap_err().to_string();
-    assert!(error.ends_with("config.bin: it is a tar archive: give it a name that ends in .tar"));
+    assert!(error.ends_with(
+        "config.bin: the file is a tar archive: rename the file so that its name ends in .tar"
+    ));
     let long = vec![b' '; MAX_FILE_LENGTH + 1];
     let toml = example();
     let files =
         archive::ArchiveFiles::from([("wallet.json", &long[..]), (TOML_NAME, toml.as_bytes())]);
     let archive = archive::encode(&files).unwrap();
     let error = ConfigBundle::from_archive(Path::new("a.tar"), &archive).unwrap_err().to_string();
-    assert_eq!(error, "a.tar: \"wallet.json\" in it is longer than 1 MiB");
+    assert_eq!(error, "a.tar: \"wallet.json\" in the archive is longer than 1 MiB");
 }
 
 #[test]

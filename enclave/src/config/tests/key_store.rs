@@ -254,13 +254,13 @@ fn rejects_trust_anchor_outside_the_api_model() {
         folder.error_text().replace("enclave.toml: [[key_store]] number 1: ", "")
     };
     for (pem, why) in [
-        ("", "it contains no CERTIFICATE section"),
-        (&[CERTIFICATE, KEY].concat(), "it contains a private key"),
+        ("", "the file contains no CERTIFICATE section"),
+        (&[CERTIFICATE, KEY].concat(), "the file contains a private key"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "its first certificate is not a valid X.509 v3 certificate",
+            "a certificate in the file is not a valid X.509 v3 certificate",
         ),
-        (&CERTIFICATE.repeat(12), "it has more than 5000 characters"),
+        (&CERTIFICATE.repeat(12), "the file has more than 5000 characters"),
     ] {
         let error = error_of(pem);
         assert!(error.starts_with("trust_anchor_certificate: ca.crt: "), "{error}");

@@ -146,7 +146,7 @@ fn rejects_unknown_keys_and_values_with_position() {
 fn rejects_toml_larger_than_1_mib() {
     let text = format!("#{}", "x".repeat(MAX_FILE_LENGTH));
     let error = load(&text).unwrap_err().to_string();
-    assert!(error.ends_with("it is longer than 1 MiB"), "{error}");
+    assert!(error.ends_with("the file is longer than 1 MiB"), "{error}");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn rejects_anchor_file_larger_than_1_mib() {
     let config = Config::load(Some(&path)).unwrap();
     let error = config.add_anchors(&mut TrustAnchors::aws_nitro()).unwrap_err().to_string();
     let expected = format!(
-        "{}: [trust] anchors, entry 1: {}: it is longer than 1 MiB",
+        "{}: [trust] anchors, entry 1: {}: the file is longer than 1 MiB",
         path.display(),
         zero.display()
     );
@@ -177,7 +177,7 @@ fn file_buffers_have_no_spare_capacity() {
     }
     fs::write(&path, b"# \xff").unwrap();
     let error = Config::load(Some(&path)).unwrap_err();
-    assert_eq!(error.to_string(), format!("{}: it is not UTF-8", path.display()));
+    assert_eq!(error.to_string(), format!("{}: the file is not UTF-8", path.display()));
 }
 
 #[test]
@@ -225,11 +225,12 @@ fn warnings_depend_on_profile_and_time() {
             .map(|warning| warning.to_string())
             .collect::<Vec<_>>()
     };
-    let plaintext = "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent \
+    let plaintext = "[recipient] plaintext is \"always\" and [tls] mode is \"off\", so the parent \
                      instance and the network can read the responses to requests without a \
-                     Recipient: write plaintext = \"attested-tls\" or \"never\" to deny them";
-    let expired = "[[credential]] number 2: it expired at 2027-01-31T12:00:00Z, so requests that \
-                   it signs are rejected";
+                     Recipient: write plaintext = \"attested-tls\" or \"never\" to deny such \
+                     requests";
+    let expired = "[[credential]] number 2: the credential expired at 2027-01-31T12:00:00Z, so \
+                   requests signed with it are rejected";
     let idle = "[[credential]] number 2: policies is empty, so every request of \
                 arn:aws:iam::123456789012:role/idle is denied";
     let (before, after) = ("2027-01-31T11:59:59Z", "2027-01-31T12:00:00Z");

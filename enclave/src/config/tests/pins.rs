@@ -24,7 +24,7 @@ fn accepts_pin_files_of_one_line() {
         let KeyStoreKind::Hsm(hsm) = &settings.key_stores[0].kind else { panic!() };
         assert!(matches!(&hsm.pin, Pin::Known(known) if ***known == *pin), "{file:?}");
     }
-    let rule = "enclave.toml: [[key_store]] number 1: pin_file: the file that it names must \
+    let rule = "enclave.toml: [[key_store]] number 1: the file that pin_file names must \
                 contain only the PIN: one line of 1 to 1024 bytes";
     for file in [&b""[..], b"\n", b"\r\n", b"a\nb", b"a\n\n", b"a\0b", &[b'a'; 1025]] {
         let folder = folder(HSM);
@@ -32,7 +32,10 @@ fn accepts_pin_files_of_one_line() {
         assert_eq!(folder.error_text(), rule, "{file:?}");
     }
     let absent = store_error_with(HSM, "pin_file = \"absent\"");
-    assert_eq!(absent, "pin_file: the file that it names: No such file or directory (os error 2)");
+    assert_eq!(
+        absent,
+        "cannot read the file that pin_file names: No such file or directory (os error 2)"
+    );
     for name in ["", "A=B", "1234", "A B", "user:pass"] {
         let toml = without(HSM, "pin_file") + &format!("\npin_env = \"{name}\"\n");
         assert!(

@@ -81,8 +81,8 @@ fn warns_about_readable_plaintext_in_production() {
         texts.filter(|text| text.starts_with("[recipient] plaintext ")).collect::<Vec<_>>()
     };
     for (tls, readers) in [
-        (OFF, "[tls] mode is \"off\": the parent instance and the network can read"),
-        (PROVIDED, "[tls] mode is \"provided\": holders of the configuration, such as the parent"),
+        (OFF, "[tls] mode is \"off\", so the parent instance and the network can read"),
+        (PROVIDED, "[tls] mode is \"provided\", so holders of the configuration, such as"),
     ] {
         let texts = warnings(folder(tls, Some("always")), Production);
         let [warning] = &texts[..] else { panic!("{texts:?}") };

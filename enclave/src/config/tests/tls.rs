@@ -63,7 +63,7 @@ fn attested_tls_rejects_invalid_names() {
     ] {
         for (number, names) in [(1, format!("['{name}', 'b']")), (2, format!("['b', '{name}']"))] {
             let expected = format!(
-                "names, entry {number}: it is not a DNS name or an IP address: use one such as \
+                "names, entry {number}, is not a DNS name or an IP address: use one such as \
                  \"localhost\" or \"10.0.0.5\", without *, a port, or a final dot"
             );
             assert_eq!(attested(&names).error_text(), expected, "{name}");
@@ -138,21 +138,20 @@ fn provided_tls_accepts_every_key_format() {
 
 #[test]
 fn provided_tls_rejects_mismatched_key_and_certificate() {
-    let key = "private_key: the file that it names: ";
-    let no_key = "it contains no unencrypted private key in PEM: use PKCS#8, PKCS#1 or SEC1";
+    let key = "private_key: ";
+    let no_key = "the file contains no unencrypted private key in PEM: use PKCS#8, PKCS#1 or SEC1";
     let other = "private_key does not match the first certificate in the file that certificate \
                  names: put the server's certificate first, then its chain";
-    let absent =
-        "certificate: tls.crt: it contains no CERTIFICATE section: write the certificate in PEM";
+    let absent = "certificate: tls.crt: the file contains no CERTIFICATE section: write the certificate in PEM";
     let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     for (name, content, expected) in [
         ("tls.crt", "", absent),
         ("tls.crt", "CERTIFICATE", absent),
-        ("tls.crt", &cut(CERTIFICATE), "certificate: tls.crt: it is not valid PEM"),
+        ("tls.crt", &cut(CERTIFICATE), "certificate: tls.crt: the file is not valid PEM"),
         (
             "tls.crt",
             broken,
-            "certificate: tls.crt: its first certificate is not a valid X.509 v3 certificate",
+            "certificate: tls.crt: a certificate in the file is not a valid X.509 v3 certificate",
         ),
         ("tls.crt", RSA_CERTIFICATE, other),
         ("tls.crt", &[RSA_CERTIFICATE, CERTIFICATE].concat(), other),
@@ -162,12 +161,12 @@ fn provided_tls_rejects_mismatched_key_and_certificate() {
         (
             "tls.key",
             &KEY.repeat(2),
-            &[key, "it contains more than one private key: keep only one"].concat(),
+            &[key, "the file contains more than one private key: keep only one"].concat(),
         ),
         (
             "tls.key",
             &cut(KEY),
-            &[key, "the private key in it is encrypted or is not valid PEM: write it unencrypted"]
+            &[key, "the private key is encrypted or is not valid PEM: write an unencrypted key"]
                 .concat(),
         ),
         (
@@ -175,7 +174,7 @@ fn provided_tls_rejects_mismatched_key_and_certificate() {
             include_str!("../../../../tests/suite/keys/tls/secp256k1.pkcs8.pem"),
             &[
                 key,
-                "the type of the private key in it is not supported: use RSA of 2048 bits or \
+                "the type of the private key is not supported: use RSA of 2048 bits or \
                  more, ECDSA over P-256 or P-384, or Ed25519",
             ]
             .concat(),
@@ -187,7 +186,10 @@ fn provided_tls_rejects_mismatched_key_and_certificate() {
     }
     for (name, expected) in [
         ("tls.crt", "certificate: tls.crt: No such file or directory (os error 2)"),
-        ("tls.key", "private_key: the file that it names: No such file or directory (os error 2)"),
+        (
+            "tls.key",
+            "cannot read the file that private_key names: No such file or directory (os error 2)",
+        ),
     ] {
         let folder = Folder::new(PROVIDED);
         fs::remove_file(folder.0.path().join(name)).unwrap();
@@ -219,7 +221,7 @@ fn warns_30_days_before_certificate_expiry() {
 fn rejects_binary_certificate_file() {
     let folder = Folder::new(PROVIDED);
     folder.write("tls.crt", [CERTIFICATE.as_bytes(), &[0x30, 0x81, 0x87, 2, 1, 0]].concat());
-    assert_eq!(folder.error_text(), "certificate: tls.crt: it is not valid PEM");
+    assert_eq!(folder.error_text(), "certificate: tls.crt: the file is not valid PEM");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn with_invalid_configuration(guests: &Guests) {
     fs::write(&changed, bytes).unwrap();
     let image = image();
     let boot = Boot { config: Some(&changed), ..Boot::new(&image) };
-    assert_stops(&boot, "(parent): it is not a tar archive");
+    assert_stops(&boot, "(parent): not a tar archive");
 }
 
 pub(super) fn without_heartbeat(guests: &Guests) {
