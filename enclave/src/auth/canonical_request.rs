@@ -24,10 +24,10 @@ pub(super) fn hash(
         let first = values.next()?;
         hash.update(name.as_bytes());
         hash.update(b":");
-        write_value(&mut hash, first);
+        hash_value(&mut hash, first);
         for value in values {
             hash.update(b",");
-            write_value(&mut hash, value);
+            hash_value(&mut hash, value);
         }
         hash.update(b"\n");
     }
@@ -41,7 +41,7 @@ pub(super) fn hash(
 }
 
 /// Hashes a header value as "Trimall" defines: trimmed, with one space in place of several.
-fn write_value(hash: &mut Sha256, value: &HeaderValue) {
+fn hash_value(hash: &mut Sha256, value: &HeaderValue) {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     let words = value.as_bytes().split(is_space).filter(|word| !word.is_empty());
     for (index, word) in words.enumerate() {

@@ -76,8 +76,8 @@ pub(super) enum AuthMode {
 }
 
 fn check_region(region: &str) -> Result<(), InvalidAuth> {
-    let is_known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if region.is_empty() || !region.bytes().all(is_known) {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if region.is_empty() || !region.bytes().all(is_allowed) {
         return Err(InvalidAuth::Region);
     }
     Ok(())

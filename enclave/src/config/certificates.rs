@@ -6,9 +6,11 @@ use thiserror::Error;
 
 /// Parses the certificates in a PEM file. Rejects files that could contain a private key, because the file
 /// is part of the public archive.
-pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
-    if holds_private_key(pem) {
-        return Err(InvalidCertificate::HoldsKey);
+pub(super) fn parse_certificates(
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
+    if contains_private_key(pem) {
+        return Err(InvalidCertificate::ContainsPrivateKey);
     }
     // A binary file could contain a DER key between the PEM sections.
     if str::from_utf8(pem).is_err() {
@@ -23,18 +25,18 @@ pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidC
 }
 
 /// The end of the first line of any PEM private key, including encrypted ones.
-const KEY_LABEL: &[u8] = b"PRIVATE KEY-----";
+const KEY_LINE_END: &[u8] = b"PRIVATE KEY-----";
 
 /// Returns whether `bytes` contain a PEM private key.
-pub(super) fn holds_private_key(bytes: &[u8]) -> bool {
-    bytes.windows(KEY_LABEL.len()).any(|part| part == KEY_LABEL)
+pub(super) fn contains_private_key(bytes: &[u8]) -> bool {
+    bytes.windows(KEY_LINE_END.len()).any(|part| part == KEY_LINE_END)
 }
 
 /// Returns the first base64 line of a PEM private key, which identifies the key. Later lines may encode the
 /// public key, which the certificate also contains.
 pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
     let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.find(|line| line.ends_with(KEY_LABEL))?;
+    lines.find(|line| line.ends_with(KEY_LINE_END))?;
     lines.next()
 }
 
@@ -49,11 +51,11 @@ pub enum InvalidCertificate {
     Absent,
     /// A first certificate that is not X.509, version 3.
     #[error("a certificate in the file is not a valid X.509 v3 certificate")]
-    Unreadable,
+    NotX509,
     /// A private key, which would be published with the certificates.
     #[error(
         "the file contains a private key, which would be published with the certificates: move the key \
          to another file"
     )]
-    HoldsKey,
+    ContainsPrivateKey,
 }

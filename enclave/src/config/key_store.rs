@@ -15,7 +15,7 @@ pub use self::error::InvalidKeyStore;
 use self::syntax::{is_cluster_id, is_id, is_variable, proxy};
 use super::bounded_u32::BoundedU32;
 use super::bundle::ConfigBundle;
-use super::certificates::{InvalidCertificate, chain};
+use super::certificates::{InvalidCertificate, parse_certificates};
 use super::hsm_pin::parse_pin;
 use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy};
 
@@ -208,12 +208,12 @@ impl KeyStoreTable {
             Ok(pem) => pem,
             Err(error) => return Err(InvalidKeyStore::ReadTrustAnchor { path, error }),
         };
-        let is_readable = match chain(pem) {
+        let is_readable = match parse_certificates(pem) {
             Ok(chain) => chain.iter().all(|certificate| not_after(certificate).is_some()),
             Err(reason) => return Err(InvalidKeyStore::TrustAnchor { path, reason }),
         };
         if !is_readable {
-            let reason = InvalidCertificate::Unreadable;
+            let reason = InvalidCertificate::NotX509;
             return Err(InvalidKeyStore::TrustAnchor { path, reason });
         }
         match str::from_utf8(pem) {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::bundle::ConfigBundle;
-use super::certificates::{InvalidCertificate, chain};
+use super::certificates::{InvalidCertificate, parse_certificates};
 use crate::tls::{InvalidPrivateKey, TlsSettings, private_key_from_pem};
 
 /// Maximum number of names in a certificate. Every handshake sends all of them.
@@ -107,7 +107,7 @@ fn certified_key(
         Ok(pem) => pem,
         Err(error) => return Err(InvalidTls::ReadCertificate { path, error }),
     };
-    let chain = match chain(pem) {
+    let chain = match parse_certificates(pem) {
         Ok(chain) => chain,
         Err(reason) => return Err(InvalidTls::Certificate { path, reason }),
     };
@@ -116,7 +116,7 @@ fn certified_key(
     match certified.keys_match() {
         Ok(()) => Ok(certified),
         Err(RustlsError::InconsistentKeys(_)) => Err(InvalidTls::KeyMismatch),
-        Err(_) => Err(InvalidTls::Certificate { path, reason: InvalidCertificate::Unreadable }),
+        Err(_) => Err(InvalidTls::Certificate { path, reason: InvalidCertificate::NotX509 }),
     }
 }
 

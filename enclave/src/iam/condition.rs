@@ -30,10 +30,10 @@ impl Condition {
             return Err(PolicyErrorKind::Variable { value: value.to_owned() });
         }
         let operand = Operand::parse(operator, key, value)?;
-        let admits_what_matches = (effect == Effect::Allow) != operator.is_negated;
+        let allows_matching_requests = (effect == Effect::Allow) != operator.is_negated;
         if key.is_unmeasured_if_zero()
             && operator.compares_text()
-            && admits_what_matches
+            && allows_matching_requests
             && operand.is_all_zero(operator.comparison)
         {
             return Err(PolicyErrorKind::AllowsAllZeros { effect, operator, key });

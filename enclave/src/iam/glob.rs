@@ -35,11 +35,11 @@ fn matches_by(pattern: &str, text: &str, equal: impl Fn(char, char) -> bool) -> 
             (None, None) => return true,
             _ => {}
         }
-        let Some((after, untaken)) = &mut star else { return false };
-        if untaken.next().is_none() {
+        let Some((after, unconsumed)) = &mut star else { return false };
+        if unconsumed.next().is_none() {
             return false;
         }
-        (pattern, text) = (after.clone(), untaken.clone());
+        (pattern, text) = (after.clone(), unconsumed.clone());
     }
 }
 

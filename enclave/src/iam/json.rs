@@ -46,7 +46,7 @@ impl Node {
     pub(super) fn parse(input: &[u8]) -> Result<Self, LocatedError> {
         let source = JsonSource { input, consumed: Cell::new(0), error: RefCell::new(None) };
         let mut deserializer = serde_json::Deserializer::from_reader(CountingReader(&source));
-        let seed = NodeSeed { source: &source, is_seen: false, depth: 0 };
+        let seed = NodeSeed { source: &source, is_first_byte_consumed: false, depth: 0 };
         let node =
             seed.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
         node.map_err(|error| match source.error.take() {
@@ -162,23 +162,23 @@ impl Read for CountingReader<'_> {
 impl JsonSource<'_> {
     fn fail<E: Error>(&self, offset: usize, kind: PolicyErrorKind) -> E {
         *self.error.borrow_mut() = Some(LocatedError { offset, kind });
-        E::custom("see the fault")
+        E::custom("replaced by JsonSource::error")
     }
 }
 
-/// A seed for the next value. serde_json has consumed either its first byte (`is_seen`), or neither the value
+/// A seed for the next value. serde_json has consumed either its first byte (`is_first_byte_consumed`), or neither the value
 /// nor the white space before it.
 #[derive(Clone, Copy)]
 struct NodeSeed<'a> {
     source: &'a JsonSource<'a>,
-    is_seen: bool,
+    is_first_byte_consumed: bool,
     depth: u8,
 }
 
 impl NodeSeed<'_> {
     fn offset(&self) -> usize {
         let consumed = self.source.consumed.get();
-        if self.is_seen {
+        if self.is_first_byte_consumed {
             return consumed.saturating_sub(1);
         }
         let rest = self.source.input.get(consumed..).unwrap_or_default();
@@ -204,12 +204,12 @@ struct ValueVisitor<'a> {
 
 impl<'a> ValueVisitor<'a> {
     /// Returns the seed of a value one level deeper.
-    fn child_seed<E: Error>(&self, is_seen: bool) -> Result<NodeSeed<'a>, E> {
+    fn child_seed<E: Error>(&self, is_first_byte_consumed: bool) -> Result<NodeSeed<'a>, E> {
         let NodeSeed { source, depth, .. } = self.seed;
         if depth == MAX_DEPTH {
             return Err(source.fail(self.offset, PolicyErrorKind::TooDeep));
         }
-        Ok(NodeSeed { source, is_seen, depth: depth + 1 })
+        Ok(NodeSeed { source, is_first_byte_consumed, depth: depth + 1 })
     }
 }
 

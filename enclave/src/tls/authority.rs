@@ -128,7 +128,7 @@ impl Authority {
         let key = CertificateKey::generate()?;
         let mut params = params(&key, "attested-random enclave", now)?;
         let not_after = now.plus_secs(LIFETIME);
-        params.not_after = moment(not_after)?;
+        params.not_after = offset_date_time(not_after)?;
         // Unlike `NoCa`, this includes a subject key identifier.
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -172,12 +172,12 @@ fn params(
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
     params.serial_number = Some(SerialNumber::from_slice(&serial));
-    params.not_before = moment(now.minus_secs(BACKDATING))?;
+    params.not_before = offset_date_time(now.minus_secs(BACKDATING))?;
     params.key_identifier_method = KeyIdMethod::PreSpecified(key.id().to_vec());
     Ok(params)
 }
 
-fn moment(at: UnixMillis) -> Result<OffsetDateTime, AuthorityError> {
+fn offset_date_time(at: UnixMillis) -> Result<OffsetDateTime, AuthorityError> {
     let seconds = i64::try_from(at.as_secs()).ok();
     // rcgen panics for years of five digits.
     seconds

@@ -35,7 +35,7 @@ impl RenewingCertResolver {
     fn current(&self) -> Arc<CertifiedKey> {
         let now = (self.now)();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_good(&current, now) {
+        if !is_current(&current, now) {
             match self.authority.issue(now) {
                 Ok(issued) => {
                     tracing::info!(not_after = %issued.not_after, "TLS certificate renewed");
@@ -50,7 +50,7 @@ impl RenewingCertResolver {
 }
 
 /// Returns whether `issued` need not be renewed at `now`. The clock may also have been set back.
-fn is_good(issued: &IssuedCertificate, now: UnixMillis) -> bool {
+fn is_current(issued: &IssuedCertificate, now: UnixMillis) -> bool {
     (issued.not_before..issued.renew_at).contains(&now)
 }
 

@@ -62,7 +62,8 @@ async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec
     let mut archive = Zeroizing::new(Vec::with_capacity(MAX_ARCHIVE_LENGTH + 1));
     let limit = u64::try_from(MAX_ARCHIVE_LENGTH).unwrap_or(u64::MAX).saturating_add(1);
     let mut stream = stream.take(limit);
-    while stream.read_buf(&mut *archive).await? > 0 {}
+    // A read into a full buffer would reallocate the buffer.
+    while archive.len() < archive.capacity() && stream.read_buf(&mut *archive).await? > 0 {}
     match archive.len() {
         0 => Err(io::Error::other("the parent sent nothing: see the log of parent-proxy")),
         // A tar archive ends with two zero blocks. Without them the transfer was interrupted.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::certificates::{first_line_of_key, holds_private_key};
+use super::super::certificates::{contains_private_key, first_line_of_key};
 use super::super::hsm_pin::parse_pin;
 use super::super::secret_fields::{BundleFields, SecretFileKind};
 use super::error::BundleError;
@@ -42,7 +42,7 @@ impl ConfigBundle {
                 }),
             }
         };
-        Ok(holds_private_key(public)
+        Ok(contains_private_key(public)
             || BundleFields::find(&table)
                 .secrets
                 .iter()

@@ -4,24 +4,24 @@ use crate::key_store::XksProxy;
 
 /// Returns whether `id` is a custom key store ID. IDs of AWS have 17 hexadecimal digits after `cks-`.
 pub(super) fn is_id(id: &str) -> bool {
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     id.strip_prefix("cks-")
-        .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_known))
+        .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_allowed))
 }
 
 /// Returns whether `name` is the name of a POSIX environment variable. Most misplaced PINs are not, which
 /// matters because the name is published.
 pub(super) fn is_variable(name: &str) -> bool {
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.bytes().all(is_known) && name.starts_with(|first: char| !first.is_ascii_digit())
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(is_allowed) && name.starts_with(|first: char| !first.is_ascii_digit())
 }
 
 /// Returns whether `id` is a CloudHsmClusterIdType of the KMS API model, or has up to 16 digits, as in the
 /// examples of AWS.
 pub(super) fn is_cluster_id(id: &str) -> bool {
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric();
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric();
     id.strip_prefix("cluster-")
-        .is_some_and(|rest| (11..=16).contains(&rest.len()) && rest.bytes().all(is_known))
+        .is_some_and(|rest| (11..=16).contains(&rest.len()) && rest.bytes().all(is_allowed))
 }
 
 /// Parses `uri` by XksProxyUriEndpointType and XksProxyUriPathType of the KMS API model.
