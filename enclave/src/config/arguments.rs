@@ -1,4 +1,4 @@
-//! The command-line arguments, and the environment variables that set their defaults.
+//! The command-line arguments. Environment variables set the defaults of the arguments.
 
 use std::path::PathBuf;
 

@@ -8,9 +8,9 @@ use crate::audit::UnauthenticatedLimits;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditTable {
-    /// Maximum audit records per second. The burst is twice this number.
+    /// Maximum audit records of unauthenticated callers per second. A burst may have twice this number.
     unauthenticated_per_second: Option<BoundedU32<1, 1_000_000>>,
-    /// Maximum share of the audit queue that these records may fill, in percent.
+    /// Maximum share of the audit queue that records of unauthenticated callers may fill, in percent.
     unauthenticated_queue_percent: Option<BoundedU32<1, 50>>,
 }
 

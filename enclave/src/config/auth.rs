@@ -1,4 +1,4 @@
-//! The table `[auth]`, and the authenticator built from it and the tables `[[credential]]`.
+//! The table `[auth]`, and the authenticator that this table and the tables `[[credential]]` configure.
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -11,12 +11,12 @@ use crate::auth::{Authenticator, DuplicateAccessKey, SigV4};
 #[serde(deny_unknown_fields)]
 pub(super) struct AuthTable {
     mode: Option<AuthMode>,
-    /// The region that clients sign for.
+    /// The AWS region in the signatures of clients.
     pub(super) region: Option<String>,
 }
 
 impl AuthTable {
-    /// Returns the mode, or the default of `profile`.
+    /// Returns the configured mode, or the default mode of `profile`.
     pub(super) fn mode(&self, profile: Profile) -> AuthMode {
         self.mode.unwrap_or(match profile {
             Profile::Production => AuthMode::Sigv4,
@@ -24,7 +24,7 @@ impl AuthTable {
         })
     }
 
-    /// Checks the table against the other tables, and returns the mode.
+    /// Returns the mode. Rejects a table that contradicts the other tables.
     pub(super) fn check(
         &self,
         profile: Profile,
@@ -86,37 +86,38 @@ fn check_region(region: &str) -> Result<(), InvalidAuth> {
 /// The error for the tables `[auth]` and `[[credential]]`. Credentials count from 1.
 #[derive(Debug, Error)]
 pub enum InvalidAuth {
-    /// SigV4 without a region.
+    /// Mode `sigv4` without a region.
     #[error(
         "[auth] region is missing: set it to the region that clients sign for, such as \
          \"eu-west-1\""
     )]
     NoRegion,
-    /// A region that no client can sign for.
+    /// A text that cannot be the name of a region.
     #[error(
         "[auth] region is invalid: use lower-case letters, digits and hyphens, such as \
          \"eu-west-1\""
     )]
     Region,
-    /// SigV4 without a credential.
+    /// Mode `sigv4` without a credential.
     #[error(
         "[auth] mode is \"sigv4\", but there is no [[credential]], so every request would be \
          rejected: add one, with access_key_id, secret_access_key, principal and policies"
     )]
     NoCredential,
-    /// Credentials without SigV4, which would have no effect.
+    /// Credentials with mode `none`, which would have no effect.
     #[error(
         "[auth] mode is \"none\" (the simulator's default), so a [[credential]] has no effect: \
          write mode = \"sigv4\" under [auth], or remove the [[credential]]"
     )]
     UnusedCredential,
-    /// Production that would return plaintext to unauthenticated callers.
+    /// A production configuration that would return plaintext to unauthenticated callers.
     #[error(
         "[auth] mode is \"none\", so unauthenticated callers are accepted: in production, also write \
          require = true under [recipient], or write mode = \"sigv4\""
     )]
     UnauthenticatedPlaintext,
-    /// An invalid credential. The message omits its access key ID, which may be a misplaced secret.
+    /// An invalid credential. The message omits the access key ID, because an operator may have written a secret
+    /// in its place.
     #[error("[[credential]] number {number}: {reason}")]
     Credential {
         /// The number of the entry, from 1.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-/// An integer from `MIN` to `MAX`. The error for another number names both bounds.
+/// An integer from `MIN` to `MAX`. The error for a number outside these bounds contains both bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BoundedU32<const MIN: u32, const MAX: u32>(u32);
 

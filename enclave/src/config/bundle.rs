@@ -1,6 +1,7 @@
 //! The configuration bundle: the TOML file, the salt, and every file that the TOML names.
 //!
-//! The bundle is read into memory once and measured as a whole. Files outside it cannot be read later.
+//! The enclave reads the bundle into memory once, and measures the whole bundle. The enclave cannot read files
+//! outside the bundle later.
 
 pub(super) mod archive;
 mod error;
@@ -34,13 +35,13 @@ const USTAR_AT: usize = 257;
 /// Name of the TOML file in an archive and in a configuration folder.
 pub const TOML_NAME: &str = "enclave.toml";
 
-/// Name of the salt file, which stands beside the TOML file.
+/// Name of the salt file, which is in the folder of the TOML file.
 pub const SALT_NAME: &str = "salt";
 
 /// Length of the salt, in bytes.
 pub const SALT_LENGTH: usize = 32;
 
-/// The files of a configuration. Their contents are wiped from memory on drop, because each may be secret.
+/// The files of a configuration. On drop, the contents are wiped from memory, because any file may be secret.
 ///
 /// The default bundle is empty.
 #[derive(Default)]
@@ -49,14 +50,14 @@ pub struct ConfigBundle {
     path: PathBuf,
     toml: Zeroizing<String>,
     salt: Option<Zeroizing<Vec<u8>>>,
-    /// Contents by file name. A read error is returned only when the file is used.
+    /// Contents by file name. The error of an unreadable file is returned only when the file is used.
     files: BTreeMap<String, io::Result<Zeroizing<Vec<u8>>>>,
-    /// Names and kinds of the files that are secret as a whole.
+    /// Names and kinds of the secret files: private keys and PINs.
     secret_files: BTreeMap<String, SecretFileKind>,
 }
 
 impl ConfigBundle {
-    /// Loads the bundle at `path`: a tar archive if the name ends in `.tar`, else a TOML file.
+    /// Loads the bundle at `path`. A name that ends in `.tar` is an archive. Any other name is a TOML file.
     ///
     /// # Errors
     /// The errors of [`from_toml`](Self::from_toml) and [`from_archive`](Self::from_archive).
@@ -69,10 +70,10 @@ impl ConfigBundle {
         }
     }
 
-    /// Loads the TOML file at `path` and the files in its folder that it names.
+    /// Loads the TOML file at `path`, and the files that the TOML names, from the same folder.
     ///
     /// # Errors
-    /// If the file cannot be read or is not TOML, or if the salt does not have [`SALT_LENGTH`] bytes.
+    /// If the TOML file cannot be read or is not TOML, or if the salt does not have [`SALT_LENGTH`] bytes.
     pub fn from_toml(path: &Path) -> Result<Self, BundleError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let at = folder.join(SALT_NAME);
@@ -89,7 +90,7 @@ impl ConfigBundle {
         Self::new(path.to_owned(), toml, salt, |name| read(&folder.join(name), MAX_FILE_LENGTH))
     }
 
-    /// Parses the archive `bytes`. Messages name it `path`.
+    /// Parses the archive `bytes`. Messages use `path` as the name of the archive.
     ///
     /// # Errors
     /// If the archive is not canonical, or contains files that its TOML does not name.
@@ -157,7 +158,8 @@ impl ConfigBundle {
         &self.toml
     }
 
-    /// Returns the names of all files: the TOML, the salt (even if absent), and the named files.
+    /// Returns the names of all files: the TOML file, the salt file (even if there is none), and the files that
+    /// the TOML names.
     pub fn file_names(&self) -> impl Iterator<Item = &str> {
         let files = self.files.keys().map(String::as_str);
         [TOML_NAME, SALT_NAME].into_iter().chain(files)
@@ -168,7 +170,7 @@ impl ConfigBundle {
         self.salt.is_some()
     }
 
-    /// Counts the secrets and the file names that can be found in the TOML by their keys.
+    /// Counts the secrets and the file names in the TOML. Finds both by the names of their keys.
     pub(super) fn counts(&self) -> Result<FieldCounts, BundleError> {
         let table = parse(&self.path, &self.toml)?;
         Ok(BundleFields::find(&table).counts())
@@ -182,7 +184,7 @@ impl ConfigBundle {
     /// Returns the content of the file that the TOML names `name`.
     ///
     /// # Errors
-    /// If the file could not be read, or the TOML does not name it.
+    /// If the file could not be read, or if the TOML does not name the file.
     pub(super) fn file(&self, name: &Path) -> io::Result<&[u8]> {
         let found = name.to_str().and_then(|name| self.files.get(name));
         match found {

@@ -4,8 +4,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
-/// Parses the certificates in a PEM file. Rejects files that could contain a private key, because the file
-/// is part of the public archive.
+/// Parses the certificates in a PEM file. Rejects a file that could contain a private key, because certificate
+/// files are part of the public archive.
 pub(super) fn parse_certificates(
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
@@ -24,7 +24,7 @@ pub(super) fn parse_certificates(
     }
 }
 
-/// The end of the first line of any PEM private key, including encrypted ones.
+/// The end of the first line of every private key in PEM, encrypted or not.
 const KEY_LINE_END: &[u8] = b"PRIVATE KEY-----";
 
 /// Returns whether `bytes` contain a PEM private key.
@@ -32,8 +32,10 @@ pub(super) fn contains_private_key(bytes: &[u8]) -> bool {
     bytes.windows(KEY_LINE_END.len()).any(|part| part == KEY_LINE_END)
 }
 
-/// Returns the first base64 line of a PEM private key, which identifies the key. Later lines may encode the
-/// public key, which the certificate also contains.
+/// Returns the first base64 line of a private key in PEM. This line identifies the key.
+///
+/// Later lines may encode the public key. A certificate contains the public key too, so a search for these lines
+/// would report a leak that is none.
 pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
     let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.find(|line| line.ends_with(KEY_LINE_END))?;
@@ -43,13 +45,13 @@ pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
 /// The error for a file of certificates.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidCertificate {
-    /// Bytes that are not text, or a section that is malformed or unterminated.
+    /// Bytes that are not UTF-8, or a PEM section that is malformed or has no end.
     #[error("the file is not valid PEM")]
     NotPem,
-    /// No certificate.
+    /// A file without a certificate.
     #[error("the file contains no CERTIFICATE section: write the certificate in PEM")]
     Absent,
-    /// A first certificate that is not X.509, version 3.
+    /// A certificate that is not X.509, version 3.
     #[error("a certificate in the file is not a valid X.509 v3 certificate")]
     NotX509,
     /// A private key, which would be published with the certificates.

@@ -31,7 +31,7 @@ pub(super) struct CredentialTable {
     pub(super) expires: Option<ExpiryTime>,
 }
 
-/// A time in RFC 3339, as text or as a TOML date-time.
+/// A time in the format of RFC 3339, as a TOML string or a TOML date-time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExpiryTime(pub(super) UnixMillis);
 
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for ExpiryTime {
             RawTime::Datetime(time) => time.to_string(),
             RawTime::Text(text) => text,
         };
-        // The message does not repeat the text, which may be a misplaced secret.
+        // The message omits the text, because an operator may have written a secret here.
         UnixMillis::from_rfc3339(&text).map(Self).ok_or_else(|| {
             de::Error::custom(
                 "expected a time with an offset from UTC, such as 2027-01-31T12:00:00Z",
@@ -60,8 +60,8 @@ impl<'de> Deserialize<'de> for ExpiryTime {
     }
 }
 
-/// The principals of all credentials. Credentials with the same ARN share one principal, which holds the
-/// policies and the rate limit.
+/// The principals of all credentials. Credentials with the same ARN share one principal, and therefore its policies
+/// and its rate limit.
 pub(super) struct PrincipalRegistry<'a> {
     bundle: &'a ConfigBundle,
     has_tls: bool,
@@ -70,11 +70,11 @@ pub(super) struct PrincipalRegistry<'a> {
     pub(super) warnings: Vec<ConfigWarning>,
     /// Policy warnings that apply only if requests carry no client address.
     pub(super) warnings_without_client_addr: Vec<String>,
-    /// Policy files whose warnings were already logged.
+    /// Policy files whose warnings have been logged.
     warned_files: BTreeSet<PathBuf>,
 }
 
-/// A principal and the credential that defined it first.
+/// A principal, with the number and the policies of the first credential that names it.
 struct PrincipalEntry {
     number: usize,
     principal: Arc<Principal>,
@@ -117,7 +117,7 @@ impl<'a> PrincipalRegistry<'a> {
         })
     }
 
-    /// Returns the principal `arn`. Creates it for its first credential.
+    /// Returns the principal with this ARN. Creates the principal for the first credential that names it.
     fn principal(
         &mut self,
         arn: String,
@@ -178,7 +178,7 @@ pub enum InvalidCredential {
          without a space at either end"
     )]
     SessionToken,
-    /// An ARN that is not that of a principal.
+    /// A text that is not the ARN of a principal.
     #[error("principal: {0}")]
     Principal(#[from] InvalidPrincipal),
     /// Two credentials of one principal with different policies.

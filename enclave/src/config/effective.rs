@@ -1,6 +1,8 @@
-//! Prints the effective configuration as TOML: the file, overridden by flags and environment variables,
-//! with the defaults of absent keys. A first parse locates the secrets. They are cut from the text before a
-//! second parse creates owned values.
+//! Prints the effective configuration as TOML: the values of the file, the flags and environment variables that
+//! override the file, and the defaults of absent keys.
+//!
+//! A first parse locates the secrets in the text, without copying them. The secrets are then cut from the text. A
+//! second parse creates the printed values.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -51,7 +53,7 @@ impl Config {
         table.insert("server".to_owned(), Value::Table(server_table(server)));
         for (name, key, value) in self.defaults(profile) {
             let entry = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
-            // The parser has checked that this value is a table.
+            // Loading the file has checked that this value is a table.
             if let Value::Table(table) = entry {
                 table.entry(key).or_insert(value);
             }
@@ -77,7 +79,7 @@ impl Config {
         Ok(table)
     }
 
-    /// Returns the defaults, as table, key and value. Keys whose default is no value are omitted.
+    /// Returns the defaults, each as table, key and value. Omits keys without a default value.
     fn defaults(&self, profile: Profile) -> Vec<(&'static str, &'static str, Value)> {
         let entropy = NsmSettings::default();
         let CacheSizes { chains, leaves, documents } = self.file.verification.cache_sizes();
@@ -159,8 +161,8 @@ fn complete_simulator(table: &mut Table) {
     }
 }
 
-/// Replaces the values of the secrets' keys by [`REDACTED`]. They are empty strings, because the secrets were
-/// cut from the text.
+/// Writes [`REDACTED`] as the value of each secret's key. Before, each value is an empty string, because the
+/// secrets were cut from the text.
 fn redact(table: &mut Table) {
     for (key, value) in table {
         match value {

@@ -10,10 +10,10 @@ use super::bounded_u32::BoundedU32;
 use super::profile::Profile;
 use crate::egress::Route;
 
-/// Maximum number of routes, far above the number of modules in an HSM cluster.
+/// Maximum number of routes. An HSM cluster has far fewer modules.
 const MAX_ROUTES: usize = 64;
 
-/// The highest vsock port. The number after it is `VMADDR_PORT_ANY`.
+/// The highest vsock port. The next number, `VMADDR_PORT_ANY`, is no port.
 const MAX_VSOCK_PORT: u32 = u32::MAX - 1;
 
 #[derive(Debug, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) fn routes(
     Ok(routes)
 }
 
-/// Builds the route of `table`. Rejects an address or a port that `others` contain.
+/// Builds the route of `table`. Rejects an address or a port that a route in `others` has.
 fn route(table: &EgressTable, others: &[Route]) -> Result<Route, InvalidRoute> {
     let address: SocketAddr = table.address.parse().map_err(|_| InvalidRoute::Address)?;
     let parent_port = table.parent_port.get();
@@ -84,10 +84,10 @@ fn is_of_another_host(address: SocketAddr) -> bool {
     !(is_special || ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
 }
 
-/// The error for the tables `[[egress]]`, which count from 1.
+/// The error for the tables `[[egress]]`, which are numbered from 1.
 #[derive(Debug, Error)]
 pub enum InvalidEgress {
-    /// An egress route outside an enclave.
+    /// An egress route in the configuration of a simulator.
     #[error(
         "[[egress]] is only for an enclave, which has no network interface: remove it, because \
          the simulator connects directly"
@@ -99,7 +99,7 @@ pub enum InvalidEgress {
         /// The maximum number of routes.
         most: usize,
     },
-    /// A route that cannot be opened.
+    /// An invalid route.
     #[error("[[egress]] number {number}: {reason}")]
     Route {
         /// The number of the entry, from 1.
@@ -112,7 +112,7 @@ pub enum InvalidEgress {
 /// The error for one egress route.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidRoute {
-    /// Not an IP address and a port.
+    /// A text that is not an IP address and a port.
     #[error(
         "address is invalid: use an IP address and a port, such as \"10.0.1.5:2223\" or \
          \"[fd00::5]:2223\", because an enclave cannot resolve names"
@@ -121,7 +121,7 @@ pub enum InvalidRoute {
     /// Port 0.
     #[error("address has port 0: use the port of the HSM, such as 2223")]
     Port,
-    /// Not the address of one remote host.
+    /// An address that is not the address of one remote host.
     #[error(
         "address is not of one remote host: use no loopback, unspecified, broadcast, multicast, \
          link-local or IPv4-mapped address"

@@ -9,8 +9,7 @@ use super::bounded_u32::BoundedU32;
 use crate::entropy::{EntropySettings, ReseedPolicy};
 use crate::nsm::NsmSettings;
 
-/// Default number of generate calls of one DRBG instance after which it is reseeded, under
-/// `reseed = "interval"`.
+/// Default of `reseed_generate_calls`.
 pub(super) const RESEED_GENERATE_CALLS: u32 = 1024;
 
 #[derive(Debug, Default, Deserialize)]
@@ -22,13 +21,13 @@ pub(super) struct EntropyTable {
     watchdog_ms: Option<BoundedU32<100, 120_000>>,
     /// Number of prefetched blocks. 0 disables prefetching.
     prefetch: Option<BoundedU32<0, 1024>>,
-    /// Maximum age of a block when it is used, in milliseconds.
+    /// Maximum age of a block at its use, in milliseconds.
     max_age_ms: Option<BoundedU32<100, 600_000>>,
     #[serde(default)]
     reseed: ReseedMode,
-    /// Number of generate calls of one DRBG instance after which it is reseeded.
+    /// Number of generate calls of a DRBG instance between two reseeds.
     reseed_generate_calls: Option<BoundedU32<1, 65_536>>,
-    /// Time after which a DRBG instance is reseeded, in milliseconds.
+    /// Time between two reseeds of a DRBG instance, in milliseconds.
     reseed_interval_ms: Option<BoundedU32<100, 600_000>>,
 }
 
@@ -38,8 +37,8 @@ enum ReseedMode {
     /// Every response is generated with fresh entropy.
     #[default]
     PerRequest,
-    /// A DRBG instance is reseeded after `reseed_generate_calls` of its generate calls, or after
-    /// `reseed_interval_ms`.
+    /// A DRBG instance is reseeded after `reseed_generate_calls` generate calls or `reseed_interval_ms`,
+    /// whichever comes first.
     Interval,
 }
 
@@ -84,13 +83,13 @@ impl EntropyTable {
     }
 }
 
-/// Maximum number of blocks that an idle service may request per second. The NSM also serves the kernel's
-/// random number generator. Its rate has not been measured. docs/operating.md assumes 1,000 blocks
-/// per second.
+/// Maximum number of blocks that an idle service may request per second. The limit leaves capacity of the NSM for
+/// the kernel's random number generator. The capacity has not been measured. `docs/operating.md` assumes 1,000
+/// blocks per second.
 const MAX_IDLE_RATE: u128 = 100;
 
-/// Rejects a refresh rate above [`MAX_IDLE_RATE`]. Blocks older than `max_age` are replaced even when the
-/// service is idle.
+/// Rejects settings under which an idle service would exceed [`MAX_IDLE_RATE`]. The service replaces each prefetched
+/// block once the block is older than `max_age`, even without requests.
 fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntropy> {
     let blocks = u128::try_from(prefetch).unwrap_or(u128::MAX).saturating_mul(1000);
     match blocks <= MAX_IDLE_RATE * max_age.as_millis() {
@@ -102,7 +101,7 @@ fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntr
 /// The error for the table `[entropy]`.
 #[derive(Debug, Error)]
 pub enum InvalidEntropy {
-    /// Reseed intervals with a mode that reseeds for every request.
+    /// A reseed interval in the mode `per-request`.
     #[error(
         "[entropy] reseed_generate_calls and reseed_interval_ms have no effect with \
          reseed = \"per-request\": write reseed = \"interval\", or remove them"

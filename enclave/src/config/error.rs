@@ -1,8 +1,8 @@
 //! The errors for a configuration that the service cannot start with.
 //!
-//! Any value may be a misplaced secret. No message repeats a string value of the configuration, except
-//! the name of a file that is not secret and the ARN of a principal. Messages do repeat numbers, names of
-//! keys and parts of policies.
+//! An operator may have written a secret in place of any other value. Messages therefore omit the string values of
+//! the configuration. There are two exceptions: the names of files that are not secret, and the ARNs of principals.
+//! Messages may also contain numbers, names of keys and parts of policies.
 
 use std::path::PathBuf;
 
@@ -24,14 +24,14 @@ use super::trust::InvalidTrust;
 /// The error for a configuration that cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// Production without a file.
+    /// Production without a configuration file.
     #[error(
         "there is no configuration: pass --config FILE, with [auth] region and a [[credential]], \
          or --config-from-parent PORT; for development, run enclave-simulator, which needs no \
          configuration"
     )]
     NoFile,
-    /// An invalid table `[server]`, or invalid arguments in its place.
+    /// An invalid table `[server]`, or invalid arguments that override this table.
     #[error(transparent)]
     Server(#[from] InvalidServer),
     /// A configuration bundle that cannot be loaded.
@@ -47,7 +47,7 @@ pub enum ConfigError {
     },
 }
 
-/// The error for an invalid value, by its table.
+/// The error for an invalid value. Each variant is for one table, or for one rule on all tables.
 #[derive(Debug, Error)]
 pub enum ValidationError {
     /// The table `[trust]`.
@@ -78,13 +78,13 @@ pub enum ValidationError {
     #[cfg(feature = "simulator")]
     #[error(transparent)]
     Simulator(#[from] InvalidSimulator),
-    /// Production without a salt. PCR17 would then allow guessing the secrets.
+    /// Production without a salt. Without a salt, an attacker could test guesses of the secrets against PCR17.
     #[error(
         "there is no file named salt in the same folder, and without a salt the secrets could be guessed \
          from PCR17: create the file with head -c 32 /dev/urandom >salt, and keep the file secret"
     )]
     NoSalt,
-    /// A table written as an array of values, whose secrets cannot be found by their keys.
+    /// A table that is written as an array of values without keys. Secrets are found only by their keys.
     #[error(
         "[[credential]], [trust], [tls] or [[key_store]] is written as a list of values, in which \
          secrets cannot be recognized: write each value with its key"

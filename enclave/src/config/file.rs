@@ -48,7 +48,7 @@ pub(super) struct ConfigFile {
     pub(super) key_store: Vec<KeyStoreTable>,
     #[serde(default)]
     pub(super) egress: Vec<EgressTable>,
-    /// Exists only in the simulator. The production binary rejects the table as unknown.
+    /// The table `[simulator]`, which only the simulator has. The production binary rejects the table as unknown.
     #[cfg(feature = "simulator")]
     pub(super) simulator: Option<SimulatorTable>,
 }

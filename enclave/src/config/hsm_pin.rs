@@ -3,7 +3,7 @@
 /// Maximum length of a PIN, in bytes.
 const MAX_PIN_LENGTH: usize = 1024;
 
-/// Returns the PIN: the only line of the file, without its line ending. `None` if the content is invalid.
+/// Returns the PIN: the only line of the file, without the line ending. Returns `None` for other content.
 pub(super) fn parse_pin(file: &[u8]) -> Option<&[u8]> {
     let line = file.strip_suffix(b"\n").unwrap_or(file);
     let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -22,10 +22,10 @@ use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, 
 /// Maximum number of key stores. Each connected HSM store has its own threads.
 const MAX_KEY_STORES: usize = 100;
 
-/// Maximum length of a trust anchor, in characters: TrustAnchorCertificateType of the KMS API model.
+/// Maximum length of a trust anchor, in characters, as in `TrustAnchorCertificateType` of the KMS API model.
 const MAX_TRUST_ANCHOR_LENGTH: usize = 5000;
 
-/// Maximum length of a token label, in bytes: `CK_TOKEN_INFO` of PKCS#11.
+/// Maximum length of a token label, in bytes, as in `CK_TOKEN_INFO` of PKCS#11.
 const MAX_LABEL_LENGTH: usize = 32;
 
 /// Default maximum time that a request waits for an HSM.
@@ -38,18 +38,18 @@ pub(super) struct KeyStoreTable {
     name: String,
     #[serde(rename = "type")]
     kind: KeyStoreType,
-    /// The proxy of an external key store. The keys below are of HSMs.
+    /// The URI of the proxy of an external key store. The keys below are only for HSM key stores.
     uri: Option<String>,
     /// The path of the PKCS#11 module.
     module: Option<PathBuf>,
     token_label: Option<String>,
     slot: Option<u64>,
-    /// The name of the file with the user's PIN, which is secret.
+    /// The name of the secret file with the user's PIN.
     pub(super) pin_file: Option<PathBuf>,
     /// The environment variable with the user's PIN.
     pin_env: Option<String>,
     cluster_id: Option<String>,
-    /// The name of a PEM file.
+    /// The name of a PEM file with the certificate.
     pub(super) trust_anchor_certificate: Option<PathBuf>,
     /// Maximum time that a request waits for the HSM, in milliseconds.
     deadline_ms: Option<BoundedU32<10, 60_000>>,
@@ -82,7 +82,7 @@ pub(super) fn key_stores(
     Ok(stores)
 }
 
-/// Rejects `store` if it has the ID, the name, the cluster or the token of one of `others`.
+/// Rejects `store` if one of `others` has the same ID, name, cluster or token.
 fn check_unique(
     store: &KeyStoreSettings,
     others: &[KeyStoreSettings],
@@ -101,8 +101,10 @@ fn check_unique(
     Ok(())
 }
 
-/// Returns the key whose value two HSM stores share. PKCS#11 logs a user in for the whole process, so a
-/// second store with the same token would work without its PIN.
+/// Returns the name of the key that has the same value in two HSM stores, if there is one.
+///
+/// A PKCS#11 login applies to the whole process. With the same token, the second store would therefore work even
+/// with a wrong PIN.
 fn shared_hsm_key(hsm: &HsmSettings, other: &HsmSettings) -> Option<&'static str> {
     if hsm.cluster_id == other.cluster_id {
         Some("cluster_id")
@@ -225,7 +227,7 @@ impl KeyStoreTable {
     }
 }
 
-/// The error for the tables `[[key_store]]`, which count from 1.
+/// The error for the tables `[[key_store]]`, which are numbered from 1.
 #[derive(Debug, Error)]
 pub enum InvalidKeyStores {
     /// Too many key stores.

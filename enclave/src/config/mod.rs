@@ -71,11 +71,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Loads the configuration at `path`: a TOML file with the files that it names, or a `.tar` archive of
-    /// them. Without a path, every value has its default.
+    /// Loads the configuration at `path`. The path is the path of a TOML file in the same folder as the files that
+    /// the TOML names, or of a `.tar` archive of these files. Without a path, every value has its default.
     ///
     /// # Errors
-    /// If the bundle cannot be loaded, or has unknown keys or values.
+    /// If the bundle cannot be loaded, or if its TOML has unknown keys or values.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         match path {
             None => Ok(Self::default()),
@@ -86,12 +86,12 @@ impl Config {
     /// Parses the configuration in `bundle`.
     ///
     /// # Errors
-    /// If it has unknown keys or values.
+    /// If the TOML of the bundle has unknown keys or values.
     pub fn from_bundle(bundle: ConfigBundle) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(bundle.toml())
             .map_err(|error| BundleError::parse(bundle.path(), bundle.toml(), &error))?;
-        // TOML accepts a table written as an array of its values. Secrets in one cannot be found by their keys,
-        // so the counts differ.
+        // The deserializer accepts a table that is written as an array of its values, without keys. Secrets are
+        // found only by their keys, so the two counts then differ.
         let visible = bundle.counts()?;
         let this = Self { bundle: Some(bundle), file };
         match visible == this.file.counts() {
@@ -100,7 +100,7 @@ impl Config {
         }
     }
 
-    /// Returns the listeners and the logging settings: those of `arguments`, else those of the file.
+    /// Returns the listeners and the logging settings. Values of `arguments` override values of the file.
     ///
     /// # Errors
     /// If no endpoint to listen on is set, or the log endpoint cannot receive lines.
@@ -145,7 +145,7 @@ impl Config {
         if profile == Profile::Production && !bundle.has_salt() {
             return Err(self.invalid(ValidationError::NoSalt));
         }
-        // Used only in development, where PCR17 need not be reproducible.
+        // The fallback salt is used only in development, where PCR17 need not be reproducible.
         let mut fallback_salt = [0; SALT_LENGTH];
         attestation::crypto::fill_random(&mut fallback_salt)
             .map_err(|_| self.invalid(ValidationError::NoRandomness))?;

@@ -8,7 +8,7 @@ use crate::platform::PlatformSettings;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlatformTable {
-    /// Accepted clocksources, by their names in sysfs.
+    /// Names of the accepted clocksources, as in sysfs.
     clocksources: Option<Vec<String>>,
 }
 

@@ -5,9 +5,10 @@ use crate::policy::Plaintext;
 /// A set of defaults and checks of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// In an enclave: unauthenticated callers are rejected, and plaintext is returned only over attested TLS.
+    /// The profile of an enclave. By default, unauthenticated callers are rejected, and plaintext is returned only
+    /// over attested TLS.
     Production,
-    /// In the simulator: unauthenticated callers are accepted.
+    /// The profile of the simulator. By default, unauthenticated callers are accepted.
     Development,
 }
 
@@ -16,7 +17,7 @@ impl Profile {
     pub(super) const fn default_plaintext(self, tls_is_provided: bool) -> Plaintext {
         match self {
             Self::Development => Plaintext::Always,
-            // The parent instance knows the provided key.
+            // The parent instance has the provided key, so it could decrypt the connection.
             Self::Production if tls_is_provided => Plaintext::Never,
             Self::Production => Plaintext::AttestedTls,
         }

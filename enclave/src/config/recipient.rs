@@ -20,7 +20,7 @@ pub(super) struct RecipientTable {
     max_age: Option<MaxAgeValue>,
     #[serde(default)]
     allow_debug: bool,
-    /// The accepted measurements, each a set of PCR values in hexadecimal by register name.
+    /// The accepted measurements. Each entry maps register names to PCR values in hexadecimal.
     #[serde(default)]
     measurements: Vec<BTreeMap<String, String>>,
     plaintext: Option<PlaintextValue>,
@@ -114,17 +114,17 @@ impl<'de> Deserialize<'de> for PlaintextValue {
     }
 }
 
-/// The error for the table `[recipient]`. Entries count from 1.
+/// The error for the table `[recipient]`. Entries are numbered from 1.
 #[derive(Debug, Error)]
 pub enum InvalidRecipient {
-    /// `attested-tls` with a provided TLS key, which no document attests.
+    /// The value `attested-tls` with a provided TLS key. No document attests a provided key.
     #[error(
         "[recipient] plaintext is \"attested-tls\", but [tls] mode is \"provided\", whose key no \
          document attests: write plaintext = \"never\" to deny requests without a Recipient, \
          plaintext = \"always\" to allow them, or [tls] mode = \"attested\""
     )]
     ProvidedTlsIsNotAttested,
-    /// An entry that is not a measurement, or that a debug enclave would meet.
+    /// An invalid entry, or an entry that enclaves in debug mode would match.
     #[error("[recipient] measurements, entry {number}: {reason}")]
     Measurements {
         /// The number of the entry, from 1.

@@ -1,7 +1,7 @@
 //! Finds the secrets and the file names in a configuration file by the names of their keys.
 //!
-//! Only the TOML is read, so this also works for a public archive, whose secrets are empty and whose
-//! values are therefore invalid.
+//! This module parses only TOML and does not validate values. It can therefore also read a public archive, whose
+//! secrets are empty, and therefore invalid.
 
 use std::ops::Range;
 
@@ -21,10 +21,10 @@ const FILE_KEYS: [&str; 2] = ["certificate", "trust_anchor_certificate"];
 const SECRET_FILE_KEYS: [(&str, SecretFileKind); 2] =
     [("private_key", SecretFileKind::PrivateKey), ("pin_file", SecretFileKind::Pin)];
 
-/// The kind of a file that is secret as a whole.
+/// The kind of a secret file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SecretFileKind {
-    /// The private key of TLS, in PEM.
+    /// A private key for TLS, in PEM.
     PrivateKey,
     /// The PIN of the user of a PKCS#11 token.
     Pin,
@@ -37,7 +37,7 @@ pub(super) struct BundleFields<'a> {
     pub(super) files: Vec<&'a str>,
     /// Names and kinds of the secret files.
     pub(super) secret_files: Vec<(&'a str, SecretFileKind)>,
-    /// The secrets, each with the byte range of its TOML string (quotes included), in the order of the text.
+    /// The secrets in the order of the text. The byte range of a secret includes the quotes of its TOML string.
     pub(super) secrets: Vec<(Range<usize>, &'a str)>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> BundleFields<'a> {
     pub(super) fn find(table: &'a DeTable<'_>) -> Self {
         let mut contents = Self::default();
         contents.add_table(table);
-        // Iteration follows the order of the keys, not of the text.
+        // The table is sorted by key, but the secrets must be in the order of the text.
         contents.secrets.sort_by_key(|(place, _)| place.start);
         contents
     }

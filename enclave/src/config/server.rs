@@ -1,5 +1,5 @@
-//! The table `[server]`, and the flags and variables that override it: listeners and logs. None of them
-//! affects trust.
+//! The table `[server]`: listeners and logs. Command-line flags and environment variables override this table. These
+//! settings affect no decision about trust.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -22,7 +22,8 @@ pub struct ServerSettings {
     pub listeners: Listeners,
     /// True if client connections start with a PROXY protocol v2 header.
     pub proxy_protocol: bool,
-    /// The endpoint of log lines and audit records, instead of stderr and stdout.
+    /// The endpoint that receives log lines and audit records. `None` writes the log to stderr and the records to
+    /// stdout.
     pub log_endpoint: Option<Endpoint>,
     /// The format of the log on stderr.
     pub log_format: Format,
@@ -42,7 +43,8 @@ pub(super) struct ServerTable {
 }
 
 impl ServerTable {
-    /// Returns the effective settings: the values of `arguments`, else of the table, else the defaults.
+    /// Returns the effective settings. A value of `arguments` overrides the value of the table, which overrides the
+    /// default.
     pub(super) fn merge(&self, arguments: &Arguments) -> Result<ServerSettings, InvalidServer> {
         let listen =
             argument_or_table(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
@@ -72,7 +74,7 @@ fn argument_or_table<T: Clone>(argument: &Option<T>, text: &Option<FromText<T>>)
 #[derive(Clone, Debug)]
 struct FromText<T>(T);
 
-/// A type with a description of its syntax for messages.
+/// A type whose syntax messages can describe.
 trait ParsedText: FromStr {
     const EXPECTED: &'static str;
 }
@@ -100,7 +102,7 @@ impl<'de, T: ParsedText> Deserialize<'de> for FromText<T> {
                 formatter.write_str(T::EXPECTED)
             }
 
-            // Omits the text from the error, because it may be a misplaced secret.
+            // The error omits the text, because an operator may have written a secret here.
             fn visit_str<E: de::Error>(self, text: &str) -> Result<FromText<T>, E> {
                 text.parse()
                     .map(FromText)
@@ -111,7 +113,7 @@ impl<'de, T: ParsedText> Deserialize<'de> for FromText<T> {
     }
 }
 
-/// The error for the table `[server]` and the arguments in its place.
+/// The error for the table `[server]` and the arguments that override it.
 #[derive(Debug, Error)]
 pub enum InvalidServer {
     /// No endpoint for clients.

@@ -46,7 +46,7 @@ pub struct Settings {
     pub(crate) platform: PlatformSettings,
     pub(crate) tls: TlsSettings,
     pub(crate) key_stores: Vec<KeyStoreSettings>,
-    /// The peers that may connect.
+    /// The policy of which peers may connect.
     pub(crate) peer_policy: PeerPolicy,
     /// The egress routes.
     egress: Vec<Route>,
@@ -58,7 +58,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Replaces the peers that may connect.
+    /// Replaces the policy of which peers may connect.
     #[must_use]
     pub fn with_peer_policy(self, peer_policy: PeerPolicy) -> Self {
         Self { peer_policy, ..self }

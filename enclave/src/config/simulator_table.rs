@@ -24,7 +24,7 @@ struct SimulatedNsmTable {
     #[serde(default)]
     latency_ms: Latency,
     fault: Option<FaultName>,
-    /// Number of calls after start-up before the fault begins.
+    /// Number of NSM calls after start-up until the fault begins.
     after: Option<BoundedU32<0, { u32::MAX }>>,
 }
 
@@ -86,8 +86,10 @@ impl From<FaultName> for Fault {
     }
 }
 
-/// A latency from 0 to 500 ms, written in milliseconds with an optional fraction. The clock cannot be set
-/// from an attestation document that takes longer than one second.
+/// A latency from 0 to 500 ms, written in milliseconds with an optional fraction.
+///
+/// The maximum is below one second, because the service does not set its clock from a document that takes longer
+/// than one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Latency(Duration);
 
@@ -123,7 +125,7 @@ impl<'de> Deserialize<'de> for Latency {
 /// The error for the table `[simulator]`.
 #[derive(Debug, Error)]
 pub enum InvalidSimulator {
-    /// `after` without `fault`.
+    /// The key `after` without the key `fault`.
     #[error("[simulator.nsm] after has no effect without fault: set fault, or remove after")]
     AfterWithoutFault,
     /// The table in production.

@@ -14,7 +14,7 @@ use super::bundle::ConfigBundle;
 use super::certificates::{InvalidCertificate, parse_certificates};
 use crate::tls::{InvalidPrivateKey, TlsSettings, private_key_from_pem};
 
-/// Maximum number of names in a certificate. Every handshake sends all of them.
+/// Maximum number of names in a certificate. The server sends the certificate, with all names, in every handshake.
 const MAX_NAMES: usize = 100;
 
 #[derive(Debug, Default, Deserialize)]
@@ -23,9 +23,9 @@ pub(super) struct TlsTable {
     mode: Option<TlsMode>,
     /// The DNS names and IP addresses of the certificates.
     names: Option<Vec<String>>,
-    /// The name of a PEM file with the server's certificate, then its chain.
+    /// The name of a PEM file with the server's certificate first, then the certificates of its issuers.
     pub(super) certificate: Option<PathBuf>,
-    /// The name of a PEM file with the private key, which is secret.
+    /// The name of the secret PEM file with the private key.
     pub(super) private_key: Option<PathBuf>,
 }
 
@@ -34,14 +34,14 @@ pub(super) struct TlsTable {
 enum TlsMode {
     /// The enclave does not terminate TLS.
     Off,
-    /// The enclave generates its keys.
+    /// The enclave generates the private keys.
     Attested,
-    /// The configuration contains the key.
+    /// The configuration contains the private key.
     Provided,
 }
 
 impl TlsTable {
-    /// Returns whether the configuration contains the key.
+    /// Returns whether the configuration contains the private key.
     pub(super) fn is_provided(&self) -> bool {
         self.mode == Some(TlsMode::Provided)
     }
@@ -83,7 +83,7 @@ fn server_names(texts: Vec<String>) -> Result<Vec<ServerName<'static>>, InvalidT
     }
     let mut names = Vec::with_capacity(texts.len());
     for (text, number) in texts.into_iter().zip(1..) {
-        // A name with a trailing dot is a valid DNS name, but certificates never contain one.
+        // A name with a final dot is a valid DNS name, but certificates never contain such a name.
         let name = match text.ends_with('.') {
             true => None,
             false => ServerName::try_from(text).ok(),
@@ -120,19 +120,20 @@ fn certified_key(
     }
 }
 
-/// The error for the table `[tls]`. Messages omit the value of `private_key`, which may be the misplaced key.
+/// The error for the table `[tls]`. Messages omit the value of `private_key`, because an operator may have written
+/// the key itself there.
 #[derive(Debug, Error)]
 pub enum InvalidTls {
-    /// Other keys of the table without `mode`.
+    /// A table with other keys but without `mode`.
     #[error(
         "mode is missing, so TLS would be off: write mode = \"attested\" with names, or mode = \
          \"provided\" with certificate and private_key"
     )]
     NoMode,
-    /// Names with a mode that does not use them.
+    /// The key `names` with another mode than `attested`.
     #[error("names needs mode \"attested\": write that mode, or remove names")]
     UnusedNames,
-    /// Files with a mode that does not use them.
+    /// The key `certificate` or `private_key` with another mode than `provided`.
     #[error("certificate and private_key need mode \"provided\": write that mode, or remove them")]
     UnusedFiles,
     /// Attested TLS without names.
@@ -161,7 +162,7 @@ pub enum InvalidTls {
         /// The number of the other entry, from 1.
         other: usize,
     },
-    /// Provided TLS without one of the two files, or both.
+    /// Provided TLS without a certificate or without a private key.
     #[error("mode \"provided\" needs both certificate and private_key: set each to a PEM file")]
     NoFiles,
     /// A certificate file that cannot be read.

@@ -29,7 +29,7 @@ impl TrustTable {
     }
 }
 
-/// Adds the anchors in the file `name`, which is entry `number`, counted from 1.
+/// Adds the anchors in the file `name`. The file is entry `number` of the list, counted from 1.
 fn add_anchors_of<T: Trust>(
     number: usize,
     bundle: &ConfigBundle,
@@ -45,7 +45,8 @@ fn add_anchors_of<T: Trust>(
         Ok(fingerprints) => {
             for sha256 in fingerprints {
                 let sha256 = const_hex::encode(sha256);
-                // The holder of the root key can forge documents, and so receive responses encrypted to any key.
+                // The holder of this root's private key can forge attestation documents. A forged document
+                // can contain any recipient key.
                 let path = path.display();
                 tracing::warn!(%path, sha256, "an additional root certificate is trusted");
             }
@@ -55,7 +56,7 @@ fn add_anchors_of<T: Trust>(
     }
 }
 
-/// The error for the table `[trust]`. Entries count from 1.
+/// The error for the table `[trust]`. Entries are numbered from 1.
 #[derive(Debug, Error)]
 pub enum InvalidTrust {
     /// An anchor file that cannot be read.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::bounded_u32::BoundedU32;
 use crate::crypto_pool;
 
-/// A number of cache entries. The maximum takes about 200 MB of memory.
+/// A number of cache entries. A cache of the maximum number takes about 200 MB of memory.
 type Entries = BoundedU32<0, 1_000_000>;
 
 #[derive(Debug, Default, Deserialize)]

@@ -9,33 +9,34 @@ use crate::key_store::{KeyStoreKind, KeyStoreSettings, Pin};
 use crate::policy::{Plaintext, RecipientPolicy};
 use crate::tls::TlsSettings;
 
-/// Time before the expiry of a provided certificate at which the warning starts, in seconds. The service
-/// does not renew such a certificate.
+/// Time from the first warning until a provided certificate expires, in seconds. The service does not renew provided
+/// certificates.
 const CERTIFICATE_EXPIRY_NOTICE: u64 = 30 * 24 * 60 * 60;
 
-/// A warning that is logged at start-up. Entries count from 1.
+/// A warning that is logged at start-up. Entries of lists are numbered from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigWarning {
     /// A principal without policies.
     NoPolicies {
-        /// The number of its first credential.
+        /// The number of the principal's first credential.
         number: usize,
         /// The ARN of the principal.
         arn: String,
     },
-    /// A credential with an expiry time. The warning applies once it has expired.
+    /// A credential with an expiry time. The warning applies once the credential has expired.
     CredentialExpires {
         /// The number of the credential.
         number: usize,
         /// The expiry time.
         at: UnixMillis,
     },
-    /// A provided certificate. The warning applies from [`CERTIFICATE_EXPIRY_NOTICE`] before its expiry.
+    /// A provided certificate. The warning applies from [`CERTIFICATE_EXPIRY_NOTICE`] seconds before the certificate
+    /// expires.
     CertificateExpires {
         /// The expiry time.
         at: UnixMillis,
     },
-    /// A PIN in an environment variable, which in an enclave is part of the image.
+    /// A PIN in an environment variable. The environment of an enclave is part of its image.
     PinFromEnvironment {
         /// The number of the key store.
         number: usize,
@@ -47,7 +48,7 @@ pub(crate) enum ConfigWarning {
 }
 
 impl ConfigWarning {
-    /// Returns the warning about a provided certificate.
+    /// Returns the warning about the expiry of a provided certificate.
     pub(super) fn for_tls(settings: &TlsSettings) -> Option<Self> {
         match settings {
             TlsSettings::Off | TlsSettings::Attested { .. } => None,

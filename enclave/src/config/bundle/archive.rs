@@ -1,7 +1,8 @@
 //! The canonical tar archive (POSIX ustar) of a configuration bundle.
 //!
-//! Equal files always have equal archives, so the bytes of an archive can be measured. Entries are sorted
-//! by the bytes of their names and have mode 0600, user and group 0, and modification time 0.
+//! In this encoding, equal files always have equal archives. The enclave can therefore measure the bytes of an
+//! archive. The entries are sorted by the bytes of their names. Each entry has mode 0600, user 0, group 0 and
+//! modification time 0.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -11,16 +12,16 @@ use tar::{EntryType, Header};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Maximum length of an archive, in bytes: room for a few files of the maximum length.
+/// Maximum length of an archive, in bytes. A few files of the maximum length fit.
 pub const MAX_ARCHIVE_LENGTH: usize = 8 * 1024 * 1024;
 
 /// Length of a tar block, in bytes.
 const BLOCK_LENGTH: usize = 512;
 
-/// Maximum length of a file name, in bytes: the name field of a ustar header.
+/// Maximum length of a file name, in bytes: the length of the name field in a ustar header.
 const MAX_NAME_LENGTH: usize = 100;
 
-/// Contents of files by name, in the order of an archive.
+/// Contents of files by name, in the order of the entries in an archive.
 pub(in crate::config) type ArchiveFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
 
 /// The error for bytes that are not the archive of a configuration bundle.
@@ -35,7 +36,7 @@ pub enum ArchiveError {
          with attested-recipient config-archive"
     )]
     Name(String),
-    /// An entry longer than the limit for files in a folder.
+    /// An entry that is longer than the limit for one file.
     #[error("{0:?} in the archive is longer than 1 MiB")]
     TooLong(String),
     /// A tar archive whose file name does not end in `.tar`.
@@ -76,7 +77,7 @@ pub(in crate::config) fn is_name(name: &str) -> bool {
         && !name.contains(char::is_control)
 }
 
-/// Encodes `files` as an archive. The buffer is never reallocated, so no copies of secrets remain.
+/// Encodes `files` as an archive. The buffer is never reallocated, so no copies of secrets remain in memory.
 pub(in crate::config) fn encode(files: &ArchiveFiles<'_>) -> io::Result<Zeroizing<Vec<u8>>> {
     let padded = |length: usize| length.next_multiple_of(BLOCK_LENGTH);
     let length: usize = files.values().map(|bytes| BLOCK_LENGTH + padded(bytes.len())).sum();
@@ -101,13 +102,14 @@ pub(in crate::config) fn encode(files: &ArchiveFiles<'_>) -> io::Result<Zeroizin
     Ok(archive)
 }
 
-/// Returns the files in `archive`, if [`encode`] returns the same bytes for them.
+/// Returns the files in `archive`. Rejects an archive that differs from the result of [`encode`] for these
+/// files.
 pub(in crate::config) fn decode(
     archive: &[u8],
 ) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>, ArchiveError> {
     let mut files = BTreeMap::new();
-    // Raw entries: GNU extensions are rejected, such as a sparse file that claims more bytes than the
-    // archive has.
+    // Raw entries contain GNU extensions, which the check of the entry type rejects. For example, a sparse file
+    // could claim more bytes than the archive contains.
     for entry in tar::Archive::new(archive).entries()?.raw(true) {
         let mut entry = entry?;
         if entry.header().entry_type() != EntryType::Regular {
@@ -117,7 +119,7 @@ pub(in crate::config) fn decode(
         if !is_name(&name) {
             return Err(ArchiveError::Name(name));
         }
-        // The claimed size is not trusted for the allocation.
+        // The entry may claim any size, so the allocation is limited by the length of the archive.
         let length = usize::try_from(entry.size()).unwrap_or(usize::MAX).min(archive.len());
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
         entry.read_to_end(&mut bytes)?;

@@ -46,28 +46,30 @@ pub enum BundleError {
         /// The path of the file.
         path: PathBuf,
     },
-    /// A secret file that another setting also names, so that the public archive would contain it.
+    /// A secret file that another setting also names. The public archive would contain this file.
     #[error(
         "{}: private_key or pin_file names a file that another setting also names, so the secret \
          would be published: use a separate file for each secret",
         path.display()
     )]
     PublicSecretFile {
-        /// The path of the TOML.
+        /// The path of the TOML file.
         path: PathBuf,
     },
-    /// A private key file that cannot be read. The message omits its name, which may be the misplaced key.
+    /// A private key file that cannot be read. The message omits the file name, because an operator may have
+    /// written the key itself there.
     #[error("{}: cannot read the file that [tls] private_key names: {error}", path.display())]
     ReadPrivateKey {
-        /// The path of the TOML.
+        /// The path of the TOML file.
         path: PathBuf,
         /// The cause.
         error: io::Error,
     },
-    /// A PIN file that cannot be read. The message omits its name, which may be the misplaced PIN.
+    /// A PIN file that cannot be read. The message omits the file name, because an operator may have written the
+    /// PIN itself there.
     #[error("{}: cannot read the file that [[key_store]] pin_file names: {error}", path.display())]
     ReadPin {
-        /// The path of the TOML.
+        /// The path of the TOML file.
         path: PathBuf,
         /// The cause.
         error: io::Error,
@@ -75,8 +77,8 @@ pub enum BundleError {
 }
 
 impl BundleError {
-    /// Returns the error for the TOML `text` at `path`, with its position. The parser's own display quotes
-    /// the line, which may contain a secret.
+    /// Returns the error for the TOML `text` at `path`, with the position of the error. The `Display` of the
+    /// parser's error is not used, because it quotes the line, which may contain a secret.
     pub(in crate::config) fn parse(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         Self::Parse {
             path: path.to_owned(),
@@ -92,11 +94,11 @@ impl BundleError {
     }
 }
 
-/// The description of a string value that a key does not accept.
+/// The description of an unknown string value, in place of the string.
 const UNKNOWN_STRING: &str = "an unknown string (not shown, it may be a secret)";
 
-/// Returns a message of the TOML parser without the string value that it repeats, as in
-/// `invalid type: string "...", expected a boolean`.
+/// Returns a message of the TOML parser without the string value of the configuration. An example of a message
+/// with such a value is `invalid type: string "...", expected a boolean`.
 fn without_string(message: &str) -> String {
     let found = [
         ("invalid type: string \"", "a string"),
@@ -104,7 +106,7 @@ fn without_string(message: &str) -> String {
         ("unknown variant `", UNKNOWN_STRING),
     ];
     let found = found.into_iter().find(|(start, _)| message.starts_with(start));
-    // The expectation is the last part of the message and contains only text of this program.
+    // The text after the last `, expected ` is always text of this program, not of the configuration.
     match (found, message.rsplit_once(", expected ")) {
         (Some((_, found)), Some((_, expected))) => format!("found {found}, expected {expected}"),
         (Some((_, found)), None) => format!("found {found} that is not expected"),
@@ -122,7 +124,8 @@ pub struct Position {
 }
 
 impl Position {
-    /// Returns the position of the byte `offset` in `text`, or the beginning if the offset is unknown.
+    /// Returns the position of the byte `offset` in `text`. If the offset is unknown, returns the position of the
+    /// beginning.
     fn from_offset(text: &str, offset: Option<usize>) -> Self {
         let before = text.get(..offset.unwrap_or_default()).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

@@ -11,7 +11,7 @@ use super::read::copy_error;
 use super::{ConfigBundle, SALT_NAME, TOML_NAME, parse};
 
 impl ConfigBundle {
-    /// Returns the full archive, secrets included. Enclaves fetch it from the parent instance.
+    /// Returns the full archive, which contains the secrets. Enclaves fetch this archive from the parent instance.
     ///
     /// # Errors
     /// If a file could not be read, or the archive exceeds [`MAX_ARCHIVE_LENGTH`].
@@ -23,7 +23,7 @@ impl ConfigBundle {
 
     /// Returns the public archive, which PCR16 measures and an operator may publish.
     ///
-    /// It contains no salt. The values of secrets in the TOML and the contents of secret files are empty.
+    /// The public archive contains no salt. The secrets in its TOML are empty strings. Its secret files are empty.
     ///
     /// # Errors
     /// The errors of [`archive`](Self::archive).
@@ -35,7 +35,7 @@ impl ConfigBundle {
         self.encode(&files)
     }
 
-    /// Returns the named files, and `toml` as the TOML file.
+    /// Returns the files that the TOML names, and `toml` as the content of the TOML file.
     fn files_with_toml<'a>(&'a self, toml: &'a [u8]) -> Result<ArchiveFiles<'a>, BundleError> {
         let mut files = ArchiveFiles::from([(TOML_NAME, toml)]);
         for (name, bytes) in &self.files {
@@ -47,10 +47,11 @@ impl ConfigBundle {
         Ok(files)
     }
 
-    /// Returns the error for the file `name`, which could not be read.
+    /// Returns the error for the unreadable file `name`.
     pub(super) fn read_error(&self, name: &str, error: io::Error) -> BundleError {
         let path = self.path.clone();
-        // A misplaced secret may stand in place of the name of a secret file, so the name is not repeated.
+        // An operator may have written the secret in place of the name of a secret file, so errors for such files
+        // omit the name.
         match self.secret_files.get(name) {
             Some(SecretFileKind::PrivateKey) => BundleError::ReadPrivateKey { path, error },
             Some(SecretFileKind::Pin) => BundleError::ReadPin { path, error },

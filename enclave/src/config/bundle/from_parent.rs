@@ -1,7 +1,7 @@
 //! Fetches the configuration bundle from the parent instance.
 //!
-//! The parent sends the archive and closes the connection. The enclave does not trust the parent's choice:
-//! PCR16 and PCR17 measure the bundle.
+//! The parent sends the archive and closes the connection. The parent can send any bundle. PCR16 and PCR17
+//! measure the bundle, so that clients can detect a different one.
 
 use std::io;
 use std::path::Path;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::archive::MAX_ARCHIVE_LENGTH;
 use super::{BundleError, ConfigBundle};
 
-/// Pause after a failed attempt. The parent may not be ready yet.
+/// Pause between two attempts. The parent may not be ready at the first attempt.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Maximum duration of one transfer.
@@ -25,7 +25,7 @@ impl ConfigBundle {
     /// Fetches the archive from `endpoint` on the parent. Retries until a transfer completes.
     ///
     /// # Errors
-    /// If the archive is not one of a configuration bundle.
+    /// If the received bytes are not the archive of a configuration bundle.
     pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, BundleError> {
         let mut last_error = String::new();
         loop {
@@ -36,7 +36,7 @@ impl ConfigBundle {
                 },
                 Err(error) => error.source,
             };
-            // Logs an error only when it differs from the previous one.
+            // Logs an error only if it differs from the previous error.
             let error = error.to_string();
             if last_error != error {
                 tracing::warn!(error, %endpoint, "cannot fetch the configuration, retrying");
@@ -56,8 +56,8 @@ async fn fetch(stream: Stream) -> io::Result<Zeroizing<Vec<u8>>> {
     })
 }
 
-/// Reads to the end of `stream`. The buffer has room for the longest archive and one byte more to detect
-/// a longer one, so it is never reallocated and no copies of secrets remain.
+/// Reads to the end of `stream`, or one byte more than the longest archive has. That byte shows that the archive
+/// is too long. The buffer is never reallocated, so no copies of secrets remain in memory.
 async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut archive = Zeroizing::new(Vec::with_capacity(MAX_ARCHIVE_LENGTH + 1));
     let limit = u64::try_from(MAX_ARCHIVE_LENGTH).unwrap_or(u64::MAX).saturating_add(1);
@@ -66,7 +66,7 @@ async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec
     while archive.len() < archive.capacity() && stream.read_buf(&mut *archive).await? > 0 {}
     match archive.len() {
         0 => Err(io::Error::other("the parent sent nothing: see the log of parent-proxy")),
-        // A tar archive ends with two zero blocks. Without them the transfer was interrupted.
+        // A tar archive ends with two zero blocks. If they are missing, the transfer was interrupted.
         1..=MAX_ARCHIVE_LENGTH if !archive.ends_with(&[0; 1024]) => {
             Err(io::Error::other("the parent sent an incomplete archive, or no archive"))
         }
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(error, "the archive is longer than 8 MiB");
     }
 
-    /// Fetches from a parent that first sends nothing, then a truncated archive, then the complete one.
+    /// Fetches from a parent that first sends nothing, then a truncated archive, then the complete archive.
     #[tokio::test(start_paused = true)]
     async fn retries_until_the_archive_is_complete() {
         let folder = tempfile::tempdir().unwrap();

@@ -12,14 +12,16 @@ use crate::pcr_extension::ConfigDigests;
 impl ConfigBundle {
     /// Measures the bundle.
     ///
-    /// PCR16 is extended with the SHA-384 digest of the [public archive](Self::public_archive).
-    /// PCR17 is extended with the SHA-384 digest of the concatenation of
+    /// ```text
+    /// PCR16 = SHA-384(48 zero bytes ‖ SHA-384(public archive))
+    /// PCR17 = SHA-384(48 zero bytes ‖ SHA-384(salt ‖ length ‖ secret ‖ length ‖ secret ‖ ...))
+    /// ```
     ///
-    /// 1. the salt (32 bytes), or `fallback_salt` if the bundle has none,
-    /// 2. each secret in the TOML, in the order of the text,
-    /// 3. the content of each secret file, in the order of the file names.
-    ///
-    /// Each item of 2 and 3 is preceded by its length in bytes, as 8 bytes in big-endian order.
+    /// - [`public_archive`](Self::public_archive) returns the public archive.
+    /// - The salt has 32 bytes. If the bundle has no salt, `fallback_salt` takes its place.
+    /// - The first secrets are those in the TOML, in the order of the text.
+    /// - The last secrets are the contents of the secret files, in the order of the file names.
+    /// - A length is the number of bytes of the secret after it, as 8 bytes in big-endian order.
     ///
     /// # Errors
     /// The errors of [`archive`](Self::archive).

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// Returns a copy of `error`, which is reported more than once.
+/// Returns a copy of `error`, so that one error can be reported more than once.
 pub(super) fn copy_error(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
@@ -14,15 +14,15 @@ pub(super) fn copy_error(error: &io::Error) -> io::Error {
     }
 }
 
-/// Reads a whole file of at most `limit` bytes. The content is wiped on drop, and no copies remain.
+/// Reads a whole file of at most `limit` bytes. The content is wiped on drop, and no copies remain in memory.
 pub(in crate::config) fn read(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     read_all(File::open(path)?, limit)
 }
 
-/// Reads to the end of `source`. Rejects more than `limit` bytes.
+/// Reads to the end of `source`. Rejects a source of more than `limit` bytes.
 fn read_all(source: impl Read, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    // With capacity for `limit`, the buffer is never reallocated, even if the length is unknown, as for a
-    // pipe. The result is trimmed.
+    // The buffer has room for `limit` bytes and one more, so it is never reallocated. The length of a pipe, for
+    // example, is unknown before the end. The result has no spare capacity.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     if source.take(bound).read_to_end(&mut bytes)? > limit {

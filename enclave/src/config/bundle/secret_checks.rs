@@ -9,7 +9,7 @@ use super::error::BundleError;
 use super::{ConfigBundle, parse};
 
 impl ConfigBundle {
-    /// Returns true if every secret is present. In a public archive every secret is empty.
+    /// Returns true if no secret is empty. In a public archive, every secret is empty.
     ///
     /// # Errors
     /// If the TOML cannot be parsed.
@@ -21,8 +21,8 @@ impl ConfigBundle {
             && self.secret_files.keys().all(is_there))
     }
 
-    /// Returns whether `public` contains a secret of this bundle, such as in a comment, or any private key
-    /// in PEM. Secrets shorter than 8 bytes are not searched for, because they occur by chance.
+    /// Returns whether `public` contains a secret of this bundle, for example in a comment, or any private key in
+    /// PEM. Does not search for secrets of less than 8 bytes, because other text contains such bytes by chance.
     ///
     /// # Errors
     /// If the TOML cannot be parsed.
@@ -35,7 +35,7 @@ impl ConfigBundle {
             let Ok(file) = self.file(Path::new(name)) else { return false };
             match kind {
                 SecretFileKind::PrivateKey => first_line_of_key(file).is_some_and(is_in),
-                // The PIN of CloudHSM is `USER:PASSWORD`. The password alone is a secret too.
+                // A PIN for CloudHSM has the form `USER:PASSWORD`. The password alone is also a secret.
                 SecretFileKind::Pin => parse_pin(file).is_some_and(|pin| {
                     let password = pin.splitn(2, |byte| *byte == b':').last();
                     is_in(pin) || password.is_some_and(is_in)

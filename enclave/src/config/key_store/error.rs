@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::super::certificates::InvalidCertificate;
 
-/// The error for one key store. Messages omit the values of `pin_file` and `pin_env`, which may be the
-/// misplaced PIN.
+/// The error for one key store. Messages omit the values of `pin_file` and `pin_env`, because an operator may have
+/// written the PIN itself there.
 #[derive(Debug, Error)]
 pub enum InvalidKeyStore {
     /// An invalid ID of a custom key store.
@@ -36,7 +36,7 @@ pub enum InvalidKeyStore {
         /// The type of the key store.
         kind: &'static str,
     },
-    /// A missing key that this type of store requires.
+    /// The absence of a key that this type of store requires.
     #[error("type \"{kind}\" needs {key}")]
     Missing {
         /// The name of the key.
@@ -44,7 +44,7 @@ pub enum InvalidKeyStore {
         /// The type of the key store.
         kind: &'static str,
     },
-    /// A proxy URI outside the KMS API model.
+    /// A proxy URI that the KMS API model does not allow.
     #[error(
         "uri is invalid: use https://, a host name, and a path that ends in /kms/xks/v1 or \
          another version, such as \"https://xks.example.com/kms/xks/v1\""
@@ -53,19 +53,19 @@ pub enum InvalidKeyStore {
     /// A relative path of a module.
     #[error("module is not an absolute path: use one such as \"/usr/lib/softhsm/libsofthsm2.so\"")]
     RelativeModule,
-    /// Neither a token label nor a slot, or both.
+    /// Both a token label and a slot, or none of the two.
     #[error("set exactly one of token_label and slot, which select the token")]
     TokenChoice,
     /// An invalid token label.
     #[error("token_label is invalid: use 1 to 32 bytes, without a space at the end")]
     TokenLabel,
-    /// Neither a PIN file nor a PIN variable, or both.
+    /// Both a PIN file and a PIN variable, or none of the two.
     #[error("set exactly one of pin_file and pin_env, which provide the user's PIN")]
     PinChoice,
     /// A PIN file that cannot be read.
     #[error("cannot read the file that pin_file names: {0}")]
     ReadPin(io::Error),
-    /// A PIN file with other content than one PIN.
+    /// A PIN file whose content is not exactly one PIN.
     #[error("the file that pin_file names must contain only the PIN: one line of 1 to 1024 bytes")]
     Pin,
     /// An invalid name of an environment variable.

@@ -2,22 +2,25 @@
 
 use crate::key_store::XksProxy;
 
-/// Returns whether `id` is a custom key store ID. IDs of AWS have 17 hexadecimal digits after `cks-`.
+/// Returns whether `id` is a custom key store ID: `cks-` and 1 to 60 letters, digits or hyphens. In the IDs that AWS
+/// generates, 17 hexadecimal digits follow `cks-`.
 pub(super) fn is_id(id: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     id.strip_prefix("cks-")
         .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_allowed))
 }
 
-/// Returns whether `name` is the name of a POSIX environment variable. Most misplaced PINs are not, which
-/// matters because the name is published.
+/// Returns whether `name` is the name of a POSIX environment variable.
+///
+/// The name is published. An operator may write the PIN itself instead of a name. Most PINs are no valid names, so
+/// this check rejects them before they are published.
 pub(super) fn is_variable(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(is_allowed) && name.starts_with(|first: char| !first.is_ascii_digit())
 }
 
-/// Returns whether `id` is a CloudHsmClusterIdType of the KMS API model, or has up to 16 digits, as in the
-/// examples of AWS.
+/// Returns whether `id` is a cluster ID: `cluster-` and 11 to 16 letters or digits. The limits are
+/// those of `CloudHsmClusterIdType` in the KMS API model.
 pub(super) fn is_cluster_id(id: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric();
     id.strip_prefix("cluster-")
