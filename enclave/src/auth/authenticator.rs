@@ -17,10 +17,10 @@ pub enum Authenticator {
 }
 
 impl Authenticator {
-    /// Authenticates the caller of a request, over the received bytes.
+    /// Authenticates the caller of a request. The signature covers the received bytes, before any parsing.
     ///
     /// # Errors
-    /// If the method requires a signature, and the request has no valid one.
+    /// If the method requires a signature, and the request has no valid signature.
     pub fn authenticate(
         &self,
         head: &Parts,
@@ -33,7 +33,7 @@ impl Authenticator {
         }
     }
 
-    /// Returns the access key ID that a request claims, for the log: see
+    /// Returns the access key ID that a request claims, for the log. See
     /// [`SigV4::loggable_access_key_id`].
     pub(crate) fn loggable_access_key_id(&self, head: &Parts) -> Option<String> {
         match self {

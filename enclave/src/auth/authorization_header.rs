@@ -8,10 +8,10 @@ use super::parameter::Parameter;
 
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// Maximum length of the header, in bytes. Real clients send about a tenth of it.
+/// Maximum length of the header, in bytes. The headers of real clients have about a tenth of this length.
 const MAX_LENGTH: usize = 4096;
-/// Maximum length of an access key ID, in bytes, as in IAM. The minimum of IAM, 16, is not enforced, because
-/// examples such as AKIDEXAMPLE are shorter.
+/// Maximum length of an access key ID, in bytes, as in IAM. The minimum length in IAM is 16. This service accepts
+/// shorter IDs, because examples such as AKIDEXAMPLE are shorter.
 pub(super) const MAX_ACCESS_KEY_ID_LENGTH: usize = 128;
 
 /// A parsed header: `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`.
@@ -22,7 +22,7 @@ pub(super) struct AuthorizationHeader<'a> {
     pub(super) signature: [u8; SHA_256_LENGTH],
 }
 
-/// The credential scope that the request claims. Each part is any text without a slash.
+/// The credential scope in the request, which is not checked yet. Each part is any text without a slash.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub(super) date: &'a str,
@@ -49,7 +49,8 @@ impl<'a> AuthorizationHeader<'a> {
     }
 }
 
-/// Returns the values of Credential, SignedHeaders and Signature, which may have any order.
+/// Returns the values of Credential, SignedHeaders and Signature, in this order. In `text`, the parameters may have
+/// any order.
 fn split_parameters(text: &str) -> Result<(&str, &str, &str), IncompleteSignature> {
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
     let text = text.trim_ascii();
@@ -97,13 +98,14 @@ pub fn is_access_key_id(text: &str) -> bool {
     (1..=MAX_ACCESS_KEY_ID_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
-/// Returns the access key ID in an Authorization header that may be malformed: the text of `Credential`
-/// before the four elements of the scope, or the whole text if there are fewer.
+/// Returns the access key ID in an Authorization header, which may be malformed. The ID is the text of `Credential`
+/// before the four elements of the scope. If there are fewer elements, returns the whole text of `Credential`.
 pub(super) fn claimed_access_key_id(value: &HeaderValue) -> Option<String> {
     let text =
         String::from_utf8_lossy(value.as_bytes().get(..MAX_LENGTH).unwrap_or(value.as_bytes()));
     let (_, credential) = text.split_once("Credential=")?;
-    // Up to the next parameter, not to the next comma, because a misplaced secret may contain a comma.
+    // The text of `Credential` ends at the name of the next parameter. It may contain commas, because a client may
+    // send a secret in place of the ID, and the secret may contain commas.
     let ends =
         ["SignedHeaders=", "Signature="].into_iter().filter_map(|name| credential.find(name));
     let credential = credential.get(..ends.min().unwrap_or(credential.len()))?;
@@ -114,7 +116,7 @@ pub(super) fn claimed_access_key_id(value: &HeaderValue) -> Option<String> {
 fn parse_signature(text: &str) -> Result<[u8; SHA_256_LENGTH], IncompleteSignature> {
     let mut signature = [0; SHA_256_LENGTH];
     let upper_case = text.bytes().any(|byte| byte.is_ascii_uppercase());
-    // The length is checked first, because the decoder accepts the prefix `0x`.
+    // Without the check of the length, the decoder would accept a signature with the prefix `0x`.
     if upper_case
         || text.len() != 2 * SHA_256_LENGTH
         || const_hex::decode_to_slice(text, &mut signature).is_err()
@@ -124,7 +126,7 @@ fn parse_signature(text: &str) -> Result<[u8; SHA_256_LENGTH], IncompleteSignatu
     Ok(signature)
 }
 
-/// The names of the signed headers, in lower case, sorted, without duplicates.
+/// The list of the names of the signed headers. The names are in lower case and sorted, and each occurs once.
 pub(super) struct SignedHeaders<'a>(&'a str);
 
 impl<'a> SignedHeaders<'a> {
@@ -145,7 +147,7 @@ impl<'a> SignedHeaders<'a> {
         self.names().any(|signed| signed == name)
     }
 
-    /// Returns the list as received, which the canonical request repeats.
+    /// Returns the list as received, for the canonical request.
     pub(super) fn as_str(&self) -> &'a str {
         self.0
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::principal::Principal;
 
-/// The caller of a request. Only an [`Authenticator`](super::Authenticator) creates it.
+/// The caller of a request. Only an [`Authenticator`](super::Authenticator) creates a `Caller`.
 #[derive(Clone, Debug)]
 pub struct Caller(pub(super) Option<AuthenticatedCaller>);
 
@@ -31,12 +31,12 @@ impl Caller {
         Self(Some(AuthenticatedCaller { access_key_id: "AKIDEXAMPLE".into(), principal }))
     }
 
-    /// Returns the authenticated principal. `None` without authentication.
+    /// Returns the authenticated principal, or `None` without authentication.
     pub fn principal(&self) -> Option<&Principal> {
         self.0.as_ref().map(|caller| &*caller.principal)
     }
 
-    /// Returns the ID of the access key that signed the request. `None` without authentication.
+    /// Returns the ID of the access key that signed the request, or `None` without authentication.
     pub fn access_key_id(&self) -> Option<&str> {
         self.0.as_ref().map(|caller| &*caller.access_key_id)
     }

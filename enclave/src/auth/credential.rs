@@ -1,4 +1,4 @@
-//! Credentials and the signing keys that are derived from their secrets.
+//! Credentials, and the signing keys that are derived from the secrets of credentials.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,11 +16,11 @@ pub(super) const TERMINATOR: &str = "aws4_request";
 /// A credential of a principal.
 #[derive(Debug)]
 pub struct Credential {
-    /// The access key ID. Must satisfy [`is_access_key_id`](super::is_access_key_id).
+    /// The access key ID. [`is_access_key_id`](super::is_access_key_id) must return true for this text.
     pub access_key_id: Arc<str>,
-    /// The secret that requests are signed with.
+    /// The secret that clients sign requests with.
     pub secret_access_key: Secret,
-    /// The required value of X-Amz-Security-Token. `None` rejects requests with that header.
+    /// The required value of X-Amz-Security-Token. With `None`, requests with this header are rejected.
     pub session_token: Option<Secret>,
     /// The time from which the credential is invalid.
     pub expires: Option<UnixMillis>,
@@ -32,8 +32,9 @@ pub struct Credential {
 pub(super) struct SigningKey(Zeroizing<[u8; SHA_256_LENGTH]>);
 
 impl SigningKey {
-    /// Derives the key: "Derive a signing key", in "Create a signed AWS API request" of the IAM User Guide.
-    /// Intermediate keys are wiped.
+    /// Derives the key. Wipes the intermediate keys.
+    ///
+    /// Source: "Derive a signing key", in "Create a signed AWS API request" of the IAM User Guide.
     pub(super) fn derive(secret: &Secret, date: &str, region: &str, service: &str) -> Self {
         let key = Zeroizing::new(["AWS4", secret.expose()].concat());
         let key = hmac_sha256(key.as_bytes(), date);
@@ -64,17 +65,17 @@ fn hmac_sha256(key: &[u8], message: &str) -> Zeroizing<[u8; SHA_256_LENGTH]> {
     hmac.finish()
 }
 
-/// A cache of the two most recently derived signing keys of one credential. Around midnight, requests of two
-/// days arrive.
+/// A cache of the two most recently derived signing keys of one credential. A signing key is valid for one day, and
+/// around midnight requests for two days arrive.
 #[derive(Debug, Default)]
 pub(super) struct SigningKeyCache(RwLock<[Option<DatedKey>; 2]>);
 
-/// A key and its day, counted from 1970-01-01.
+/// A day and the key for this day. Days are counted from 1970-01-01.
 type DatedKey = (u64, Arc<SigningKey>);
 
 impl SigningKeyCache {
-    /// Returns the signing key for the day of `signed_at`, which `date` is as YYYYMMDD. `secret` and `region`
-    /// must be the same in every call.
+    /// Returns the signing key for the day of `signed_at`. `date` is the same day in the format YYYYMMDD. `secret` and
+    /// `region` must be the same in every call.
     pub(super) fn key(
         &self,
         secret: &Secret,
@@ -88,7 +89,7 @@ impl SigningKeyCache {
         cached.unwrap_or_else(|| {
             let key = Arc::new(SigningKey::derive(secret, date, region, SERVICE));
             let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            // Another request may have inserted the key meanwhile.
+            // Another request may have inserted the same key since the lookup.
             find(&keys, day).unwrap_or_else(|| {
                 let [newer, older] = &mut *keys;
                 *older = newer.replace((day, Arc::clone(&key)));

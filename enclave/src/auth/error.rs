@@ -1,4 +1,4 @@
-//! Authentication errors. Their texts are sent to the caller and are those of AWS KMS where these are known.
+//! Authentication errors. The caller receives the texts. Where the text of AWS KMS is known, the text is the same.
 
 use std::fmt;
 
@@ -17,13 +17,13 @@ pub enum AuthenticationError {
     /// A signature that lacks a part or has a malformed part.
     #[error(transparent)]
     IncompleteSignature(#[from] IncompleteSignature),
-    /// A signature that does not verify, or whose scope or time is wrong.
+    /// A signature that does not verify, or that has a wrong scope or a wrong time.
     #[error(transparent)]
     InvalidSignature(#[from] InvalidSignature),
     /// An unknown access key.
     #[error("The security token included in the request is invalid.")]
     UnknownAccessKey,
-    /// A wrong, unexpected or missing session token. The text is that of an unknown access key.
+    /// A wrong, unexpected or missing session token. The text is the same as for an unknown access key.
     #[error("The security token included in the request is invalid.")]
     SessionTokenMismatch,
     /// A valid signature by an expired credential.
@@ -34,7 +34,7 @@ pub enum AuthenticationError {
 /// The error for a malformed or incomplete signature.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum IncompleteSignature {
-    /// A query string, even an empty one.
+    /// A query string, which may be empty.
     #[error(
         "A request must have no query string: the signature belongs in the Authorization header, \
          presigned queries are not accepted."
@@ -43,10 +43,10 @@ pub enum IncompleteSignature {
     /// Several Authorization headers.
     #[error("Exactly one Authorization header is needed.")]
     MultipleAuthorizationHeaders,
-    /// An Authorization header that is too long, or contains other bytes than printable ASCII.
+    /// An Authorization header that is too long, or that contains bytes other than printable ASCII.
     #[error("The Authorization header must be at most 4096 characters of printable ASCII.")]
     HeaderText,
-    /// Another algorithm.
+    /// An algorithm other than AWS4-HMAC-SHA256.
     #[error("The algorithm in the Authorization header must be 'AWS4-HMAC-SHA256'.")]
     Algorithm,
     /// An unknown parameter, or text that is not a parameter.
@@ -92,12 +92,12 @@ pub enum IncompleteSignature {
         /// The header's name.
         name: &'static str,
     },
-    /// Neither X-Amz-Date nor Date.
+    /// No X-Amz-Date header and no Date header.
     #[error(
         "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
     )]
     MissingDate,
-    /// An unsigned header that must be signed. The text repeats at most 128 characters of its name.
+    /// An unsigned header that must be signed. The text contains at most 128 characters of the header's name.
     #[error("'{:.128}' must be a 'SignedHeader' in the AWS Authorization.", .name.as_str())]
     HeaderNotSigned {
         /// The header's name.
@@ -109,7 +109,7 @@ pub enum IncompleteSignature {
          X-Amz-Date must be a date and time like '20240820T230143Z'."
     )]
     DateFormat,
-    /// A malformed Date without an X-Amz-Date.
+    /// A malformed Date header in a request without X-Amz-Date.
     #[error(
         "Without X-Amz-Date, Date must be a date and time like 'Tue, 20 Aug 2024 23:01:43 GMT' or \
          '20240820T230143Z'."
@@ -117,7 +117,7 @@ pub enum IncompleteSignature {
     HttpDateFormat,
 }
 
-/// Concatenates the sentences as AWS does, each with a space at its end.
+/// Returns one sentence for each missing parameter. Like AWS, ends each sentence with a space.
 fn missing_parameters(credential: bool, signature: bool, signed_headers: bool) -> String {
     let missing = [
         (credential, Parameter::Credential),
@@ -132,7 +132,7 @@ fn missing_parameters(credential: bool, signature: bool, signed_headers: bool) -
 /// The error for a well-formed signature that is rejected.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidSignature {
-    /// A scope with another day than that of the signing time.
+    /// A scope whose date is not the date of the signing time.
     #[error(
         "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from \
          HTTP: '{scope}' != '{:.8}', from '{}'.",
@@ -145,13 +145,13 @@ pub enum InvalidSignature {
         /// The signing time.
         signed_at: UnixMillis,
     },
-    /// A scope with another region.
+    /// A scope whose region is not the configured region.
     #[error("Credential should be scoped to a valid region. ")]
     ScopeRegion,
-    /// A scope with another service.
+    /// A scope whose service is not `kms`.
     #[error("Credential should be scoped to correct service: 'kms'. ")]
     ScopeService,
-    /// A scope with another terminator.
+    /// A scope whose terminator is not `aws4_request`.
     #[error("Credential should be scoped with a valid terminator: 'aws4_request'. ")]
     ScopeTerminator,
     /// A signing time too far in the past.
@@ -184,7 +184,7 @@ pub enum InvalidSignature {
         /// The current time, in whole seconds.
         now: UnixMillis,
     },
-    /// A signature by another secret, or over another request.
+    /// A signature with another secret, or over another request.
     #[error(
         "The request signature we calculated does not match the signature you provided. Check \
          your AWS Secret Access Key and signing method. Consult the service documentation for \
@@ -193,7 +193,7 @@ pub enum InvalidSignature {
     Mismatch,
 }
 
-/// The date of a scope. A date that is not eight digits is not repeated in messages.
+/// The date of a scope. Messages contain the date only if it is eight digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopeDate {
     /// Eight digits, as a number.

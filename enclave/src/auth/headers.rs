@@ -1,4 +1,4 @@
-//! Checks of the headers that a signature requires or must cover.
+//! Checks of the headers that a signed request must have, and of the headers that the signature must cover.
 
 use std::borrow::Cow;
 
@@ -15,17 +15,17 @@ const X_AMZ_CONTENT_SHA256: &str = "x-amz-content-sha256";
 pub(super) const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
 const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 
-/// Prefix of the headers that must be signed if they are sent.
+/// Prefix of header names. If a request has a header with this prefix, the signature must cover the header.
 const AWS_PREFIX: &str = "x-amz-";
 
-/// Headers that must not be repeated, because another parser could use the other value.
+/// Headers that must not be repeated. Another parser could use another value of a repeated header.
 const SENT_ONCE: [&str; 6] =
     ["host", "x-amz-date", TARGET_HEADER, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
 
-/// The signing time: X-Amz-Date, or Date where there is no X-Amz-Date.
+/// The signing time: the value of X-Amz-Date. If there is no X-Amz-Date, the value of Date.
 pub(super) struct SigningTime<'a> {
     pub(super) time: UnixMillis,
-    /// The time as YYYYMMDDTHHMMSSZ, as in the string to sign.
+    /// The time in the format YYYYMMDDTHHMMSSZ, which the string to sign contains.
     pub(super) text: Cow<'a, str>,
 }
 
@@ -37,8 +37,10 @@ impl<'a> SigningTime<'a> {
         Ok(Self { time, text: Cow::Borrowed(text) })
     }
 
-    /// Parses Date: an HTTP date, or the format of X-Amz-Date, which the AWS documentation requires ("Handling
-    /// dates in Signature Version 4"). The AWS test suite signs HTTP dates.
+    /// Parses Date. Accepts two formats:
+    ///
+    /// - the format of X-Amz-Date, which the AWS documentation requires ("Handling dates in Signature Version 4"),
+    /// - HTTP dates, which the requests of the AWS test suite have.
     fn parse_http(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
         let text = value.to_str().map_err(|_| IncompleteSignature::HttpDateFormat)?;
         if let Some(time) = UnixMillis::from_basic_iso8601(text) {
@@ -48,15 +50,16 @@ impl<'a> SigningTime<'a> {
         Ok(Self { time, text: Cow::Owned(time.basic_iso8601().to_string()) })
     }
 
-    /// Returns the day as YYYYMMDD, as in the scope.
+    /// Returns the day in the format YYYYMMDD, which the scope contains.
     pub(super) fn day(&self) -> &str {
         self.text.split('T').next().unwrap_or_default()
     }
 }
 
-/// Returns the only Authorization header of a request without a query.
+/// Returns the only Authorization header. Rejects a request with a query.
 pub(super) fn authorization_header(head: &Parts) -> Result<&HeaderValue, AuthenticationError> {
-    // Checked first, so that the error for a presigned query names the query.
+    // A presigned request has a query but no Authorization header. This check comes first, so that the error names
+    // the query.
     if head.uri.query().is_some() {
         return Err(IncompleteSignature::QueryString.into());
     }
@@ -68,8 +71,8 @@ pub(super) fn authorization_header(head: &Parts) -> Result<&HeaderValue, Authent
     }
 }
 
-/// Rejects repeated headers, and requires that host, the date and all `x-amz-` headers are signed. Returns
-/// the signing time.
+/// Returns the signing time. Rejects repeated headers. The signature must cover Host, the date header and all
+/// `x-amz-` headers.
 pub(super) fn check_headers<'a>(
     head: &'a Parts,
     signed: &SignedHeaders<'_>,

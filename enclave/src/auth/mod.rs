@@ -1,34 +1,35 @@
 //! Authentication of callers by AWS Signature Version 4, over the received request.
 //!
-//! [`SigV4`] checks in this order, before it returns a caller:
+//! Before [`SigV4`] returns a caller, it checks the request in this order:
 //!
 //! 1. The request has exactly one Authorization header and no query string.
-//! 2. The header has every parameter once, each well-formed.
-//! 3. Host, the date and every X-Amz-* header that was sent are signed. No security-relevant header is
-//!    repeated.
-//! 4. The scope is the date of the signing time, the configured region, and kms.
-//! 5. The signing time (X-Amz-Date, or else Date) is within five minutes of now.
-//! 6. The access key is known, and the session token matches its credential.
+//! 2. The header has each parameter exactly once, and each parameter is well-formed.
+//! 3. The signature covers Host, the date header and every X-Amz-* header. No security-relevant header is repeated.
+//! 4. The scope contains the date of the signing time, the configured region, and `kms`.
+//! 5. The signing time differs from the current time by at most five minutes.
+//! 6. A configured credential has the access key ID. The session token is the token of this credential.
 //! 7. The signature verifies.
-//! 8. The credential has not expired. Only the holder of its secret can learn that it has.
+//! 8. The credential has not expired. This check is last, so only a caller with the secret learns of the expiry.
 //!
-//! Content-Type need not be signed. The AWS SDKs for JavaScript v2, PHP before 3.385.3 and Android, AsyncAws
-//! and aws4fetch leave it unsigned, and KMS accepts their requests. This is safe: the service parses every body
-//! as awsJson1_1. Another media type, or a second Content-Type, is rejected after authentication. Changing the
-//! header on the way has no more effect than dropping the request. The method, the path, X-Amz-Target and the
-//! body are always signed.
+//! The signature need not cover Content-Type. Some clients do not sign this header, and KMS accepts their requests:
+//! the AWS SDKs for JavaScript v2, for PHP before 3.385.3 and for Android, AsyncAws and aws4fetch. An unsigned
+//! Content-Type is safe, because the service parses every body as awsJson1_1. The service rejects another media type,
+//! or a second Content-Type, after authentication. A change of the header in transit can therefore only
+//! make the request fail. The method, the path, X-Amz-Target and the body are always signed.
 //!
-//! This module does no I/O and reads no clock. No error repeats a secret, a signature or a token. IAM secrets
-//! cannot be verified outside AWS, so the configuration defines the credentials.
+//! This module performs no I/O and reads no clock. No error contains a secret, a signature or a token. Only AWS can
+//! verify signatures with IAM secrets, so the configuration defines the credentials.
 //!
-//! Why not the crate `scratchstack-aws-signature` (0.11.4):
+//! This module does not use the crate `scratchstack-aws-signature` (0.11.4), for these reasons:
 //!
-//! - It adds 58 crates, 35 of them new to this workspace, including a second `sha2` and `hmac`, `chrono`,
-//!   `regex` and `tower`.
-//! - Its window is fixed at 15 minutes. It is async and requests the key of each request from a tower service.
-//! - Secrets and keys are `Copy` and never wiped. The canonical request is built in memory.
-//! - It accepts presigned queries, the first of two headers and the last of two parameters.
-//! - Its errors are those of STS, not of KMS, and repeat the credential. It traces the expected signature.
+//! - The crate has 58 dependencies. 35 of them are new to this workspace: `chrono`, `regex`, `tower`, a second version
+//!   of `sha2` and of `hmac`, and others.
+//! - The crate accepts signing times within 15 minutes, and this limit is fixed.
+//! - The crate is async, and requests the signing key of each request from a tower service.
+//! - The types of secrets and keys are `Copy`, and never wiped. The canonical request is built in memory.
+//! - The crate accepts presigned queries. Of two equal headers it uses the first, of two equal parameters the last.
+//! - The error texts are those of STS, not of KMS, and contain the credential.
+//! - The crate writes the expected signature to the trace log.
 
 mod authenticator;
 mod authorization_header;

@@ -5,7 +5,7 @@ use std::fmt;
 /// A parameter of the Authorization header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameter {
-    /// The access key and the scope.
+    /// The access key ID and the scope.
     Credential,
     /// The names of the signed headers.
     SignedHeaders,

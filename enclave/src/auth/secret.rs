@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAcce
 use transport::limits::MAX_HEADER_LENGTH;
 use zeroize::Zeroizing;
 
-/// A secret access key or a session token. Never printed, and wiped on drop.
+/// A secret access key or a session token. The text is never printed, and is wiped on drop.
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -15,12 +15,12 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// Returns whether the secret can be sent unchanged as a header value: at most 8192 bytes of printable
-    /// ASCII without spaces at the ends. Parsers trim such spaces, and clients encode other characters
-    /// differently.
+    /// Returns whether every client can send the secret unchanged as a header value: at most 8192 bytes of printable
+    /// ASCII, without spaces at the ends. Parsers trim spaces at the ends, and clients encode other characters in
+    /// different ways.
     pub fn is_valid_header_value(&self) -> bool {
         let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-        // Half of the limit for all headers together.
+        // The maximum length is half of the limit for all headers together.
         self.0.len() <= MAX_HEADER_LENGTH / 2
             && self.0.trim_ascii().len() == self.0.len()
             && self.0.bytes().all(is_visible)
@@ -39,7 +39,8 @@ impl fmt::Debug for Secret {
 }
 
 impl<'de> Deserialize<'de> for Secret {
-    /// Deserializes a non-empty string. Errors do not repeat the value, which may be the secret without quotes.
+    /// Deserializes a non-empty string. Errors omit the value, because a value of another type may be a secret without
+    /// quotes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_string(SecretVisitor)
     }
@@ -49,7 +50,8 @@ const EXPECTED: &str = "a secret must be a non-empty string";
 
 struct SecretVisitor;
 
-/// Implements visitor methods that reject a value without repeating it. The default methods repeat it.
+/// Implements visitor methods whose errors omit the rejected value. The errors of the default methods contain the
+/// value.
 macro_rules! reject {
     ($($visit:ident($($value:ty)?);)*) => {
         $(fn $visit<E: Error>(self $(, _: $value)?) -> Result<Secret, E> {
@@ -73,8 +75,8 @@ impl<'de> Visitor<'de> for SecretVisitor {
         if text.is_empty() { Err(E::custom(EXPECTED)) } else { Ok(Secret::new(text)) }
     }
 
-    // All other methods of the trait. The defaults for narrower integers and for borrowed or owned bytes call
-    // these.
+    // All other methods of the trait, except those for narrower integers and for borrowed or owned bytes. The
+    // defaults of those methods call the methods here.
     reject! {
         visit_bool(bool);
         visit_i64(i64);

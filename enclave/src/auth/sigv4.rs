@@ -1,4 +1,4 @@
-//! The verification of signatures. The documentation of the parent module lists its checks in order.
+//! The verification of signatures. The documentation of the parent module lists the checks in their order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,11 @@ use super::error::{AuthenticationError, InvalidSignature, ScopeDate};
 use super::headers::{SigningTime, X_AMZ_SECURITY_TOKEN, authorization_header, check_headers};
 use super::secret::Secret;
 
-/// Maximum distance of the signing time from now, in seconds. The error texts contain it as "5 min.".
+/// Maximum difference between the signing time and the current time, in seconds. The error texts contain this time as
+/// "5 min.".
 const WINDOW_SECS: u64 = 300;
 
-/// A verifier of signatures by the configured credentials, for KMS in one region.
+/// A verifier of signatures with the configured credentials, for KMS in one region.
 #[derive(Debug)]
 pub struct SigV4 {
     region: String,
@@ -35,8 +36,8 @@ struct CredentialEntry {
     signing_keys: SigningKeyCache,
 }
 
-/// The error for two credentials with the same access key ID. The message does not repeat the ID, which may be
-/// a misplaced secret.
+/// The error for two credentials with the same access key ID. The message omits the ID, because an operator may have
+/// written a secret in its place.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("numbers {first} and {second} have the same access_key_id: remove one of them")]
 pub struct DuplicateAccessKey {
@@ -47,7 +48,7 @@ pub struct DuplicateAccessKey {
 }
 
 impl SigV4 {
-    /// Creates a verifier for requests to `region`, such as `eu-west-1`, by these credentials.
+    /// Creates a verifier for `region`, such as `eu-west-1`, with these credentials.
     ///
     /// # Errors
     /// If two credentials have the same access key ID.
@@ -100,11 +101,12 @@ impl SigV4 {
         entry.credential.check_expiry(now) // 8
     }
 
-    /// Returns at most 128 characters of the access key ID that a request claims, which may be malformed. The
-    /// log contains it, so that an operator can find a client with an outdated secret.
+    /// Returns at most 128 characters of the access key ID that a request claims. The ID may be malformed. The log
+    /// contains the ID, so that an operator can find a client with an outdated secret.
     ///
-    /// An access key ID is not secret, but a client with swapped settings sends its secret here. Configured
-    /// secrets and session tokens are therefore not returned. Other secrets give no access to this service.
+    /// An access key ID is not secret, but a client with swapped settings sends a secret in its place. This function
+    /// therefore never returns a configured secret or session token. A secret that is not configured gives no access to
+    /// this service.
     pub(super) fn loggable_access_key_id(&self, head: &Parts) -> Option<String> {
         let claimed = claimed_access_key_id(head.headers.get(AUTHORIZATION)?)?;
         if self.contains_configured_secret(&claimed) {
@@ -113,7 +115,7 @@ impl SigV4 {
         Some(claimed.chars().take(MAX_ACCESS_KEY_ID_LENGTH).collect())
     }
 
-    /// Returns whether `text` contains a secret of any credential. Compares all of them in constant time.
+    /// Returns whether `text` contains a secret of any credential. Compares `text` with every secret in constant time.
     fn contains_configured_secret(&self, text: &str) -> bool {
         let contains = |secret: &Secret| {
             let secret = secret.expose().as_bytes();
@@ -149,7 +151,7 @@ impl SigV4 {
         Ok(())
     }
 
-    /// Returns the credential of the access key, if the request contains its session token.
+    /// Returns the credential with this access key ID. Rejects a request without the session token of the credential.
     fn find_credential(
         &self,
         head: &Parts,
@@ -168,8 +170,10 @@ impl SigV4 {
         if matches { Ok(entry) } else { Err(AuthenticationError::SessionTokenMismatch) }
     }
 
-    /// Verifies the signature: "Create a string to sign" and "Calculate the signature", in "Create a signed AWS
-    /// API request" of the IAM User Guide. The scope must already be checked.
+    /// Verifies the signature. The scope must already be checked.
+    ///
+    /// Source: "Create a string to sign" and "Calculate the signature", in "Create a signed AWS API request" of the IAM
+    /// User Guide.
     fn check_signature(
         &self,
         entry: &CredentialEntry,
@@ -211,7 +215,7 @@ impl SigV4 {
 }
 
 impl Credential {
-    /// Returns the caller after its signature was verified, unless the credential has expired.
+    /// Returns the caller of a request whose signature was verified. Rejects an expired credential.
     fn check_expiry(&self, now: UnixMillis) -> Result<AuthenticatedCaller, AuthenticationError> {
         if self.expires.is_some_and(|expires| expires <= now) {
             return Err(AuthenticationError::ExpiredToken);
@@ -223,7 +227,7 @@ impl Credential {
     }
 }
 
-/// Rejects signing times more than [`WINDOW_SECS`] before or after `now`, in whole seconds.
+/// Rejects a signing time more than [`WINDOW_SECS`] before or after `now`. `now` is rounded down to whole seconds.
 fn check_window(signed_at: UnixMillis, now: UnixMillis) -> Result<(), InvalidSignature> {
     let now = UnixMillis::from_secs(now.as_secs());
     let (earliest, latest) = (now.minus_secs(WINDOW_SECS), now.plus_secs(WINDOW_SECS));

@@ -9,7 +9,7 @@ use super::error::PolicyErrorKind;
 use super::operand::Operand;
 use super::operator::{Comparison, Operator};
 
-/// A condition. One value must match, or none under a negated operator.
+/// A condition. At least one value must match. Under a negated operator, no value may match.
 #[derive(Debug)]
 pub(super) struct Condition {
     pub(super) operator: Operator,
@@ -18,7 +18,7 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    /// Creates a condition without values. The caller adds at least one.
+    /// Creates a condition without values. The caller must add at least one value.
     pub(super) fn new(operator: Operator, key: ConditionKey) -> Self {
         Self { operator, key, operands: Vec::new() }
     }
@@ -46,8 +46,8 @@ impl Condition {
         self.key
     }
 
-    /// Checks the condition. If it does not hold, returns the value of the key in the request, or `None` if the
-    /// request has no such key.
+    /// Checks the condition. The error of a condition that does not hold is the value of the key in the
+    /// request, or `None` if the request has no such key.
     ///
     /// > If the key that you specify in a policy condition is not present in the request context,
     /// > the values do not match and the condition is false. If the policy condition requires that

@@ -11,9 +11,9 @@ use super::context::Context;
 /// A condition key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionKey {
-    /// `kms:RecipientAttestation:ImageSha384`: another name of PCR0 of an enclave.
+    /// `kms:RecipientAttestation:ImageSha384`, which is another name for PCR0 of an enclave.
     ImageSha384,
-    /// `kms:RecipientAttestation:PCR<n>`, or `NitroTPMPCR<n>`.
+    /// `kms:RecipientAttestation:PCR<n>` or `kms:RecipientAttestation:NitroTPMPCR<n>`.
     Pcr(PcrFamily, u8),
     /// `aws:SourceIp`
     SourceIp,
@@ -67,7 +67,7 @@ impl ConditionKey {
             Some(index) => (PcrFamily::NitroTpm, index),
             None => (PcrFamily::NitroEnclave, strip_prefix(register, ENCLAVE_PCR)?),
         };
-        // Rejects a sign and leading zeros.
+        // The comparison of the texts rejects a sign and leading zeros.
         let known: u8 = index.parse().ok()?;
         (usize::from(known) < MAX_PCRS && known.to_string() == index)
             .then_some(Self::Pcr(family, known))
@@ -85,12 +85,13 @@ impl ConditionKey {
     /// Returns whether a value of all zeros in this register means that nothing was measured. A policy that
     /// allows such a value would allow unknown code.
     ///
-    /// Every enclave in debug mode has zeros:
+    /// Every enclave in debug mode has registers of zeros:
     /// <https://docs.aws.amazon.com/enclaves/latest/user/set-up-attestation.html>.
     ///
-    /// The firmware extends PCRs 0 to 7 of a TPM before it boots anything, at least with a separator. The PCRs
-    /// from 8 on belong to the operating system and stay zero until it extends them. AWS documents policies that
-    /// require zeros in PCR12, the kernel command line, for instances without Secure Boot.
+    /// In a TPM, the firmware extends PCRs 0 to 7 before it starts other code, at least with a separator. PCRs 8 and
+    /// higher belong to the operating system, and are zero until the operating system extends them. Zeros in these PCRs
+    /// are valid. For example, AWS documents policies for instances without Secure Boot that require zeros in PCR12, the
+    /// measurement of the kernel command line.
     ///
     /// <https://trustedcomputinggroup.org/resource/pc-client-specific-platform-firmware-profile-specification/>,
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/prepare-attestation-service.html>
@@ -141,10 +142,10 @@ impl Display for ConditionKey {
 }
 
 impl ContextValue<'_> {
-    /// Calls `with` with the text that String operators compare. Measurements are lower-case hexadecimal.
+    /// Calls `with` with the text that String operators compare. The text of a measurement is lower-case hexadecimal.
     pub(super) fn with_text<R>(self, with: impl FnOnce(&str) -> R) -> R {
         match self {
-            // On the stack, because nearly every request compares a measurement.
+            // The text is on the stack, because nearly every request compares a measurement.
             Self::Measurement(value) => with(const_hex::Buffer::<PCR_LENGTH>::new().format(value)),
             Self::Bool(value) => with(if value { "true" } else { "false" }),
             Self::Text(text) => with(text),

@@ -1,4 +1,4 @@
-//! The attributes of a request that policy conditions read.
+//! The attributes of a request that policy conditions can read.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use attestation::time::UnixMillis;
 use attestation::{PcrFamily, PcrValue, Pcrs};
 use kms_api::Operation;
 
-/// The attributes of a request. `None` is a condition key that the request does not carry.
+/// The attributes of a request. An attribute is `None` if the request does not have the condition key.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The operation.
@@ -24,9 +24,10 @@ pub struct Context<'a> {
     pub measurements: Option<&'a dyn Measurements>,
 }
 
-/// The registers that conditions read.
+/// The registers that conditions can read.
 pub trait Measurements: Debug {
-    /// Returns the family of the registers. The condition keys of the other family are absent.
+    /// Returns the family of the registers: Nitro Enclave or NitroTPM. The request has no condition keys of the other
+    /// family.
     fn family(&self) -> PcrFamily;
 
     /// Returns the value of register `index`, if there is one.

@@ -5,9 +5,9 @@ use std::fmt::{self, Display, Formatter};
 /// The effect of a statement on the requests that it applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The statement allows them, unless another statement denies.
+    /// The statement allows these requests, unless another statement denies them.
     Allow,
-    /// The statement denies them, even if other statements allow.
+    /// The statement denies these requests, even if other statements allow them.
     Deny,
 }
 

@@ -27,10 +27,10 @@ pub enum PolicyErrorKind {
     /// Malformed JSON.
     #[error("not JSON: {0}")]
     Json(String),
-    /// Nesting deeper than in any policy.
+    /// Nesting that is deeper than in any valid policy.
     #[error("objects and lists are nested more than 16 levels deep")]
     TooDeep,
-    /// A repeated member. JSON parsers differ in which of the two they use.
+    /// A repeated member. Some JSON parsers use the first value, and others use the last.
     #[error("{name:?} occurs twice in one object; merge them, or remove one")]
     Duplicate {
         /// The name of the member.
@@ -46,7 +46,7 @@ pub enum PolicyErrorKind {
         /// The type of the value.
         found: &'static str,
     },
-    /// An empty list or object that must have at least one value.
+    /// An empty list or object in a place that requires at least one value.
     #[error("{what} is empty; add at least one value, or remove it")]
     Empty {
         /// The element, operator or condition key.
@@ -57,7 +57,7 @@ pub enum PolicyErrorKind {
     UnknownElement {
         /// The text in the policy.
         name: String,
-        /// The elements that are allowed there.
+        /// The elements that are allowed in this place.
         known: &'static str,
     },
     /// A Principal or NotPrincipal element.
@@ -78,7 +78,7 @@ pub enum PolicyErrorKind {
         /// The text to add.
         advice: &'static str,
     },
-    /// An element and its negation.
+    /// A statement with an element and its negation, such as Action and NotAction.
     #[error("a statement has {element} or Not{element}, not both; remove one")]
     BothForms {
         /// The element.
@@ -117,7 +117,7 @@ pub enum PolicyErrorKind {
     /// An unknown condition operator.
     #[error(transparent)]
     UnknownOperator(#[from] UnknownOperator),
-    /// A condition key that requests to this service never have.
+    /// A condition key that no request to this service has.
     #[error("unknown condition key {name:?}; known are {known}", known = ConditionKey::KNOWN)]
     UnknownKey {
         /// The text in the policy.
@@ -141,7 +141,7 @@ pub enum PolicyErrorKind {
         /// The expected value.
         expected: &'static str,
     },
-    /// A value that no register can have, so that the condition would never hold, or always.
+    /// A value that no register can have. The condition would never hold, or always.
     #[error("{value:?} under {operator} is not a measurement: {digits}")]
     Measurement {
         /// The text in the policy.
@@ -151,7 +151,7 @@ pub enum PolicyErrorKind {
         /// The digits of a measurement under this operator.
         digits: &'static str,
     },
-    /// A statement that allows a measurement of all zeros.
+    /// A statement that would allow a measurement of all zeros.
     #[error(
         "{effect} with {operator} would allow a {key} of all zeros, {}; remove the value, or \
          reject it with Deny and a positive operator",
@@ -167,7 +167,7 @@ pub enum PolicyErrorKind {
     },
 }
 
-/// Returns the reason why zeros in this register must not be allowed.
+/// Returns the reason why a policy must not allow zeros in this register.
 fn zeros_reason(key: ConditionKey) -> &'static str {
     match key.register() {
         Some((PcrFamily::NitroTpm, _)) => {

@@ -9,14 +9,14 @@ use super::context::{Context, action_name};
 use super::effect::Effect;
 use super::statement::{NotApplicable, Statement};
 
-/// The decision of policies about a request.
+/// The decision of all policies of a caller about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'p> {
-    /// Explicitly denied, by the first statement that denies.
+    /// The request is explicitly denied. The statement is the first that denies the request.
     Denied(StatementRef<'p>),
-    /// Allowed, by the first statement that allows.
+    /// The request is allowed. The statement is the first that allows the request.
     Allowed(StatementRef<'p>),
-    /// Implicitly denied: no statement allows.
+    /// The request is implicitly denied, because no statement allows the request.
     NotAllowed,
 }
 
@@ -42,9 +42,10 @@ pub struct Explanation<'p, 'c> {
     action: &'static str,
 }
 
-/// Evaluates the policies: explicit deny, then allow, then implicit deny.
+/// Evaluates the policies. A statement that denies overrides all statements that allow. Without a statement that allows,
+/// the request is implicitly denied.
 ///
-/// Allocates only where a String operator compares a time or an address.
+/// Allocates memory only if a String operator compares a time or an address.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 pub fn evaluate<'p>(
@@ -65,7 +66,7 @@ pub fn evaluate<'p>(
     decision
 }
 
-/// Explains for every statement whether it applies.
+/// Returns an explanation for each statement: whether the statement applies, and why not.
 pub fn explain<'p, 'c>(
     policies: impl IntoIterator<Item = &'p Policy>,
     context: &Context<'c>,

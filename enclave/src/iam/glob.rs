@@ -1,8 +1,8 @@
-//! Patterns with `*` (any characters, or none) and `?` (exactly one).
+//! Patterns with `*` and `?`. `*` matches any number of characters, or none. `?` matches exactly one character.
 //!
-//! A mismatch backtracks only to the last `*`, because the last `*` can match everything that an earlier one
-//! could. The time is therefore at most the product of the lengths. The crate `wildmatch` does the same, but
-//! adds a dependency and an allocation per pattern.
+//! After a mismatch, the algorithm backtracks only to the last `*`, because the last `*` can match all text that an
+//! earlier `*` could match. The time is therefore at most proportional to the product of the two lengths. The crate
+//! `wildmatch` uses the same algorithm, but would add a dependency and an allocation per pattern.
 
 use std::str::Chars;
 
@@ -18,7 +18,7 @@ pub(super) fn matches_ignore_case(pattern: &str, text: &str) -> bool {
 
 fn matches_by(pattern: &str, text: &str, equal: impl Fn(char, char) -> bool) -> bool {
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
-    // The pattern after the last `*`, and the text that this `*` has not consumed.
+    // The pattern after the last `*`, and the text that the last `*` has not consumed.
     let mut star: Option<(Chars<'_>, Chars<'_>)> = None;
     loop {
         let (mut next_pattern, mut next_text) = (pattern.clone(), text.clone());

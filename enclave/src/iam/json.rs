@@ -1,7 +1,8 @@
 //! Parses JSON into values with their byte offsets.
 //!
-//! serde_json parses. This module adds an error for repeated members, and the offset of each value. serde_json
-//! reports positions only while it parses, but most errors of a policy are found later.
+//! serde_json parses the text. This module adds an error for repeated members, and the offset of each value. The
+//! offsets are needed because most errors of a policy are found after parsing, and serde_json reports positions only
+//! during parsing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -12,7 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::error::{LocatedError, PolicyErrorKind};
 
-/// Maximum nesting of objects and lists. A policy has six levels.
+/// Maximum depth of nested objects and lists. A valid policy has at most six levels.
 const MAX_DEPTH: u8 = 16;
 
 /// A value with its byte offset.
@@ -106,7 +107,7 @@ impl Node {
         }
     }
 
-    /// Returns the values of a non-empty list, or this value.
+    /// Returns the values of a non-empty list. For a value that is not a list, returns this value.
     pub(super) fn one_or_more(&self, what: &str) -> Result<&[Self], LocatedError> {
         match &self.value {
             Json::List(nodes) if nodes.is_empty() => {
@@ -124,8 +125,8 @@ impl Member {
     }
 }
 
-/// Returns the offset of the last byte that serde_json read. serde_json reports the end of a line as column 0
-/// of the next line, but the error belongs to the line that ends.
+/// Returns the offset of the last byte that serde_json read. For an error at a newline, serde_json reports column 0 of
+/// the next line. This function returns the offset of the newline itself.
 fn error_offset(input: &[u8], error: &serde_json::Error) -> usize {
     let line_start: usize = input
         .split_inclusive(|byte| *byte == b'\n')
@@ -141,7 +142,7 @@ fn message(error: &serde_json::Error) -> String {
     message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what).to_owned()
 }
 
-/// The input, the number of consumed bytes, and the error that ended parsing.
+/// The input, the number of bytes that serde_json has consumed, and the error of this module that stopped serde_json.
 struct JsonSource<'a> {
     input: &'a [u8],
     consumed: Cell<usize>,
@@ -162,12 +163,13 @@ impl Read for CountingReader<'_> {
 impl JsonSource<'_> {
     fn fail<E: Error>(&self, offset: usize, kind: PolicyErrorKind) -> E {
         *self.error.borrow_mut() = Some(LocatedError { offset, kind });
+        // `Node::parse` discards this text, and returns `JsonSource::error` instead.
         E::custom("replaced by JsonSource::error")
     }
 }
 
-/// A seed for the next value. serde_json has consumed either its first byte (`is_first_byte_consumed`), or neither the value
-/// nor the white space before it.
+/// A seed for the next value. If `is_first_byte_consumed`, serde_json has consumed the first byte of the value.
+/// Otherwise, serde_json has consumed no byte of the value, and no white space before the value.
 #[derive(Clone, Copy)]
 struct NodeSeed<'a> {
     source: &'a JsonSource<'a>,
@@ -256,7 +258,7 @@ impl<'de> Visitor<'de> for ValueVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
         let (name, value) = (self.child_seed(true)?, self.child_seed(false)?);
         let mut members = Vec::new();
-        // Pairwise comparison would take seconds for the largest accepted policy.
+        // A comparison of each pair of names would take seconds for the largest accepted policy.
         let mut names = HashSet::new();
         while let Some(Node { offset, value: Json::Text(name) }) = entries.next_key_seed(name)? {
             if !names.insert(name.clone()) {

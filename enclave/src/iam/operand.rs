@@ -55,7 +55,7 @@ impl Operand {
         })
     }
 
-    /// Returns whether `found` matches. A value of another type than the operator's matches nothing.
+    /// Returns whether the value `found` in the request matches. An operator matches only values of its own type.
     pub(super) fn matches(&self, comparison: Comparison, found: ContextValue<'_>) -> bool {
         match (comparison, self, found) {
             (Comparison::Equals, Self::Text(wanted), _) => found.with_text(|text| text == wanted),
@@ -76,8 +76,8 @@ impl Operand {
         }
     }
 
-    /// Returns whether the value is, or matches, a measurement of all zeros, which every enclave in debug mode
-    /// has. A pattern without a digit 0 does not count, because it matches any value.
+    /// Returns whether the operand matches a measurement of all zeros. Every enclave in debug mode has such
+    /// measurements. Returns false for a pattern without a digit 0, because its wildcards match any value.
     pub(super) fn is_all_zero(&self, comparison: Comparison) -> bool {
         let Self::Text(text) = self else { return false };
         let zeros = "0".repeat(2 * PCR_LENGTH);
@@ -100,8 +100,8 @@ impl Display for Operand {
     }
 }
 
-/// Parses the value of a String operator. Rejects text that no register can have, such as upper-case digits:
-/// the condition would never hold, or always.
+/// Parses the value of a String operator. Rejects a value that no register can have, such as upper-case digits. With
+/// such a value, the condition would never hold, or always.
 fn text(operator: Operator, key: ConditionKey, value: &str) -> Result<Operand, PolicyErrorKind> {
     let (is_digit, digits): (fn(u8) -> bool, _) = match operator.comparison {
         Comparison::Equals => {
@@ -124,10 +124,10 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Parses a date, optionally with minutes or seconds, or seconds since the epoch. Four digits are rejected,
-/// because they could also be a year.
+/// Parses a date (optionally with minutes or seconds), or a number of seconds since the epoch. Rejects a number of four
+/// digits, because it could also be a year.
 ///
-/// AWS refers to <https://www.w3.org/TR/NOTE-datetime>.
+/// AWS refers to <https://www.w3.org/TR/NOTE-datetime> for the format.
 fn date(text: &str) -> Option<UnixMillis> {
     const DATE: usize = "2026-02-03".len();
     const MINUTES: usize = "2026-02-03T10:12".len();
@@ -144,7 +144,7 @@ fn date(text: &str) -> Option<UnixMillis> {
     UnixMillis::from_rfc3339(&format!("{minutes}:00{rest}"))
 }
 
-/// Parses an address or a CIDR block. IPv4-mapped IPv6 is converted to IPv4.
+/// Parses an address or a CIDR block. Converts IPv4-mapped IPv6 to IPv4.
 fn network(text: &str) -> Option<IpNet> {
     const MAPPED: u8 = 96;
     let network: IpNet = match text.parse() {

@@ -15,9 +15,10 @@ pub(super) enum Comparison {
     Like,
     Null,
     Bool,
-    /// A numeric comparison. It never matches, because no supported key is a number.
+    /// A numeric comparison. A numeric comparison never matches, because no supported key is a number.
     Numeric,
-    /// A comparison of times, with the matching orderings of the request's value to the policy's.
+    /// A comparison of times. A request matches if the ordering of its value relative to the policy's value is in the
+    /// list.
     Date(&'static [Ordering]),
     Address,
 }
@@ -35,7 +36,7 @@ pub struct Operator {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("unknown condition operator {name:?}{hint}; known are {}", Operator::KNOWN)]
 pub struct UnknownOperator {
-    /// The name, as the policy writes it.
+    /// The name in the policy.
     pub name: String,
     /// A hint in parentheses, or an empty string.
     pub hint: String,
@@ -91,10 +92,10 @@ impl Operator {
         Self { name, comparison, is_negated: true, if_exists: false }
     }
 
-    /// Returns the operator with this name. The case must match.
+    /// Returns the operator with this name. The case of the name must match.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no operator with this name.
     pub fn parse(name: &str) -> Result<Self, UnknownOperator> {
         Self::find(name, |known, name| known == name).ok_or_else(|| {
             let meant = Self::find(name, |known, name| known.eq_ignore_ascii_case(name));

@@ -21,7 +21,8 @@ impl Policy {
     /// Parses a policy. Decisions and errors contain `name`, such as a file name.
     ///
     /// # Errors
-    /// The first element that is malformed, unknown or not supported, or that would allow debug mode.
+    /// If an element is malformed, unknown or not supported, or would allow enclaves in debug mode. The error is for the
+    /// first such element.
     pub fn parse(name: &str, json: &[u8]) -> Result<Self, PolicyError> {
         let statements = Node::parse(json).and_then(|policy| statements(&policy));
         match statements {
@@ -59,8 +60,8 @@ fn statements(policy: &Node) -> Result<Vec<Statement>, LocatedError> {
     Ok(statements)
 }
 
-/// Checks the version. The older one, which is also the default, lacks only policy variables, which are rejected
-/// in both.
+/// Checks the version. The older version is also the default. Only the newer version has policy variables. This parser
+/// rejects policy variables in both versions.
 fn version(node: &Node) -> Result<(), LocatedError> {
     match node.text("Version")? {
         "2012-10-17" | "2008-10-17" => Ok(()),
@@ -101,7 +102,7 @@ fn statement(node: &Node) -> Result<Statement, LocatedError> {
     })
 }
 
-/// Parses a Sid: letters and digits, as in AWS. The AWS console writes empty Sids, which are ignored.
+/// Parses a Sid: letters and digits, as in AWS. Ignores an empty Sid, which the AWS console writes.
 fn sid(node: &Node) -> Result<Option<String>, LocatedError> {
     let sid = node.text("Sid")?;
     if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -128,7 +129,7 @@ fn actions(statement: &Node, members: &[Member]) -> Result<Actions, LocatedError
     let mut patterns = Vec::new();
     for node in member.value.one_or_more(&member.name)? {
         let action = without_variables(node, &member.name)?;
-        // AWS also rejects actions without a service prefix, which would never match.
+        // Like AWS, rejects an action without a service prefix. Such an action would never match.
         if !action.contains(':') && action != "*" {
             return Err(node.error(PolicyErrorKind::Action { action: action.to_owned() }));
         }
@@ -155,7 +156,7 @@ fn without_variables<'n>(node: &'n Node, what: &str) -> Result<&'n str, LocatedE
     Ok(text)
 }
 
-/// Returns the element or its negation, and whether it is the negation.
+/// Returns the element or its negation, and whether the returned element is the negation.
 fn either<'m>(
     statement: &Node,
     members: &'m [Member],

@@ -1,4 +1,4 @@
-//! One statement: its effect, and the requests that it applies to.
+//! One statement of a policy: its effect, and its rules for the requests that it applies to.
 
 use kms_api::Operation;
 
@@ -8,7 +8,7 @@ use super::context::{Context, action_name};
 use super::effect::Effect;
 use super::glob;
 
-/// A statement.
+/// A statement of a policy.
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) sid: Option<String>,
@@ -19,16 +19,16 @@ pub(super) struct Statement {
     pub(super) conditions: Vec<Condition>,
 }
 
-/// The operations that Action or NotAction covers, evaluated at start-up.
+/// The operations that Action or NotAction covers. The patterns are evaluated at start-up.
 #[derive(Debug)]
 pub(super) struct Actions(Vec<Operation>);
 
-/// The resource of every request: neither operation names one.
+/// The resource of every request. No request names a resource.
 ///
 /// > If there is no value for this column, you must specify all resources ("*") in the Resource
 /// > element of your policy statement.
 ///
-/// There is none for either in the column "Resource types" of
+/// Neither operation of this service has a value in the column "Resource types" of
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>.
 pub(super) const RESOURCE: &str = "*";
 
@@ -42,7 +42,7 @@ pub(super) enum NotApplicable<'p, 'c> {
 }
 
 impl Statement {
-    /// Checks whether the statement applies: its action, its resource and all conditions must match.
+    /// Checks whether the statement applies. The action, the resource and all conditions must match.
     pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), NotApplicable<'_, 'c>> {
         if !self.actions.cover(context.action) {
             return Err(NotApplicable::Action);

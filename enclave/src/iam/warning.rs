@@ -1,5 +1,5 @@
-//! Warnings about conditions that always or never hold. They are probably mistakes, but AWS accepts them, so
-//! policies written for AWS must not be rejected for them.
+//! Warnings about conditions that always hold or never hold. Such a condition is probably a mistake. The parser does not
+//! reject the condition, because AWS accepts it, and this service must accept policies that were written for AWS.
 
 use attestation::PCR_LENGTH;
 
@@ -97,9 +97,9 @@ impl Condition {
     }
 }
 
-/// Returns the reason why no value of the key can match, if there is one.
+/// Returns the reason why no value of the key can match. Returns `None` if a value can match.
 fn reason(operator: Operator, key: ConditionKey) -> Option<&'static str> {
-    // Null is valid for every key.
+    // Null tests only whether the key exists, so Null is valid for every key.
     match (operator.comparison, key) {
         (Comparison::Null, _) => None,
         (Comparison::Date(_), ConditionKey::CurrentTime)

@@ -20,7 +20,8 @@ use attestation::crypto::{CryptoError, fill_random};
 use attestation::time::UnixMillis;
 use attestation::tls::{CaBinding, certificate_pem};
 
-/// Time before its creation from which a certificate is valid, in seconds. Clocks of clients may be slow.
+/// Time between the start of the validity of a certificate and its creation, in seconds. The clock of a client may be
+/// slow.
 const BACKDATING: u64 = 60 * 60;
 
 /// Validity period of a server certificate after its creation, in seconds.
@@ -29,8 +30,8 @@ const LIFETIME: u64 = 24 * 60 * 60;
 /// Age at which a server certificate is renewed, in seconds.
 const RENEWAL: u64 = LIFETIME / 2;
 
-/// 9999-12-31T23:59:59Z, which means no expiry (RFC 5280 section 4.1.2.5). An authority exists as long as its
-/// enclave.
+/// 9999-12-31T23:59:59Z, which means that a certificate does not expire (RFC 5280 section 4.1.2.5). An authority exists
+/// as long as its enclave.
 const NO_END: i64 = 253_402_300_799;
 
 /// Length of a serial number, in bytes. RFC 5280 section 4.1.2.2 allows 20.
@@ -38,8 +39,8 @@ const SERIAL_LENGTH: usize = 16;
 
 /// A certificate authority for the names of one server.
 ///
-/// Its certificate has name constraints (RFC 5280 section 4.2.1.10), so clients trust it only for these names
-/// and for DNS names below them. Keys are ECDSA over P-256.
+/// The certificate of the authority has name constraints (RFC 5280 section 4.2.1.10). Clients therefore trust the
+/// authority only for these names, and for DNS names below these names. Keys are ECDSA over P-256.
 pub struct Authority {
     params: CertificateParams,
     key: CertificateKey,
@@ -70,7 +71,8 @@ pub enum AuthorityError {
 /// A server certificate with its key.
 #[derive(Clone, Debug)]
 pub struct IssuedCertificate {
-    /// The chain (the certificate, then that of the authority) and the key, for rustls.
+    /// The certificate chain and the key, for rustls. The server certificate is the first in the chain. The certificate
+    /// of the authority is the second.
     pub certified: Arc<CertifiedKey>,
     /// The start of the validity period.
     pub not_before: UnixMillis,
@@ -91,7 +93,7 @@ impl Authority {
             return Err(AuthorityError::NoName);
         }
         let key = CertificateKey::generate()?;
-        // Clients look up authorities in a bundle by name, so each has its own.
+        // Clients find an authority in a bundle of certificates by name, so each authority has its own name.
         let [first, second, third, fourth, ..] = key.id();
         let digits = u32::from_be_bytes([first, second, third, fourth]);
         let mut params = params(&key, &format!("attested-random enclave CA {digits:08x}"), now)?;
@@ -129,7 +131,7 @@ impl Authority {
         let mut params = params(&key, "attested-random enclave", now)?;
         let not_after = now.plus_secs(LIFETIME);
         params.not_after = offset_date_time(not_after)?;
-        // Unlike `NoCa`, this includes a subject key identifier.
+        // Unlike `NoCa`, `ExplicitNoCa` adds a subject key identifier.
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -165,7 +167,8 @@ fn params(
 ) -> Result<CertificateParams, AuthorityError> {
     let mut serial = [0; SERIAL_LENGTH];
     fill_random(&mut serial)?;
-    // Positive, and without leading zeros, so that all serial numbers have the same length.
+    // The first two bits are 01, so the number is positive and has no leading zero byte. All serial numbers therefore
+    // have the same length.
     let [first, ..] = &mut serial;
     *first = *first & 0x3f | 0x40;
     let mut params = CertificateParams::default();
@@ -179,7 +182,7 @@ fn params(
 
 fn offset_date_time(at: UnixMillis) -> Result<OffsetDateTime, AuthorityError> {
     let seconds = i64::try_from(at.as_secs()).ok();
-    // rcgen panics for years of five digits.
+    // rcgen panics for a year of five digits.
     seconds
         .filter(|seconds| *seconds <= NO_END)
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
@@ -194,8 +197,8 @@ fn san(name: &ServerName<'_>) -> Result<SanType, AuthorityError> {
     }
 }
 
-/// Returns constraints that permit only `names`. If `names` has no DNS name, all DNS names are excluded, and
-/// likewise for IP addresses.
+/// Returns constraints that permit only `names`. If `names` contains no DNS name, the constraints exclude all DNS names.
+/// If `names` contains no IP address, the constraints exclude all IP addresses.
 fn constraints(names: &[SanType]) -> Result<NameConstraints, AuthorityError> {
     let permitted_subtrees: Vec<_> = names
         .iter()

@@ -11,8 +11,8 @@ use rustls::sign::CertifiedKey;
 use super::authority::{Authority, AuthorityError, IssuedCertificate};
 use super::trusted_time::TimeSource;
 
-/// A resolver that serves a certificate of its own authority. The first handshake after `renew_at` renews the
-/// certificate. Open connections are not affected.
+/// A resolver that returns a server certificate of its own authority. The first handshake after `renew_at` renews the
+/// certificate. The renewal does not affect open connections.
 pub(super) struct RenewingCertResolver {
     authority: Authority,
     now: TimeSource,
@@ -41,7 +41,7 @@ impl RenewingCertResolver {
                     tracing::info!(not_after = %issued.not_after, "TLS certificate renewed");
                     *current = issued;
                 }
-                // The next handshake tries again. Until then, clients receive the old certificate.
+                // The next handshake tries the renewal again. Until then, clients receive the old certificate.
                 Err(error) => tracing::error!(%error, "cannot renew the TLS certificate"),
             }
         }
@@ -49,7 +49,8 @@ impl RenewingCertResolver {
     }
 }
 
-/// Returns whether `issued` need not be renewed at `now`. The clock may also have been set back.
+/// Returns whether `issued` needs no renewal at `now`. The certificate may also be not yet valid, if the clock was set
+/// back.
 fn is_current(issued: &IssuedCertificate, now: UnixMillis) -> bool {
     (issued.not_before..issued.renew_at).contains(&now)
 }

@@ -12,7 +12,7 @@ use super::provider::generate_tls_key;
 /// Length of a key identifier, in bytes: a truncated SHA-256 digest (RFC 7093 section 2, method 1).
 const KEY_ID_LENGTH: usize = 20;
 
-/// Length of an uncompressed P-256 point, in bytes. It is the end of the SubjectPublicKeyInfo.
+/// Length of an uncompressed P-256 point, in bytes. A SubjectPublicKeyInfo ends with the point.
 const POINT_LENGTH: usize = 65;
 
 /// A private key of the crypto provider, as a signing key for rcgen.

@@ -1,9 +1,11 @@
 //! Limits the number and the duration of concurrent handshakes.
 //!
-//! A client that starts a handshake and sends nothing more holds a permit. A flood of such clients would use
-//! all memory without a limit, and all permits with one. Therefore a handshake may take
-//! [`HANDSHAKE_TIMEOUT`] while permits are free. When others wait for a permit, a handshake is evicted after
-//! [`HANDSHAKE_TIMEOUT_WHEN_FULL`].
+//! Each handshake in progress holds a permit. Without a limit on the number of permits, a flood of clients that start a
+//! handshake and then stop would use all memory. With the limit, the flood would hold all permits. Therefore the maximum
+//! duration of a handshake depends on the load:
+//!
+//! - While permits are free, a handshake may take [`HANDSHAKE_TIMEOUT`].
+//! - While other handshakes wait for a permit, a handshake is evicted after [`HANDSHAKE_TIMEOUT_WHEN_FULL`].
 
 use std::future::IntoFuture;
 use std::io;
@@ -17,13 +19,13 @@ use crate::clock::{Deadline, PauseDetector, sleep};
 /// The error for a handshake that did not succeed.
 #[derive(Debug, Error)]
 pub(crate) enum HandshakeError {
-    /// The client closed, or its messages are not acceptable TLS.
+    /// The client closed the connection, or its messages are not acceptable TLS.
     #[error("the handshake failed: {0}")]
     Failed(#[source] io::Error),
     /// The handshake, including the wait for a permit, exceeded the deadline.
     #[error("the handshake timed out after {} s", HANDSHAKE_TIMEOUT.as_secs())]
     TimedOut,
-    /// The handshake ran too long while others waited for a permit.
+    /// The handshake took too long while other handshakes waited for a permit.
     #[error(
         "the handshake was evicted after {} s, because other connections waited",
         HANDSHAKE_TIMEOUT_WHEN_FULL.as_secs()
@@ -43,7 +45,7 @@ impl HandshakeLimiter {
         Self { permits: Semaphore::new(MAX_HANDSHAKES), waiting: watch::Sender::new(0) }
     }
 
-    /// Performs a handshake as soon as a permit is free. The deadline includes the wait.
+    /// Performs a handshake as soon as a permit is free. The deadline includes the wait for the permit.
     pub(super) async fn perform<T, F>(
         &self,
         handshake: impl FnOnce() -> F,
@@ -72,12 +74,12 @@ impl HandshakeLimiter {
         self.permits.acquire().await.ok()
     }
 
-    /// Completes once the permit has been held for [`HANDSHAKE_TIMEOUT_WHEN_FULL`] and another handshake waits for
-    /// one.
+    /// Completes once two conditions hold: this handshake has held its permit for [`HANDSHAKE_TIMEOUT_WHEN_FULL`], and
+    /// another handshake waits for a permit.
     async fn evictable(&self) {
         let mut waiting = self.waiting.subscribe();
         sleep(HANDSHAKE_TIMEOUT_WHEN_FULL).await;
-        // Fails only if the sender is dropped, but `self` owns it.
+        // The wait fails only if the sender is dropped, but `self` owns the sender.
         let _ = waiting.wait_for(|waiting| *waiting > 0).await;
     }
 }
@@ -121,7 +123,7 @@ mod tests {
         flood
     }
 
-    /// Finishes before it could be evicted.
+    /// Performs a handshake that finishes before it could be evicted.
     async fn normal_client() -> io::Result<u8> {
         sleep(HANDSHAKE_TIMEOUT_WHEN_FULL / 2).await;
         Ok(7)
@@ -153,7 +155,8 @@ mod tests {
         while *handshakes.waiting.borrow() < 2 * MAX_HANDSHAKES {
             tokio::task::yield_now().await;
         }
-        // The first client waits for each third of the flood to be evicted. The second one waits for none.
+        // The flood has three times as many clients as permits. The first normal client waits until all three thirds of
+        // the flood have been evicted. The second normal client does not wait.
         for patience in [4, 1] {
             let start = Instant::now();
             assert_eq!(handshakes.perform(normal_client).await.unwrap(), 7);
@@ -161,7 +164,7 @@ mod tests {
             assert!(elapsed < patience * HANDSHAKE_TIMEOUT_WHEN_FULL, "{elapsed:?}");
         }
         flood.shutdown().await;
-        // Dropped handshakes no longer count.
+        // Dropped handshakes are no longer counted.
         assert_eq!(*handshakes.waiting.borrow(), 0);
         assert_eq!(handshakes.permits.available_permits(), MAX_HANDSHAKES);
     }

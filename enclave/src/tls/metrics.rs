@@ -16,9 +16,9 @@ pub(crate) struct TlsMetrics {
     pub(crate) bad_certificate: Counter,
     /// The client sent another alert.
     pub(crate) other_alert: Counter,
-    /// The client closed without an alert.
+    /// The client closed the connection without an error alert.
     pub(crate) closed: Counter,
-    /// The service aborted the handshake, because of a protocol violation or no common parameters.
+    /// The service aborted the handshake, because the client violated the protocol or supports no common parameters.
     pub(crate) failed: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) evicted: Counter,

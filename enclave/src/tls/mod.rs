@@ -1,9 +1,12 @@
-//! Terminates TLS in this process, so that the parent instance and the network cannot read requests and
-//! responses.
+//! Terminates TLS in this process, so that the parent instance and the network cannot read requests and responses.
 //!
-//! Certificate keys are generated in this process and never leave it, unless the configuration provides a key.
-//! Session tickets are encrypted with keys of the crypto provider, each used for six hours and accepted for six
-//! more, by the system clock. There is no early data, no renegotiation and no key log.
+//! This process generates the certificate keys, unless the configuration provides a key. Generated keys never leave the
+//! process.
+//!
+//! The crypto provider generates the keys that encrypt session tickets. A ticket key encrypts new tickets for six hours.
+//! Its tickets are accepted for six more hours. The system clock measures these times.
+//!
+//! There is no early data, no renegotiation and no key log.
 
 mod authority;
 mod cert_resolver;
@@ -45,7 +48,7 @@ use self::tls_stream::failure_counter;
 use self::trusted_time::{TimeSource, TrustedTime};
 use crate::request::{TlsDetails, TransportSecurity};
 
-/// The only ALPN protocol, even if the client prefers h2.
+/// The only ALPN protocol. The server selects this protocol even if the client prefers h2.
 const ALPN: &[u8] = b"http/1.1";
 
 /// The TLS server: its configuration, its limits and its metrics.
@@ -94,7 +97,7 @@ impl Tls {
         let (mut config, authority) = match settings {
             TlsSettings::Off => return Ok(None),
             TlsSettings::Provided(certified) => {
-                // The same certificate for every server name.
+                // This resolver returns the same certificate for every server name.
                 let fixed = SingleCertAndKey::from(Arc::clone(certified));
                 (config.with_cert_resolver(Arc::new(fixed)), None)
             }
@@ -119,18 +122,18 @@ impl Tls {
         }))
     }
 
-    /// Returns the binding of the authority for the enclave's attestation document. `None` for a provided key.
+    /// Returns the binding of the authority, for the enclave's attestation document. Returns `None` for a provided key.
     pub(crate) fn binding(&self) -> Option<CaBinding> {
         self.authority.as_ref().map(|authority| authority.binding)
     }
 
-    /// Returns the certificate of the authority in PEM. `None` for a provided key.
+    /// Returns the certificate of the authority in PEM. Returns `None` for a provided key.
     pub(crate) fn certificate_pem(&self) -> Option<&str> {
         self.authority.as_ref().map(|authority| authority.certificate_pem.as_str())
     }
 
-    /// Performs the handshake with a client, within the limits. Counts a failure at once. The stream counts a
-    /// success when the client sends the first byte over it.
+    /// Performs the handshake with a client, within the limits. This function counts a failed handshake. The returned
+    /// stream counts a successful handshake when the client sends the first byte.
     ///
     /// # Errors
     /// If the handshake fails or exceeds the limits.
@@ -162,7 +165,7 @@ impl fmt::Debug for Tls {
 }
 
 fn details(connection: &ServerConnection) -> TlsDetails {
-    // Both are present after a handshake.
+    // The protocol version and the cipher suite are known after a handshake.
     let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
     TlsDetails {
         version: match connection.protocol_version() {
@@ -171,7 +174,7 @@ fn details(connection: &ServerConnection) -> TlsDetails {
             _ => "unknown",
         },
         cipher_suite: match suite {
-            // The IANA names. rustls has another prefix for TLS 1.3.
+            // These are the IANA names. The names in rustls have another prefix for TLS 1.3.
             Some(CipherSuite::TLS13_AES_128_GCM_SHA256) => "TLS_AES_128_GCM_SHA256",
             Some(CipherSuite::TLS13_AES_256_GCM_SHA384) => "TLS_AES_256_GCM_SHA384",
             Some(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256) => "TLS_CHACHA20_POLY1305_SHA256",

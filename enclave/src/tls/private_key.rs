@@ -39,11 +39,11 @@ pub enum InvalidPrivateKey {
     Kind,
 }
 
-/// Loads the only private key in `pem`, ignoring other sections such as `EC PARAMETERS`. Leaves no copies of
-/// the key in memory.
+/// Loads the only private key in `pem`. Ignores other sections, such as `EC PARAMETERS`. Leaves no copies of the key in
+/// memory.
 ///
 /// # Errors
-/// If there is not exactly one private key, or it is not supported.
+/// If `pem` contains no private key or several, or if the key is not supported.
 pub(crate) fn private_key_from_pem(pem: &[u8]) -> Result<Arc<dyn SigningKey>, InvalidPrivateKey> {
     let mut keys = sections(pem).filter_map(|section| Some((form(section)?, section)));
     let (form, section) = keys.next().ok_or(InvalidPrivateKey::Absent)?;
@@ -58,7 +58,7 @@ pub(crate) fn private_key_from_pem(pem: &[u8]) -> Result<Arc<dyn SigningKey>, In
 /// A constructor of a private key from the DER content of a section.
 type Form = for<'a> fn(&'a [u8]) -> PrivateKeyDer<'a>;
 
-/// Returns the constructor for a section that is a private key.
+/// Returns the constructor for a section that is a private key, or `None` for other sections.
 fn form(section: &[u8]) -> Option<Form> {
     let forms: [(&[u8], Form); 3] = [
         (b"PRIVATE KEY-----", |der| PrivatePkcs8KeyDer::from(der).into()),
@@ -72,7 +72,7 @@ fn form(section: &[u8]) -> Option<Form> {
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 
-/// Returns the sections, each from its BEGIN line to its END line or the end of the text.
+/// Returns the sections. A section begins with a BEGIN line. It ends with the next END line, or with the text.
 fn sections(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = pem;
     std::iter::from_fn(move || {
@@ -85,7 +85,7 @@ fn sections(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Returns `text` from the first line that begins with `start`.
+/// Returns the part of `text` from the first line that begins with `start`.
 fn skip_to<'a>(text: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
     let mut rest = text;
     for line in text.split_inclusive(is_newline) {
@@ -101,8 +101,7 @@ fn is_newline(byte: &u8) -> bool {
     *byte == b'\n'
 }
 
-/// Decodes the content of a section in constant time, into a buffer that is wiped on drop and never
-/// reallocated.
+/// Decodes the content of a section in constant time. The returned buffer is wiped on drop, and is never reallocated.
 fn decode(section: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut decoder = Decoder::new_detect_wrap(section).ok()?;
     let mut der = Zeroizing::new(vec![0; decoder.remaining_len()]);

@@ -1,4 +1,4 @@
-//! The crypto provider of rustls, which is the same as that of [`attestation::crypto`].
+//! The crypto provider of rustls. [`attestation::crypto`] uses the same provider.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use rustls::server::ProducesTickets;
 use rustls::sign::SigningKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// Returns the provider's part of rustls: its cipher suites, key exchanges and signatures.
+/// Returns the configuration of rustls for the provider: cipher suites, key exchanges and signatures.
 pub fn tls_provider() -> Arc<CryptoProvider> {
     Arc::new(provider::default_provider())
 }
 
-/// Creates an encryptor of session tickets. Its keys never leave it and are replaced every six hours. A
-/// ticket is valid for twice as long.
+/// Creates an encryptor of session tickets. The keys never leave the encryptor. It replaces its key every six hours,
+/// and accepts tickets of the previous key for six more hours.
 ///
 /// # Errors
 /// If the source of randomness fails.

@@ -11,7 +11,7 @@ pub enum TlsSettings {
     /// The service does not terminate TLS.
     #[default]
     Off,
-    /// The service generates its keys. An attestation document binds the authority of its certificates.
+    /// The service generates its keys. An attestation document binds the authority that issues the certificates.
     Attested {
         /// The names of the certificates: at least one, without duplicates.
         names: Vec<ServerName<'static>>,
