@@ -74,8 +74,8 @@ pub(super) struct SigningKeyCache(RwLock<[Option<DatedKey>; 2]>);
 type DatedKey = (u64, Arc<SigningKey>);
 
 impl SigningKeyCache {
-    /// Returns the signing key for the day of `signed_at`. `date` is the same day in the format YYYYMMDD. `secret` and
-    /// `region` must be the same in every call.
+    /// Returns the signing key for the day of `signed_at`. `date` is the same day in the format YYYYMMDD. `secret`
+    /// and `region` must be the same in every call.
     pub(super) fn key(
         &self,
         secret: &Secret,

@@ -22,8 +22,8 @@
 //!
 //! This module does not use the crate `scratchstack-aws-signature` (0.11.4), for these reasons:
 //!
-//! - The crate has 58 dependencies. 35 of them are new to this workspace: `chrono`, `regex`, `tower`, a second version
-//!   of `sha2` and of `hmac`, and others.
+//! - The crate has 58 dependencies. 35 of them are new to this workspace: `chrono`, `regex`, `tower`, a second
+//!   version of `sha2` and of `hmac`, and others.
 //! - The crate accepts signing times within 15 minutes, and this limit is fixed.
 //! - The crate is async, and requests the signing key of each request from a tower service.
 //! - The types of secrets and keys are `Copy`, and never wiped. The canonical request is built in memory.

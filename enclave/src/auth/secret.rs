@@ -39,8 +39,8 @@ impl fmt::Debug for Secret {
 }
 
 impl<'de> Deserialize<'de> for Secret {
-    /// Deserializes a non-empty string. Errors omit the value, because a value of another type may be a secret without
-    /// quotes.
+    /// Deserializes a non-empty string. Errors omit the value, because a value of another type may be a secret
+    /// without quotes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_string(SecretVisitor)
     }

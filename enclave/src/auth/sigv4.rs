@@ -104,9 +104,9 @@ impl SigV4 {
     /// Returns at most 128 characters of the access key ID that a request claims. The ID may be malformed. The log
     /// contains the ID, so that an operator can find a client with an outdated secret.
     ///
-    /// An access key ID is not secret, but a client with swapped settings sends a secret in its place. This function
-    /// therefore never returns a configured secret or session token. A secret that is not configured gives no access to
-    /// this service.
+    /// An access key ID is not secret, but a client with swapped settings sends a secret in its place. This
+    /// function therefore never returns a configured secret or session token. A secret that is not configured gives
+    /// no access to this service.
     pub(super) fn loggable_access_key_id(&self, head: &Parts) -> Option<String> {
         let claimed = claimed_access_key_id(head.headers.get(AUTHORIZATION)?)?;
         if self.contains_configured_secret(&claimed) {
@@ -115,7 +115,8 @@ impl SigV4 {
         Some(claimed.chars().take(MAX_ACCESS_KEY_ID_LENGTH).collect())
     }
 
-    /// Returns whether `text` contains a secret of any credential. Compares `text` with every secret in constant time.
+    /// Returns whether `text` contains a secret of any credential. Compares `text` with every secret in constant
+    /// time.
     fn contains_configured_secret(&self, text: &str) -> bool {
         let contains = |secret: &Secret| {
             let secret = secret.expose().as_bytes();
@@ -172,8 +173,8 @@ impl SigV4 {
 
     /// Verifies the signature. The scope must already be checked.
     ///
-    /// Source: "Create a string to sign" and "Calculate the signature", in "Create a signed AWS API request" of the IAM
-    /// User Guide.
+    /// Source: "Create a string to sign" and "Calculate the signature", in "Create a signed AWS API request" of the
+    /// IAM User Guide.
     fn check_signature(
         &self,
         entry: &CredentialEntry,

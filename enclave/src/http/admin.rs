@@ -17,7 +17,8 @@ use crate::request::RequestId;
 const NOTHING_ELSE: &str = "not found: only GET /healthz, /readyz and /metrics are served\n";
 
 impl<A: Application> Server<A> {
-    /// Serves one admin connection, with one request, so that no client holds a connection for long.
+    /// Serves one request on an admin connection. The limit of one request ensures that no client holds a
+    /// connection for long.
     pub(super) async fn serve_admin<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
@@ -29,7 +30,7 @@ impl<A: Application> Server<A> {
         serve_requests(stream, service, options, drain).await;
     }
 
-    /// Returns the response to a request. Its body is not read.
+    /// Returns the response to a request. Does not read the body of the request.
     fn respond_to_admin(
         &self,
         request: &Request<Incoming>,
@@ -55,7 +56,8 @@ mod tests {
     #[tokio::test]
     async fn idle_admin_connection_times_out_before_a_client() {
         let server = Server::new(test_platform::service().await);
-        // Not earlier: the start waits for the NSM thread, which does not use tokio's clock.
+        // The clock is paused only after the start. The start waits for the NSM thread, which does not use tokio's
+        // clock.
         pause();
         for (of_a_client, limit) in
             [(false, ADMIN_HEADER_READ_TIMEOUT), (true, HEADER_READ_TIMEOUT)]

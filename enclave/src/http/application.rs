@@ -12,9 +12,9 @@ use super::response::Response;
 use crate::request::RequestContext;
 use crate::tls::Tls;
 
-/// The application behind the HTTP server: it handles requests, and configures how connections are accepted.
+/// An application behind the HTTP server. It handles requests, and configures which connections the server accepts.
 pub trait Application: Send + Sync + 'static {
-    /// Handles a request whose body was read completely.
+    /// Handles a request whose body has been read completely.
     fn handle(&self, request: RequestContext<'_>) -> impl Future<Output = Response> + Send;
 
     /// Returns the response to a request that the HTTP server rejects.
@@ -23,16 +23,16 @@ pub trait Application: Send + Sync + 'static {
     /// Returns the response to a request whose handler panicked.
     fn handler_panicked(&self) -> Response;
 
-    /// Returns the response to a request for health, readiness or metrics; `None` for other requests.
+    /// Returns the response to a request for health, readiness or metrics, or `None` for other requests.
     fn diagnostics(&self, method: &Method, path: &str) -> Option<Response>;
 
-    /// Returns the time for `Date` headers.
+    /// Returns the current time, for `Date` headers.
     fn now(&self) -> UnixMillis;
 
     /// Returns the policy for peers and PROXY headers.
     fn peer_policy(&self) -> PeerPolicy;
 
-    /// Returns the TLS endpoint; `None` if clients connect without TLS.
+    /// Returns the TLS server, or `None` if clients connect without TLS.
     fn tls(&self) -> Option<&Tls>;
 
     /// Returns the metrics of client connections.

@@ -1,4 +1,5 @@
-//! Reads the body of a request, with limits on its length, its time and the memory of all bodies.
+//! Reads the body of a request. There are limits on its length, on the time to receive it, and on the memory of all
+//! bodies.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -18,7 +19,7 @@ use crate::clock::timeout;
 /// The reason for a missing body.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// The request is rejected: the client receives a response, and the connection is closed.
+    /// The request is rejected. The client receives a response, and then the server closes the connection.
     Rejected(HttpError),
     /// The client disconnected or was too slow, so there is no response.
     Incomplete,
@@ -30,8 +31,9 @@ impl From<HttpError> for BodyError {
     }
 }
 
-/// The memory that all large bodies share. Every request that can succeed is small. Without a limit on the others,
-/// a few thousand clients that stop in the middle of a body would exhaust the enclave's memory.
+/// The memory that all large bodies share. The body of every request that can succeed is small. A client can
+/// announce a large body and stop in the middle. Without the limit, a few thousand such clients would exhaust
+/// the enclave's memory.
 #[derive(Debug)]
 pub(super) struct LargeBodies(Semaphore);
 
@@ -59,7 +61,7 @@ pub(super) async fn read<'a>(
     body: Incoming,
     large_bodies: &'a LargeBodies,
 ) -> Result<ReadBody<'a>, BodyError> {
-    // No KMS client sends a body without Content-Length. To reject other framings rules out request smuggling.
+    // KMS clients always send Content-Length. Rejecting Transfer-Encoding prevents request smuggling.
     if head.headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(HttpError::TransferEncoding.into());
     }
@@ -76,8 +78,10 @@ pub(super) async fn read<'a>(
     timeout(BODY_READ_TIMEOUT, read).await.unwrap_or(Err(BodyError::Incomplete))
 }
 
-/// Checks the Host header. RFC 9112, section 3.2: a server must respond with 400 to an HTTP/1.1 request without
-/// Host, and to any request with more than one. A proxy and a server could interpret such a request differently.
+/// Checks the Host header. A proxy and a server could interpret an ambiguous Host header differently.
+///
+/// RFC 9112, section 3.2: a server must respond with 400 to an HTTP/1.1 request without a Host header, and to
+/// any request with more than one Host header.
 fn check_host(head: &Parts) -> Result<(), HttpError> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -88,9 +92,11 @@ fn check_host(head: &Parts) -> Result<(), HttpError> {
     }
 }
 
-/// Returns whether Host matches a request target in absolute form. RFC 9112, sections 3.2 and 3.2.2: Host is the
-/// authority of the target without user information, and a server uses the target. A signature covers only Host,
-/// so a different target would not be signed.
+/// Returns whether Host matches a request target in absolute form. A signature covers Host, but not the
+/// authority of the target. Without this check, the authority would not be signed.
+///
+/// RFC 9112, sections 3.2 and 3.2.2: a server uses the authority of the target. A client sends the same authority,
+/// without user information, in Host.
 fn matches_target(host: &HeaderValue, target: &Uri) -> bool {
     let (Some(_), Some(authority)) = (target.scheme(), target.authority()) else { return true };
     let authority = authority.as_str();
@@ -104,7 +110,7 @@ async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> 
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyError::Incomplete)?.into_data() else { continue };
         if data.len() == length {
-            // Nearly every body arrives in one frame, which is used without a copy.
+            // Nearly every body arrives in one frame. This frame is used without a copy.
             first = data;
         } else {
             all.reserve(length.saturating_sub(all.len()));
@@ -114,24 +120,24 @@ async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> 
     Ok(if first.is_empty() { all.freeze() } else { first })
 }
 
-/// Discards a body that is too long, unless the client waits for `100 Continue` before it sends the body.
+/// Discards a body that is too long. Does nothing if the client waits for `100 Continue` before it sends the body.
 async fn discard_if_sent(head: &Parts, body: Incoming) {
     if !expects_continue(head) {
-        // The response is the same, whether the discard finishes or times out.
+        // The response is the same if the discard times out.
         drop(timeout(BODY_READ_TIMEOUT, discard(body)).await);
     }
 }
 
-/// Returns whether the client sends its body only after `100 Continue`, which hyper writes when the body is first
-/// read. hyper does so for HTTP/1.1 if the last Expect field is `100-continue`.
+/// Returns whether the client sends its body only after `100 Continue`. hyper writes `100 Continue` at the
+/// first read of the body. Like this function, hyper checks the HTTP version and the last Expect field.
 fn expects_continue(head: &Parts) -> bool {
     let expectation = head.headers.get_all(header::EXPECT).iter().next_back();
     head.version > Version::HTTP_10
         && expectation.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Reads and drops the body, up to a limit. A connection that is closed with unread bytes is reset, and the client
-/// would then not receive the response.
+/// Reads and drops the body, up to a limit. If the server closed a connection with unread bytes, the kernel
+/// would reset the connection, and the client would not receive the response.
 async fn discard(mut body: Incoming) {
     let mut discarded = 0;
     while let Some(Ok(frame)) = body.frame().await {

@@ -36,7 +36,7 @@ pub struct Server<A: Application> {
 #[derive(Clone, Copy, Debug)]
 struct Connection {
     key: ConnectionKey,
-    /// The PROXY header; empty without the PROXY protocol.
+    /// The PROXY header. It is empty without the PROXY protocol.
     header: ProxyHeader,
     transport_security: TransportSecurity,
 }
@@ -57,7 +57,8 @@ impl<A: Application> Server<A> {
         &self.application
     }
 
-    /// Returns the peer that connected to `listener` if the policy accepts it. Otherwise counts and logs it.
+    /// Returns the peer that connected to `listener`, if the policy accepts the peer. Counts and logs a rejected
+    /// peer.
     pub(super) fn accept_peer(&self, listener: Listener, stream: &Stream) -> Option<Peer> {
         // A peer that has already disconnected is not counted.
         Peer::from_stream(stream).filter(|peer| self.accepts_peer(listener, *peer))
@@ -72,7 +73,7 @@ impl<A: Application> Server<A> {
         accepts
     }
 
-    /// Serves one client, over TLS if it is configured.
+    /// Serves one client. Uses TLS if TLS is configured.
     pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
@@ -142,7 +143,8 @@ impl<A: Application> Server<A> {
         stream: S,
         drain: impl Future<Output = ()>,
     ) {
-        // HTTP/1.1 responds in order: hyper reads no further request before this response is written.
+        // hyper reads the next request only after it has written this response, because HTTP/1.1 responses are in
+        // order.
         let service = service_fn(|request| self.respond(connection, request));
         let options = ConnectionOptions { header_timeout: HEADER_READ_TIMEOUT, keep_alive: true };
         serve_requests(stream, service, options, drain).await;
@@ -154,8 +156,9 @@ impl<A: Application> Server<A> {
         request: Request<Incoming>,
     ) -> Result<hyper::Response<Full<ZeroizingBody>>, ConnectionAborted> {
         let request_id = RequestId::for_connection(connection.header.connection_id);
-        // State that requests share is consistent after each step, or it is poisoned and returns errors. For
-        // example, a DRBG that a panic interrupted is not used again.
+        // This is unwind-safe. The state that requests share is consistent after each step. State that a panic left
+        // inconsistent is poisoned, and then returns errors. For example, a DRBG that a panic interrupted is not used
+        // again.
         let response = AssertUnwindSafe(self.dispatch(request_id, connection, request));
         let response = response.catch_unwind().await.unwrap_or_else(|_| {
             // The panic hook prints the location of the bug on stderr.

@@ -1,4 +1,4 @@
-//! A stream that counts its bytes, and rejects an unexpected PROXY header.
+//! A stream that counts its bytes, and that can reject an unexpected PROXY header.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -14,7 +14,8 @@ use super::peer_policy::{ProxyProtocolError, RejectionLog};
 pub(super) struct CountingStream<'a, S> {
     stream: S,
     metrics: &'a ConnectionMetrics,
-    /// The log for an unexpected PROXY header. `None` after the first byte, or where a header is expected.
+    /// The log for an unexpected PROXY header. `None` after the first byte, and on connections with the PROXY
+    /// protocol.
     rejection_log: Option<&'a RejectionLog>,
 }
 
@@ -23,8 +24,8 @@ impl<'a, S> CountingStream<'a, S> {
         Self { stream, metrics, rejection_log: None }
     }
 
-    /// Rejects, counts and logs a stream that starts with a PROXY header. HTTP and TLS would report a client
-    /// error, which the operator of the relay does not see.
+    /// Makes the stream reject, count and log a PROXY header at its start. Otherwise, HTTP or TLS would report an
+    /// error to the client, and the operator of the relay would not see the cause.
     pub(super) fn rejecting_proxy_header(self, rejection_log: &'a RejectionLog) -> Self {
         Self { rejection_log: Some(rejection_log), ..self }
     }

@@ -7,8 +7,8 @@ use hyper::{StatusCode, header};
 
 use super::response::Response;
 
-/// Returns an attestation document as `{"attestation_document": BASE64}` if the request accepts JSON,
-/// else as raw bytes.
+/// Returns a response with an attestation document. If the request accepts JSON, the body is
+/// `{"attestation_document": BASE64}`. Otherwise, the body is the raw bytes of the document.
 pub(crate) fn document_response(head: &Parts, document: Vec<u8>) -> Response {
     if !accepts_json(head) {
         return Response::new(StatusCode::OK, "application/octet-stream", document);

@@ -1,4 +1,4 @@
-//! Drains connections at shutdown: requests in progress finish, within a time-out.
+//! Drains connections at shutdown. Requests in progress may finish within a time-out.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::clock::timeout;
 /// Maximum time for requests in progress to finish when the service stops.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The signal to open connections to close after their current request.
+/// A signal that tells each open connection to close after its current request.
 #[derive(Debug)]
 pub(super) struct DrainSignal(watch::Sender<bool>);
 
@@ -23,13 +23,13 @@ impl DrainSignal {
     pub(super) fn subscribe(&self) -> impl Future<Output = ()> + use<> {
         let mut draining = self.0.subscribe();
         async move {
-            // The returned guard must not be held across an await.
+            // `wait_for` returns a guard, which must not be held across an await.
             drop(draining.wait_for(|draining| *draining).await);
         }
     }
 }
 
-/// Lets requests in progress finish, for at most `drain_timeout`, and then closes all connections.
+/// Waits until requests in progress have finished, for at most `drain_timeout`. Then closes all connections.
 pub(super) async fn drain(
     signal: &DrainSignal,
     mut connections: [&mut JoinSet<()>; 2],
@@ -52,7 +52,7 @@ pub(super) async fn drain(
     }
 }
 
-/// Logs that the task of a connection panicked, if it did.
+/// Logs a panic of the task of a connection.
 pub(super) fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()

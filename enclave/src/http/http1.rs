@@ -28,8 +28,11 @@ pub(super) struct ConnectionOptions {
     pub(super) keep_alive: bool,
 }
 
-/// Serves requests until the client closes the connection, a time-out passes, or the connection reaches its
-/// maximum age. When `drain` is ready, the current response is still written.
+/// Serves requests until one of these events:
+///
+/// - The client closes the connection.
+/// - A time-out passes.
+/// - The connection reaches its maximum age, or `drain` is ready. The current response is still written.
 pub(super) async fn serve_requests<S, A>(
     stream: S,
     service: A,
@@ -41,22 +44,24 @@ pub(super) async fn serve_requests<S, A>(
     A::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let connection = http1::Builder::new()
-        // A client that shuts down its sending side after the request still receives the response.
+        // A client may shut down its sending side after the request, and still receives the response.
         .half_close(true)
         .auto_date_header(false)
-        // The default maximum of 100 headers applies. If it is set explicitly, hyper allocates memory for them.
+        // hyper's default maximum of 100 headers applies. With an explicit maximum, hyper would allocate memory for
+        // headers.
         .max_header_size(MAX_HEADER_LENGTH)
         .timer(HeaderTimer { limit: options.header_timeout })
         .keep_alive(options.keep_alive)
         .header_read_timeout(options.header_timeout)
-        // Writes the response body from its own buffer, which is zeroized. Otherwise hyper would copy the body
-        // behind the header on streams without vectored writes, such as vsock.
+        // With this option, hyper writes the response body from the body's own buffer, which is zeroized. Otherwise, on
+        // streams without vectored writes, such as vsock, hyper would copy the body into its own buffer.
         .writev(true)
         .serve_connection(TokioIo::new(WriteTimeoutStream::new(stream, WRITE_TIMEOUT)), service);
     let mut connection = pin!(connection);
-    // Polling a timer or a channel takes a lock, and most wake-ups of this task are I/O. FuturesUnordered polls
-    // a future only after the future's own waker fired. The future is unconstrained because requests that use up
-    // the task's budget would otherwise postpone the timer for ever.
+    // A poll of a timer or a channel takes a lock, and most wake-ups of this task are for I/O. FuturesUnordered
+    // polls a future only after the future's own waker fired, so wake-ups for I/O take no lock. The future is
+    // unconstrained, because requests can use up the budget of this task in tokio. A constrained timer might then
+    // never fire.
     let mut end_of_requests = FuturesUnordered::from_iter([unconstrained(async {
         tokio::select! {
             () = drain => {}

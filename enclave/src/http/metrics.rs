@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// The metrics of client connections. The rejected connections include those to the admin listener.
+/// The metrics of client connections. Only the number of rejected connections also includes the admin listener.
 #[derive(Debug)]
 pub struct ConnectionMetrics {
     accepted: Counter,

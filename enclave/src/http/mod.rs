@@ -1,4 +1,5 @@
-//! The HTTP/1.1 server. Every connection, header, body and wait has a limit.
+//! The HTTP/1.1 server. There are limits on the number of connections, on the lengths of headers and bodies,
+//! and on each wait.
 
 mod admin;
 mod application;

@@ -1,8 +1,11 @@
-//! Decides which peers may connect, and reads the PROXY header that starts a client connection.
+//! Decides which peers may connect, and reads the PROXY header at the start of a client connection.
 //!
-//! An enclave's only peer is its parent instance. Over vsock the hypervisor reports the peer's CID, so other
-//! peers are rejected before any byte is read. Over a Unix socket the permissions of its file decide. TCP is for
-//! the simulator and for enclaves that the operator exposes on purpose.
+//! The only allowed peer of an enclave is its parent instance. The check depends on the transport:
+//!
+//! - vsock: The hypervisor reports the CID of the peer. The listener rejects other CIDs before it reads any byte.
+//! - Unix socket: The permissions of the socket file decide which processes can connect.
+//! - TCP: Every peer may connect. On client connections with the PROXY protocol, only local peers may connect.
+//!   TCP is for the simulator, and for enclaves that the operator exposes on purpose.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,7 +20,7 @@ use crate::clock::timeout;
 /// The peers that a listener accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerPolicy {
-    /// CID of the parent instance, the only peer accepted over vsock. `None` accepts every CID.
+    /// CID of the parent instance, which is the only accepted CID. `None` accepts every CID.
     pub parent_cid: Option<u32>,
     /// True if client connections start with a PROXY protocol v2 header that carries the client's address.
     pub proxy_protocol: bool,
@@ -37,7 +40,7 @@ pub(super) enum Peer {
         cid: u32,
     },
     Tcp(IpAddr),
-    /// A peer on a Unix socket, which includes multiplexed vsock.
+    /// A peer on a Unix socket. Multiplexed vsock also uses Unix sockets.
     Unix,
 }
 
@@ -82,7 +85,7 @@ impl PeerPolicy {
     pub(super) fn accepts(&self, listener: Listener, peer: Peer) -> bool {
         match peer {
             Peer::Vsock { cid } => self.accepts_cid(cid),
-            // The audit trail and policies trust the address in a PROXY header, so only local peers may send one.
+            // The audit trail and the policies use the address in a PROXY header, so only local peers may send this header.
             Peer::Tcp(ip) if listener == Listener::Clients && self.proxy_protocol => {
                 ip.to_canonical().is_loopback()
             }
@@ -90,8 +93,8 @@ impl PeerPolicy {
         }
     }
 
-    /// Returns the address of the client behind a connection: the address in the PROXY header, or without
-    /// the PROXY protocol the address of the TCP peer. vsock and Unix peers have no client address.
+    /// Returns the address of the client. With the PROXY protocol, this is the address in the PROXY header. Without
+    /// it, this is the address of the TCP peer. A vsock or Unix peer has no client address.
     pub(super) fn client_addr(&self, header: &ProxyHeader, peer: Peer) -> Option<IpAddr> {
         match peer {
             _ if self.proxy_protocol => header.client_addr.map(|address| address.ip()),
@@ -100,7 +103,7 @@ impl PeerPolicy {
         }
     }
 
-    /// Reads the PROXY header of a client connection, and no byte after it. Returns an empty header if the
+    /// Reads the PROXY header of a client connection, and no byte after the header. Returns an empty header if the
     /// PROXY protocol is off.
     pub(super) async fn read_proxy_header(
         &self,

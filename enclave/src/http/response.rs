@@ -16,13 +16,13 @@ use crate::request::RequestId;
 /// 9999-12-31T23:59:59Z in Unix seconds, the last time that a Date header can express.
 const LAST_DATE_SECS: u64 = 253_402_300_799;
 
-/// Maximum number of headers of a response, with Content-Length.
+/// Maximum number of headers of a response. Content-Length is included.
 const MAX_HEADERS: usize = 9;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 thread_local! {
-    /// The last Date header and its Unix second. All responses within this second reuse the header.
+    /// The last Date header, and its time in Unix seconds. All responses within the same second reuse the header.
     static DATE: RefCell<(u64, HeaderValue)> =
         const { RefCell::new((u64::MAX, HeaderValue::from_static(""))) };
 }
@@ -53,8 +53,8 @@ impl Response {
         Self::new(status, Self::TEXT, text.into())
     }
 
-    /// Creates the response of a KMS operation. Its body, which may contain random bytes, is zeroized after it
-    /// was written to the connection.
+    /// Creates the response of a KMS operation. The body may contain random bytes, so it is zeroized after it has
+    /// been written to the connection.
     pub fn kms(body: Zeroizing<Vec<u8>>) -> Self {
         let body = ZeroizingBody::new(body);
         let status = StatusCode::OK;
@@ -89,8 +89,8 @@ impl Response {
         self.status.is_server_error()
     }
 
-    /// Returns the response for hyper, with the headers that KMS sends. SDKs correct their clock skew by `Date`,
-    /// so `now` must be the time that signatures are checked against.
+    /// Returns the response for hyper, with the headers that KMS sends. SDKs correct the skew of their clocks by
+    /// the `Date` header. Therefore `now` must come from the clock that the check of signatures uses.
     pub fn into_hyper(
         self,
         id: RequestId,

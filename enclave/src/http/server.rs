@@ -25,16 +25,18 @@ pub struct Listeners {
     pub admin: Option<Endpoint>,
 }
 
-/// Listens on `listeners`, announces them on stdout as `program`, and serves until a shutdown signal.
+/// Listens on `listeners`, and serves until a shutdown signal. Writes one line for each listener, with the name
+/// `program`, to stdout.
 ///
 /// # Errors
-/// If it cannot listen on an endpoint, or cannot write to stdout.
+/// If listening on an endpoint fails, or writing to stdout fails.
 pub async fn listen_and_serve<A: Application>(
     program: &str,
     listeners: &Listeners,
     application: A,
 ) -> Result<(), Box<dyn Error>> {
-    // The handler is installed before the announcement, so that no later signal ends the process without a drain.
+    // The signal handler is installed before the lines are written. After these lines, every shutdown signal starts a
+    // drain.
     let shutdown = shutdown_signal()?;
     let clients = Acceptor::new(listen(&listeners.clients).await?);
     let admin = match &listeners.admin {
@@ -56,8 +58,8 @@ pub async fn listen_and_serve<A: Application>(
     Ok(())
 }
 
-/// Serves the client listener and the admin listener until `shutdown`. Then lets requests in progress finish,
-/// for at most `drain_timeout`.
+/// Serves the client listener and the admin listener until `shutdown` is ready. Then waits until requests in progress
+/// have finished, for at most `drain_timeout`.
 pub async fn serve<A: Application>(
     mut clients: Acceptor,
     mut admin: Option<Acceptor>,
@@ -75,7 +77,8 @@ pub async fn serve<A: Application>(
             () = &mut shutdown => break,
             Some(ended) = client_connections.join_next() => log_panic(ended),
             Some(ended) = admin_connections.join_next() => log_panic(ended),
-            // Admin connections come first: they are few, and must be served when clients are many.
+            // Admin connections have priority over client connections. There are few, and they must be served even if there
+            // are many clients.
             stream = accept(&mut admin), if admin_connections.len() < MAX_ADMIN_CONNECTIONS => {
                 if server.accept_peer(Listener::Admin, &stream).is_none() {
                     continue;
@@ -83,7 +86,7 @@ pub async fn serve<A: Application>(
                 let (server, drain) = (Arc::clone(&server), drain_signal.subscribe());
                 admin_connections.spawn(async move { server.serve_admin(stream, drain).await });
             }
-            // At the limit no connection is accepted: further clients wait in the kernel's backlog.
+            // At the limit, the server accepts no connection. Further clients wait in the backlog of the kernel.
             stream = clients.accept(), if client_connections.len() < MAX_CONNECTIONS => {
                 let Some(peer) = server.accept_peer(Listener::Clients, &stream) else { continue };
                 let (server, drain) = (Arc::clone(&server), drain_signal.subscribe());

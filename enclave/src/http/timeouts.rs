@@ -1,7 +1,8 @@
 //! The time-outs of HTTP connections, and the timers that enforce them.
 //!
-//! The timers restart after a pause of this process, so that connections whose clients were paused with it stay
-//! open. The crate `tokio-io-timeout` (1.2.1) is not used because its timer does not restart.
+//! The timers restart after a pause of this process. Without the restart, a pause would close connections
+//! whose clients were paused at the same time. The
+//! crate `tokio-io-timeout` (1.2.1) is not used, because its timer does not restart.
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
@@ -23,10 +24,10 @@ pub(super) const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum time to receive the body of a request after its header.
 pub(super) const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum age of a connection. A connection that reaches it is closed after its current request.
+/// Maximum age of a connection. After this time, the server closes the connection at the end of the current request.
 pub(super) const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// hyper's timer for the header time-out. It restarts after a pause of this process.
+/// The timer that hyper uses for the header time-out. The timer restarts after a pause of this process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderTimer {
     /// The only duration that hyper waits for on this timer.
@@ -66,7 +67,7 @@ impl Future for HeaderDelay {
 
 impl Sleep for HeaderDelay {}
 
-/// A stream whose writes fail if none makes progress within a limit.
+/// A stream whose writes fail if no write makes progress within a time limit.
 #[derive(Debug)]
 pub(super) struct WriteTimeoutStream<S> {
     stream: S,
@@ -159,7 +160,8 @@ mod tests {
     #[tokio::test]
     async fn header_time_out_restarts_after_a_pause() {
         let server = Server::new(test_platform::service().await);
-        // Not earlier: the start waits for the NSM thread, which does not use tokio's clock.
+        // The clock is paused only after the start. The start waits for the NSM thread, which does not use tokio's
+        // clock.
         pause();
         let (mut client, stream) = duplex(1024);
         let start = Instant::now();

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Buf;
 use zeroize::Zeroizing;
 
-/// A response body that may contain random bytes. It is sent without a copy, and zeroized when it is dropped.
+/// A response body that may contain random bytes. The body is sent without a copy, and is zeroized on drop.
 pub struct ZeroizingBody {
     bytes: Zeroizing<Vec<u8>>,
     sent: usize,

@@ -88,10 +88,10 @@ impl ConditionKey {
     /// Every enclave in debug mode has registers of zeros:
     /// <https://docs.aws.amazon.com/enclaves/latest/user/set-up-attestation.html>.
     ///
-    /// In a TPM, the firmware extends PCRs 0 to 7 before it starts other code, at least with a separator. PCRs 8 and
-    /// higher belong to the operating system, and are zero until the operating system extends them. Zeros in these PCRs
-    /// are valid. For example, AWS documents policies for instances without Secure Boot that require zeros in PCR12, the
-    /// measurement of the kernel command line.
+    /// In a TPM, the firmware extends PCRs 0 to 7 before it starts other code, at least with a separator. PCRs 8
+    /// and higher belong to the operating system, and are zero until the operating system extends them. Zeros in
+    /// these PCRs are valid. For example, AWS documents policies for instances without Secure Boot that require
+    /// zeros in PCR12, the measurement of the kernel command line.
     ///
     /// <https://trustedcomputinggroup.org/resource/pc-client-specific-platform-firmware-profile-specification/>,
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/prepare-attestation-service.html>

@@ -42,8 +42,8 @@ pub struct Explanation<'p, 'c> {
     action: &'static str,
 }
 
-/// Evaluates the policies. A statement that denies overrides all statements that allow. Without a statement that allows,
-/// the request is implicitly denied.
+/// Evaluates the policies. A statement that denies overrides all statements that allow. Without a statement
+/// that allows, the request is implicitly denied.
 ///
 /// Allocates memory only if a String operator compares a time or an address.
 ///

@@ -125,8 +125,8 @@ impl Member {
     }
 }
 
-/// Returns the offset of the last byte that serde_json read. For an error at a newline, serde_json reports column 0 of
-/// the next line. This function returns the offset of the newline itself.
+/// Returns the offset of the last byte that serde_json read. For an error at a newline, serde_json reports
+/// column 0 of the next line. This function returns the offset of the newline itself.
 fn error_offset(input: &[u8], error: &serde_json::Error) -> usize {
     let line_start: usize = input
         .split_inclusive(|byte| *byte == b'\n')

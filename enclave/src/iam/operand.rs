@@ -124,8 +124,8 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Parses a date (optionally with minutes or seconds), or a number of seconds since the epoch. Rejects a number of four
-/// digits, because it could also be a year.
+/// Parses a date (optionally with minutes or seconds), or a number of seconds since the epoch. Rejects a number
+/// of four digits, because it could also be a year.
 ///
 /// AWS refers to <https://www.w3.org/TR/NOTE-datetime> for the format.
 fn date(text: &str) -> Option<UnixMillis> {

@@ -21,8 +21,8 @@ impl Policy {
     /// Parses a policy. Decisions and errors contain `name`, such as a file name.
     ///
     /// # Errors
-    /// If an element is malformed, unknown or not supported, or would allow enclaves in debug mode. The error is for the
-    /// first such element.
+    /// If an element is malformed, unknown or not supported, or would allow enclaves in debug mode. The error is
+    /// for the first such element.
     pub fn parse(name: &str, json: &[u8]) -> Result<Self, PolicyError> {
         let statements = Node::parse(json).and_then(|policy| statements(&policy));
         match statements {
@@ -60,8 +60,8 @@ fn statements(policy: &Node) -> Result<Vec<Statement>, LocatedError> {
     Ok(statements)
 }
 
-/// Checks the version. The older version is also the default. Only the newer version has policy variables. This parser
-/// rejects policy variables in both versions.
+/// Checks the version. The older version is also the default. Only the newer version has policy variables. This
+/// parser rejects policy variables in both versions.
 fn version(node: &Node) -> Result<(), LocatedError> {
     match node.text("Version")? {
         "2012-10-17" | "2008-10-17" => Ok(()),

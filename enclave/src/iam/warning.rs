@@ -1,5 +1,6 @@
-//! Warnings about conditions that always hold or never hold. Such a condition is probably a mistake. The parser does not
-//! reject the condition, because AWS accepts it, and this service must accept policies that were written for AWS.
+//! Warnings about conditions that always hold or never hold. Such a condition is probably a mistake. The parser
+//! does not reject the condition, because AWS accepts it, and this service must accept policies that were
+//! written for AWS.
 
 use attestation::PCR_LENGTH;
 

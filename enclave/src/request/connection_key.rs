@@ -1,4 +1,4 @@
-//! The identity of a connection, and the flows that it belongs to in a fair queue.
+//! The identity of a connection, and the flows in a fair queue to which the connection belongs.
 
 use std::net::IpAddr;
 
@@ -19,8 +19,8 @@ pub(crate) enum FlowKey {
 }
 
 impl ConnectionKey {
-    /// Returns the key of the connection `number`, which no other open connection has. Without a
-    /// `client_addr` the connection counts as a client of its own.
+    /// Returns the key of a connection. No other open connection may have the same `number`. Without a `client_addr`,
+    /// the connection counts as a client of its own.
     pub fn new(number: u64, client_addr: Option<IpAddr>) -> Self {
         Self { number, client: client_addr.map(client_network) }
     }

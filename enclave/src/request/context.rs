@@ -13,12 +13,13 @@ pub struct RequestContext<'a> {
     pub id: RequestId,
     /// The connection of the request.
     pub connection: ConnectionKey,
-    /// The protection of the connection.
+    /// The protection of the connection by TLS.
     pub transport_security: TransportSecurity,
-    /// The address of the client, as the relay reports it. The enclave cannot verify it. `None` if unknown.
+    /// The address of the client, as the relay reports it. The enclave cannot verify this address. `None` if the
+    /// address is unknown.
     pub client_addr: Option<IpAddr>,
     /// The method, the target and the headers.
     pub head: &'a Parts,
-    /// The complete body; empty if it was not read.
+    /// The complete body, or an empty slice if the body was not read.
     pub body: &'a [u8],
 }

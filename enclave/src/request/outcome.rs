@@ -9,15 +9,15 @@ pub(crate) enum Outcome {
     Success,
     /// The caller received an error.
     Error(ErrorType),
-    /// The request's task was cancelled before there was a response, because the client disconnected.
+    /// The client disconnected before the response was ready, so the task of the request was cancelled.
     ClientDisconnected,
 }
 
 impl Outcome {
-    /// The name of [`ClientDisconnected`](Self::ClientDisconnected), in the style of CloudTrail's error codes.
+    /// The name of [`ClientDisconnected`](Self::ClientDisconnected), in the style of the error codes in CloudTrail.
     pub(crate) const CLIENT_DISCONNECTED: &str = "ClientDisconnected";
 
-    /// Returns `success`, or the name of the error.
+    /// Returns the name: `success`, the name of the error, or `ClientDisconnected`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -26,7 +26,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the error code of the audit record; `None` for a success.
+    /// Returns the error code for the audit record, or `None` for a success.
     pub(crate) fn error_code(self) -> Option<&'static str> {
         (self != Self::Success).then(|| self.name())
     }

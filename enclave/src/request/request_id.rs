@@ -1,4 +1,4 @@
-//! The identifier of a request, which its response, its log lines and its audit record share.
+//! The identifier of a request. The response, the log lines and the audit record contain the same identifier.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,11 +8,11 @@ use transport::ConnectionId;
 use uuid::fmt::Hyphenated;
 use uuid::{Builder, Bytes, Uuid};
 
-/// Number of identifiers whose random bytes are drawn together.
+/// Number of identifiers for which random bytes are drawn at once.
 const POOL_LENGTH: usize = 64;
 
 thread_local! {
-    /// Random bytes for the next identifiers. One draw for many saves calls of the provider's generator.
+    /// Random bytes for the next identifiers. One call of the crypto provider's generator fills the whole pool.
     static POOL: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -29,10 +29,12 @@ impl RequestId {
         Self::for_connection(None)
     }
 
-    /// Creates the identifier of a request on `connection`. It starts with the connection's identifier, which the
-    /// relay logs. The other 74 bits are random, so that the relay can neither predict nor choose the identifier.
+    /// Creates the identifier of a request on `connection`. The first bytes are the identifier of the connection,
+    /// which the relay logs. The other 74 random bits ensure that the relay cannot predict or choose the
+    /// identifier.
     pub(crate) fn for_connection(connection: Option<ConnectionId>) -> Self {
-        // Without random bytes all requests share the nil identifier. Identifiers are not secret.
+        // If the generator fails, all requests have the nil identifier. This is safe, because identifiers are not
+        // secret.
         let Some(mut bytes) = random_bytes() else { return Self(Uuid::nil()) };
         if let (Some(ConnectionId(id)), Some(begin)) = (connection, bytes.first_chunk_mut()) {
             *begin = id;

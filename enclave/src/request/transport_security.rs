@@ -1,18 +1,19 @@
-//! The protection of a connection.
+//! The protection of a connection by TLS.
 
-/// The protection of a connection.
+/// The protection of a connection by TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportSecurity {
     /// A connection without TLS, which the parent instance and the network can read.
     Plaintext,
-    /// TLS that ends in the enclave, under a key that the enclave generated and attestation documents bind.
+    /// TLS that the enclave terminates, with a key that the enclave generated. Attestation documents bind this key.
     AttestedTls(TlsDetails),
-    /// TLS that ends in the enclave, under a key from the configuration, which others hold as well.
+    /// TLS that the enclave terminates, with a key from the configuration. Holders of the configuration also have
+    /// this key.
     ProvidedTls(TlsDetails),
 }
 
 impl TransportSecurity {
-    /// Returns whether the connection uses TLS that ends in the enclave.
+    /// Returns whether the connection uses TLS that the enclave terminates.
     pub fn is_tls(self) -> bool {
         self.tls_details().is_some()
     }
@@ -26,7 +27,7 @@ impl TransportSecurity {
     }
 }
 
-/// The negotiated TLS parameters, with the names that CloudTrail uses.
+/// The negotiated TLS parameters. Their names are those that CloudTrail uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsDetails {
     /// The protocol version, such as `TLSv1.3`.

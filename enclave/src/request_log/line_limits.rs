@@ -7,15 +7,15 @@ use kms_api::ErrorType;
 
 use crate::rate::Rate;
 
-/// Maximum log lines per second about unauthenticated callers for each error type, and twice as many in a burst.
-/// The limit is per type, so that a flood of unsigned requests does not hide a client with an old secret.
+/// Maximum log lines about unauthenticated callers, per second and error type. A burst may have twice this number.
+/// Because each type has its own limit, a flood of unsigned requests does not hide a client with an old secret.
 const LINES_PER_SECOND: u32 = 10;
 
-/// Limits on the log lines about unauthenticated callers, so that they do not fill the log. Each line contains the
-/// number of lines of its type that were omitted before it.
+/// Limits on the log lines about unauthenticated callers, so that these lines do not fill the log. Each line contains
+/// the number of lines that were omitted since the last line of the same type.
 #[derive(Debug)]
 pub(super) struct LineLimits {
-    /// In the order of [`ErrorType::ALL`].
+    /// The budget of each error type, in the order of [`ErrorType::ALL`].
     budgets: [Budget; ErrorType::ALL.len()],
 }
 
@@ -32,8 +32,8 @@ impl LineLimits {
         Self { budgets: array::from_fn(budget) }
     }
 
-    /// Returns the number of lines of this type that were omitted since the last one, or `None` if this line is to
-    /// be omitted too.
+    /// Returns the number of lines that were omitted since the last line of this type. Returns `None` if the caller
+    /// must omit this line too.
     pub(super) fn allow(&self, error: ErrorType) -> Option<u64> {
         let mut budgets = ErrorType::ALL.iter().zip(&self.budgets);
         let Some((_, Budget { rate, omitted })) =

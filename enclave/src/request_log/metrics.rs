@@ -9,11 +9,11 @@ use prometheus_client::metrics::family::Family;
 use crate::metrics::{Histogram, Label, MetricsRegistry, labelled};
 use crate::request::Outcome;
 
-/// A request's operation and its outcome.
+/// The labels of a counter: the operation and the outcome.
 type Labels = [(&'static str, &'static str); 2];
 
-/// The metrics of KMS requests, by operation. The operation is unknown for requests that name none of the service's
-/// operations, and for unauthenticated requests.
+/// The metrics of KMS requests, by operation. The operation is `unknown` for unauthenticated requests, and for
+/// requests that name no operation of this service.
 #[derive(Debug)]
 pub(crate) struct RequestMetrics {
     generate_random: Outcomes,
@@ -21,8 +21,8 @@ pub(crate) struct RequestMetrics {
     unknown: Outcomes,
 }
 
-/// The metrics of one operation, by outcome. Every series exists from the start, so that a rate shows its first
-/// request.
+/// The metrics of one operation, by outcome. Every time series exists from the start of the service, so that a rate
+/// shows the first request.
 #[derive(Debug)]
 struct Outcomes {
     success: Counter,
@@ -77,5 +77,5 @@ impl RequestMetrics {
     }
 }
 
-/// The name of the unknown operation.
+/// The label of an unknown operation.
 pub(crate) const UNKNOWN_OPERATION: &str = "unknown";

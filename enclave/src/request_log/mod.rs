@@ -1,5 +1,6 @@
-//! The log line, the metrics and the audit record of each KMS request. All three have the same identifier and the
-//! same outcome, even if the client disconnects or the handler panics.
+//! The log line, the metrics and the audit record of each KMS request. All three contain the same outcome, even
+//! if the client disconnects or the handler panics. The log line and the audit record contain the same
+//! identifier.
 
 mod line_limits;
 mod metrics;
@@ -32,7 +33,7 @@ pub(crate) struct RequestLogger {
     region: Option<Arc<str>>,
 }
 
-/// The log of one request. When it is dropped, it writes the metrics, the audit record and the log line once.
+/// The log of one request. On drop, it updates the metrics, and writes the audit record and the log line.
 #[derive(Debug)]
 pub(crate) struct RequestLog<'a> {
     logger: &'a RequestLogger,
@@ -42,7 +43,8 @@ pub(crate) struct RequestLog<'a> {
     is_reason_omitted: bool,
 }
 
-/// The reason of an error, for the log. The audit record contains the message that the caller receives.
+/// The reason of an error, for the log. The audit record does not contain the reason, but the message that the caller
+/// receives.
 #[derive(Debug)]
 pub(crate) struct Reason {
     /// The reason, which may repeat bytes that the caller sent.
@@ -72,7 +74,7 @@ impl RequestLogger {
         RequestLog { logger: self, arrived: Instant::now(), record, is_reason_omitted: false }
     }
 
-    /// Updates the metrics that are computed when they are read.
+    /// Updates the metrics that are computed only when they are read.
     pub(crate) fn refresh_metrics(&self) {
         self.audit_metrics.refresh(&self.audit);
     }
@@ -114,9 +116,10 @@ impl RequestLog<'_> {
         self.record.set_error(error);
     }
 
-    /// Logs the reason for `error`, at level error if the cause is a fault of the service. `reason` is called only
-    /// if the limits on lines about unauthenticated callers allow the line. Both log formats quote and escape
-    /// strings, so no request can inject a log line.
+    /// Logs the reason for `error`. If the cause is a fault of the service, the level is error, otherwise info. Calls
+    /// `reason` only if the limits on lines about unauthenticated callers allow the line.
+    ///
+    /// Both log formats quote and escape strings, so no request can inject a log line.
     pub(crate) fn write_reason(&mut self, error: ErrorType, reason: impl FnOnce() -> Reason) {
         let omitted = match self.record.is_unauthenticated() {
             true => self.logger.line_limits.allow(error),
@@ -139,8 +142,8 @@ impl RequestLog<'_> {
         }
     }
 
-    /// Writes the metrics, the audit record and the log line. The line comes last, so that a panic in the logger
-    /// loses neither of the others.
+    /// Updates the metrics, and writes the audit record and then the log line. The line is last, so that a panic of
+    /// the logger does not lose the metrics or the record.
     fn write(&mut self) {
         let (outcome, operation) = (self.record.outcome(), self.record.operation());
         let (request_id, duration) = (self.record.request_id(), self.arrived.elapsed());
@@ -148,7 +151,7 @@ impl RequestLog<'_> {
         let placeholder = self.record.without_content();
         self.logger.audit.submit(mem::replace(&mut self.record, placeholder));
         let operation = operation.map_or(UNKNOWN_OPERATION, Operation::name);
-        // In seconds, as in the metrics.
+        // The unit is seconds, as in the metrics.
         let duration = duration.as_secs_f64();
         let is_fault = matches!(outcome, Outcome::Error(error) if error.status() >= 500);
         let outcome = outcome.name();

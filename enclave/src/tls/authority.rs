@@ -30,8 +30,8 @@ const LIFETIME: u64 = 24 * 60 * 60;
 /// Age at which a server certificate is renewed, in seconds.
 const RENEWAL: u64 = LIFETIME / 2;
 
-/// 9999-12-31T23:59:59Z, which means that a certificate does not expire (RFC 5280 section 4.1.2.5). An authority exists
-/// as long as its enclave.
+/// 9999-12-31T23:59:59Z, which means that a certificate does not expire (RFC 5280 section 4.1.2.5). An
+/// authority exists as long as its enclave.
 const NO_END: i64 = 253_402_300_799;
 
 /// Length of a serial number, in bytes. RFC 5280 section 4.1.2.2 allows 20.
@@ -71,8 +71,8 @@ pub enum AuthorityError {
 /// A server certificate with its key.
 #[derive(Clone, Debug)]
 pub struct IssuedCertificate {
-    /// The certificate chain and the key, for rustls. The server certificate is the first in the chain. The certificate
-    /// of the authority is the second.
+    /// The certificate chain and the key, for rustls. The server certificate is the first in the chain. The
+    /// certificate of the authority is the second.
     pub certified: Arc<CertifiedKey>,
     /// The start of the validity period.
     pub not_before: UnixMillis,
@@ -197,8 +197,8 @@ fn san(name: &ServerName<'_>) -> Result<SanType, AuthorityError> {
     }
 }
 
-/// Returns constraints that permit only `names`. If `names` contains no DNS name, the constraints exclude all DNS names.
-/// If `names` contains no IP address, the constraints exclude all IP addresses.
+/// Returns constraints that permit only `names`. If `names` contains no DNS name, the constraints exclude all
+/// DNS names. If `names` contains no IP address, the constraints exclude all IP addresses.
 fn constraints(names: &[SanType]) -> Result<NameConstraints, AuthorityError> {
     let permitted_subtrees: Vec<_> = names
         .iter()

@@ -49,8 +49,8 @@ impl RenewingCertResolver {
     }
 }
 
-/// Returns whether `issued` needs no renewal at `now`. The certificate may also be not yet valid, if the clock was set
-/// back.
+/// Returns whether `issued` needs no renewal at `now`. The certificate may also be not yet valid, if the clock
+/// was set back.
 fn is_current(issued: &IssuedCertificate, now: UnixMillis) -> bool {
     (issued.not_before..issued.renew_at).contains(&now)
 }

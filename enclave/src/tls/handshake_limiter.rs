@@ -1,8 +1,8 @@
 //! Limits the number and the duration of concurrent handshakes.
 //!
-//! Each handshake in progress holds a permit. Without a limit on the number of permits, a flood of clients that start a
-//! handshake and then stop would use all memory. With the limit, the flood would hold all permits. Therefore the maximum
-//! duration of a handshake depends on the load:
+//! Each handshake in progress holds a permit. Without a limit on the number of permits, a flood of clients that
+//! start a handshake and then stop would use all memory. With the limit, the flood would hold all permits.
+//! Therefore the maximum duration of a handshake depends on the load:
 //!
 //! - While permits are free, a handshake may take [`HANDSHAKE_TIMEOUT`].
 //! - While other handshakes wait for a permit, a handshake is evicted after [`HANDSHAKE_TIMEOUT_WHEN_FULL`].
@@ -74,8 +74,8 @@ impl HandshakeLimiter {
         self.permits.acquire().await.ok()
     }
 
-    /// Completes once two conditions hold: this handshake has held its permit for [`HANDSHAKE_TIMEOUT_WHEN_FULL`], and
-    /// another handshake waits for a permit.
+    /// Completes once two conditions hold: this handshake has held its permit for [`HANDSHAKE_TIMEOUT_WHEN_FULL`],
+    /// and another handshake waits for a permit.
     async fn evictable(&self) {
         let mut waiting = self.waiting.subscribe();
         sleep(HANDSHAKE_TIMEOUT_WHEN_FULL).await;

@@ -1,10 +1,10 @@
 //! Terminates TLS in this process, so that the parent instance and the network cannot read requests and responses.
 //!
-//! This process generates the certificate keys, unless the configuration provides a key. Generated keys never leave the
-//! process.
+//! This process generates the certificate keys, unless the configuration provides a key. Generated keys never
+//! leave the process.
 //!
-//! The crypto provider generates the keys that encrypt session tickets. A ticket key encrypts new tickets for six hours.
-//! Its tickets are accepted for six more hours. The system clock measures these times.
+//! The crypto provider generates the keys that encrypt session tickets. A ticket key encrypts new tickets for
+//! six hours. Its tickets are accepted for six more hours. The system clock measures these times.
 //!
 //! There is no early data, no renegotiation and no key log.
 
@@ -122,7 +122,8 @@ impl Tls {
         }))
     }
 
-    /// Returns the binding of the authority, for the enclave's attestation document. Returns `None` for a provided key.
+    /// Returns the binding of the authority, for the enclave's attestation document. Returns `None` for a provided
+    /// key.
     pub(crate) fn binding(&self) -> Option<CaBinding> {
         self.authority.as_ref().map(|authority| authority.binding)
     }

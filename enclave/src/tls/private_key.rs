@@ -39,8 +39,8 @@ pub enum InvalidPrivateKey {
     Kind,
 }
 
-/// Loads the only private key in `pem`. Ignores other sections, such as `EC PARAMETERS`. Leaves no copies of the key in
-/// memory.
+/// Loads the only private key in `pem`. Ignores other sections, such as `EC PARAMETERS`. Leaves no copies of
+/// the key in memory.
 ///
 /// # Errors
 /// If `pem` contains no private key or several, or if the key is not supported.

@@ -1,9 +1,10 @@
 //! Counts the outcome of each handshake.
 //!
-//! A client can reject the server certificate during the handshake or after it. Most clients verify the certificate
-//! before they send Finished, and send an alert if they reject it. Other clients, such as Node.js, verify the
-//! certificate after Finished. If they reject it, they send an alert or close the connection. Therefore a handshake is
-//! counted as a success only after the first byte of a request, or after an orderly close.
+//! A client can reject the server certificate during the handshake or after it. Most clients verify the
+//! certificate before they send Finished, and send an alert if they reject it. Other clients, such as Node.js,
+//! verify the certificate after Finished. If they reject it, they send an alert or close the connection.
+//! Therefore a handshake is counted as a success only after the first byte of a request, or after an orderly
+//! close.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -46,9 +47,9 @@ fn alert(error: &io::Error) -> Option<AlertDescription> {
     }
 }
 
-/// The stream of a client after the handshake. The stream counts the handshake once. If the first read fails, the stream
-/// counts a failure. The first read fails after an alert, or after a close without `close_notify`. Otherwise, the stream
-/// counts a success.
+/// The stream of a client after the handshake. The stream counts the handshake once. If the first read fails,
+/// the stream counts a failure. The first read fails after an alert, or after a close without `close_notify`.
+/// Otherwise, the stream counts a success.
 #[derive(Debug)]
 pub(crate) struct TlsStream<'a, S> {
     stream: server::TlsStream<S>,
