@@ -1,9 +1,11 @@
-//! A pool of threads for expensive cryptography: signatures and seals, which take a millisecond or more per
-//! request. On the connection threads, they would delay other requests, which take a hundredth of that.
+//! A pool of threads for the expensive cryptography of requests with a `Recipient`: the verification of
+//! signatures and the encryption of responses. These operations take a millisecond or more per request.
+//! They do not run on the connection threads, because they would delay other requests, which take about a
+//! hundredth of that time.
 //!
-//! The pool is a runtime of its own, so a request that waits, for example for the NSM, blocks no thread.
-//! The number of requests in the pool is limited. Further requests are rejected at once, because a longer
-//! queue would only make all wait.
+//! The pool is an asynchronous runtime. So a request that waits, for example for the NSM, does not block a
+//! thread of the pool. The pool limits the number of requests in it, and rejects further requests at once.
+//! A longer queue would only make all requests wait longer.
 
 use std::future::Future;
 use std::io;
@@ -37,7 +39,7 @@ pub(crate) enum CryptoPoolError {
 }
 
 impl CryptoPool {
-    /// Starts a pool of so many threads.
+    /// Starts a pool with this number of threads.
     ///
     /// # Errors
     /// Fails if a thread cannot be started.
@@ -63,7 +65,7 @@ impl CryptoPool {
             Arc::clone(&self.permits).try_acquire_owned().map_err(|_| CryptoPoolError::Full)?;
         let runtime = self.runtime.as_ref().ok_or(CryptoPoolError::Unfinished)?;
         let work = runtime.spawn(async move {
-            // Returned when the work ends in any way.
+            // The permit is returned when the work ends, even if the work panics or is cancelled.
             let _permit = permit;
             work.await
         });
@@ -138,7 +140,7 @@ mod tests {
             yield_now().await;
         }
         assert_eq!(pool.run(async {}).await, Err(CryptoPoolError::Full));
-        // A client that disconnects.
+        // The client of one request disconnects.
         waiting.pop().unwrap().abort();
         while pool.is_full() {
             yield_now().await;

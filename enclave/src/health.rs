@@ -1,18 +1,19 @@
 //! Health tests of the output of the NSM and of HSMs, in the style of SP 800-90B section 4.
 //!
-//! The tests detect a source that has failed completely: one that repeats its output, counts, or is stuck.
-//! They cannot detect a bad source whose output is well mixed. Samples are bytes, with an assumed
-//! min-entropy of at least `MIN_ENTROPY` bits each. A source that meets the assumption fails a test at most
-//! once in 2^40 samples.
+//! The tests detect a source that has failed completely: a source that repeats its output, that counts, or
+//! that returns one value. The tests cannot detect a weak source whose output looks random.
+//!
+//! Each byte of the output is one sample. The tests assume that a sample has a min-entropy of at least 6
+//! bits. A source that meets this assumption fails a test at most once in 2^40 samples.
 //!
 //! 1. Length: a block of the NSM has exactly 256 bytes.
-//! 2. Repetition count (SP 800-90B section 4.4.1), over the bytes and over the differences between
-//!    neighboring bytes. The differences of a counter are equal. Good bytes are independent, and so are
-//!    their differences.
-//! 3. Adaptive proportion (section 4.4.2).
-//! 4. Repeated output: an output of at least 16 bytes must not equal one of the last 1,024. Good outputs do
-//!    so once in 2^86. A source that repeats shorter outputs fails test 3, because at least every fifteenth
-//!    byte is equal.
+//! 2. Repetition count (section 4.4.1): fewer than 8 equal bytes in a row, and fewer than 8 equal
+//!    differences between neighboring bytes in a row. The differences detect a source that counts.
+//! 3. Adaptive proportion (section 4.4.2): in each window of 512 bytes, fewer than 35 bytes equal the first
+//!    byte.
+//! 4. Repeated output: an output of at least 16 bytes differs from each of the last 1,024 such outputs. A
+//!    good source repeats an output about once in 2^86 outputs. This test ignores shorter outputs. A source
+//!    that repeats a shorter output fails test 3, because at least every fifteenth byte is equal.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -24,30 +25,31 @@ use thiserror::Error;
 #[cfg(test)]
 const MIN_ENTROPY: u32 = 6;
 
-/// The probability of a false alarm is 2 to the minus this number.
+/// Number n such that the probability of a false alarm is 2^-n.
 #[cfg(test)]
 const ALPHA_EXPONENT: u32 = 40;
 
-/// Number of equal samples in a row that fails: 1 + ceil(40 / 6).
+/// Number of equal samples in a row at which the test fails: 1 + ceil(40 / 6).
 const REPETITION_CUTOFF: u32 = 8;
 
 /// Number of samples in a window of the adaptive proportion test. SP 800-90B requires 512 for samples that
 /// are not single bits.
 const PROPORTION_WINDOW: u16 = 512;
 
-/// Number of samples equal to the first of a window that fails: 1 + CRITBINOM(512, 2^-6, 1 - 2^-40).
+/// Number of samples equal to the first sample of a window at which the test fails: 1 + CRITBINOM(512,
+/// 2^-6, 1 - 2^-40).
 const PROPORTION_CUTOFF: u16 = 35;
 
-/// Number of outputs whose digests are kept.
+/// Number of recent outputs whose digests test 4 keeps.
 const REMEMBERED_OUTPUTS: usize = 1024;
 
-/// Minimum length of an output whose digest is kept, in bytes.
+/// Minimum length of an output whose digest test 4 keeps, in bytes.
 const MIN_REMEMBERED_LENGTH: usize = 16;
 
 /// Number of blocks that are tested and discarded at start-up: 1,024 samples (SP 800-90B section 4.3).
 pub(crate) const START_UP_BLOCKS: usize = 4;
 
-/// A failed health test. The source is not used again.
+/// A failed health test. The service does not use the source again until it restarts.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum HealthFault {
     /// A block does not have 256 bytes.
@@ -67,14 +69,15 @@ pub enum HealthFault {
     RepeatedOutput,
 }
 
-/// The health tests of one source. They remember output between calls, so they do not implement Debug.
+/// The health tests of one source. The type does not implement Debug, because it keeps output of the source
+/// between calls.
 pub(crate) struct HealthTests {
     bytes: RepetitionTest,
     differences: RepetitionTest,
     last: Option<u8>,
     proportion: ProportionTest,
     recent: VecDeque<Digest>,
-    /// The same digests for fast look-up, because requests wait for the tests.
+    /// Digests of `recent` for fast look-up, because requests wait for the tests.
     recent_set: HashSet<Digest>,
 }
 
@@ -118,8 +121,8 @@ impl HealthTests {
         self.remember(Sha256::digest(output))
     }
 
-    /// Adds all samples of `output` and returns whether too many in a row are equal. It has no branch per
-    /// sample.
+    /// Adds all samples of `output`, and returns whether too many samples in a row are equal. The loop has
+    /// no branch per sample, because requests wait for the tests.
     fn repeats(&mut self, output: &[u8]) -> bool {
         let Self { bytes, differences, last, .. } = self;
         let mut samples = output.iter().copied();
@@ -151,7 +154,8 @@ impl HealthTests {
     }
 }
 
-/// The number of equal samples in a row: of the last sample, and at most.
+/// A counter of equal samples in a row. `count` is the length of the current run, and `longest` that of the
+/// longest run.
 #[derive(Default)]
 struct RepetitionTest {
     sample: u8,
@@ -167,7 +171,7 @@ impl RepetitionTest {
     }
 }
 
-/// The number of samples equal to the first in the current window.
+/// A counter of the samples that equal the first sample of the current window.
 #[derive(Default)]
 struct ProportionTest {
     first: u8,

@@ -74,7 +74,7 @@ fn rejects_35_equal_bytes_in_a_window_but_not_34() {
 
 #[test]
 fn proportion_count_restarts_with_each_window() {
-    // 20 equal bytes in each window of two blocks, so 40 in two windows.
+    // Each window of two blocks contains 20 equal bytes, so two windows contain 40 equal bytes.
     let mut tests = HealthTests::new();
     for number in 0..4 {
         let mut block = block();
@@ -142,8 +142,9 @@ fn adaptive_proportion_cutoff_matches_the_standard() {
     let (window, p) = (f64::from(PROPORTION_WINDOW), 0.5_f64.powi(6));
     assert_eq!(MIN_ENTROPY, 6);
     let alpha = 0.5_f64.powi(40);
-    // Adds up from the largest number of samples, so that no summand is lost next to 1. It uses logarithms,
-    // because the first summand is too small for a floating-point number.
+    // The sum begins with the smallest summands, those of the largest numbers of samples, so that rounding
+    // does not lose them. The summands are logarithms, because the first summand is too small for a
+    // floating-point number.
     let mut log_probability = window * p.log2();
     let (mut exceeded, mut critical) = (0.0, window);
     while exceeded + log_probability.exp2() <= alpha {

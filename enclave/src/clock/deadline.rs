@@ -1,5 +1,5 @@
-//! Deadlines that account for pauses of this process. During a pause no work is done, but time limits
-//! continue to run: `tokio::time` counts the pause. So a pause restarts the limit of a wait.
+//! Deadlines that account for pauses of this process. The process does no work during a pause, but
+//! `tokio::time` counts the pause. So a pause restarts the time limit of a wait.
 
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -19,7 +19,7 @@ const MAX_RESTARTS: u8 = 3;
 struct RestartableLimit {
     duration: Duration,
     pauses: &'static PauseDetector,
-    /// Last pause that was accounted for.
+    /// Last pause that restarted the limit, or the last pause before the wait.
     seen: PauseId,
     restarts: u8,
 }
@@ -29,8 +29,8 @@ impl RestartableLimit {
         Self { duration, pauses, seen: pauses.last_noticed(), restarts: 0 }
     }
 
-    /// Restarts the limit if the process was paused during the wait. Returns whether it did. Called when the
-    /// limit has passed.
+    /// Restarts the limit if the process was paused during the wait, and returns whether the limit
+    /// restarted. The caller must call this only when the limit has passed.
     fn restart(&mut self) -> bool {
         let last = self.pauses.last();
         let may_restart = last != self.seen && self.restarts < MAX_RESTARTS;
@@ -50,7 +50,7 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Returns a deadline after `limit`. Pauses that `pauses` detects restart the limit.
+    /// Returns a deadline that is `limit` from now. Pauses that `pauses` detects restart the limit.
     pub(crate) fn after(limit: Duration, pauses: &'static PauseDetector) -> Self {
         Self { at: Instant::now() + limit, limit: RestartableLimit::new(pauses, limit) }
     }
@@ -83,7 +83,7 @@ pub(crate) async fn sleep(limit: Duration) {
     let _elapsed = timeout(limit, pending::<()>()).await;
 }
 
-/// A future that is ready after its limit, and can be reset.
+/// A future that is ready after its time limit. The limit can be reset.
 #[derive(Debug)]
 pub(crate) struct Delay {
     sleep: Pin<Box<Sleep>>,
@@ -124,7 +124,8 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(5);
 
-    /// Returns the seconds until `wait` ends, with pauses of the process after these numbers of seconds.
+    /// Returns the number of seconds until `wait` ends. `pauses` contains the seconds at which the process
+    /// is paused.
     async fn seconds_until(wait: impl Future<Output = ()>, pauses: &[u64]) -> u64 {
         let start = Instant::now();
         let paused = async {
@@ -142,7 +143,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn wait_restarts_after_each_of_three_pauses() {
-        // No pause, one, two within one limit, one per restart, and more than the maximum.
+        // The cases are: no pause, one pause, two pauses within one limit, one pause per restart, and more
+        // pauses than restarts.
         for (pauses, seconds) in [
             (&[][..], 5),
             (&[1], 10),

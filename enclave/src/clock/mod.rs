@@ -19,7 +19,7 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// Returns the current time of the machine.
     fn now(&self) -> UnixMillis;
 
-    /// Returns the time since a fixed start. Nothing sets this clock.
+    /// Returns the time since a fixed start. Unlike the system time, this time cannot be set.
     fn monotonic(&self) -> Duration;
 }
 
@@ -40,7 +40,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A test clock, whose monotonic time is its current time.
+/// A test clock. Its monotonic time equals its current time.
 impl<F: Fn() -> UnixMillis + Clone + Send + Sync + 'static> Clock for F {
     fn now(&self) -> UnixMillis {
         self()

@@ -1,12 +1,16 @@
-//! Detects that this process did not run for a while, because a signal stopped it or its machine was
-//! paused.
+//! A detector of pauses of this process. During a pause, the process does not run, because a signal stopped
+//! the process or because its machine was paused.
 //!
-//! During a pause no work is done, but time limits continue to run. After it, all timers that ended meanwhile
-//! fire at once. So their owners query the pause detector before they report a timeout.
+//! Time limits continue to run during a pause. After the pause, all timers that expired in the meantime
+//! fire at once. So code that waits with a time limit queries the pause detector before it reports a
+//! timeout.
 //!
-//! A thread records a beat 20 times a second. A gap between two beats is a pause. After a pause, threads
-//! run again in any order: a thread that runs before the next beat sees the gap since the last one. A pause
-//! that CLOCK_MONOTONIC does not count is not detected. It does not let a timer fire early.
+//! A thread records a beat 20 times a second. A long gap between two beats is a pause. After a pause, other
+//! threads may run before the next beat is recorded. They detect the pause from the time since the last
+//! beat.
+//!
+//! The detector does not detect a pause that CLOCK_MONOTONIC does not count. Such a pause does not make
+//! timers fire early.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,12 +21,12 @@ use super::{Clock, SystemClock};
 #[cfg(not(test))]
 const BEAT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A longer gap is a pause. A busy machine does not skip five beats in a row. The value is below the
-/// default of every deadline.
+/// Longest gap between two beats that is not a pause. A busy machine does not skip five beats in a row, so
+/// it does not cause a longer gap. The value is below the default of every deadline.
 const MIN_PAUSE: Duration = Duration::from_millis(250);
 
-/// After a longer gap the trusted time must be confirmed. Equals the maximum duration of an NSM call for a
-/// document (`trusted.rs`).
+/// Longest pause that does not count as long. After a long pause, the time is not trusted until the clock
+/// is synchronized (`trusted.rs`). The value equals the maximum duration of an NSM call for a document.
 pub(super) const MIN_LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// The value before the first beat or pause.
@@ -33,15 +37,16 @@ const NO_BEAT: u64 = u64::MAX;
 pub(crate) struct PauseDetector {
     /// Time of the last beat.
     last_beat: AtomicU64,
-    /// Last pause that the thread recorded, as the time of the beat before it.
+    /// Identifier of the last pause that the thread recorded.
     last_pause: AtomicU64,
-    /// End of that pause.
+    /// End of the last pause that the thread recorded.
     resumed: AtomicU64,
-    /// Last long pause, as the time of the beat before it.
+    /// Identifier of the last long pause that the thread recorded.
     last_long_pause: AtomicU64,
 }
 
-/// The identifier of a pause. Two identifiers are equal if no pause lies between them.
+/// The identifier of a pause: the time of the last beat before the pause, in milliseconds. If two reads
+/// return equal identifiers, no new pause happened between the reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PauseId(u64);
 
@@ -96,13 +101,14 @@ impl PauseDetector {
         if gap > MIN_LONG_PAUSE {
             self.last_long_pause.store(before, Ordering::Release);
         }
-        // Stored last. Before that, the gap itself shows the pause with the same identifier.
+        // The beat is stored last. Until then, other threads detect the same pause, with the same
+        // identifier, from the gap itself.
         self.last_beat.store(now_ms, Ordering::Release);
         gap
     }
 
-    /// Returns the last pause that the thread recorded. The most recent pause may be missing for a moment,
-    /// which is harmless at the start of a wait.
+    /// Returns the last pause that the thread recorded. A pause that has just ended may be missing. At the
+    /// start of a wait, a missing pause is harmless: it only restarts the limit of the wait once more.
     pub(crate) fn last_noticed(&self) -> PauseId {
         PauseId(self.last_pause.load(Ordering::Acquire))
     }
@@ -133,7 +139,8 @@ impl PauseDetector {
         }
     }
 
-    /// Returns the start from which an operation that began at `start` has run without a pause.
+    /// Returns `start`, or the end of the last pause if that is later. From this time on, an operation that
+    /// began at `start` has run without a pause.
     pub(crate) fn effective_start(&self, start: Instant) -> Instant {
         let (now, now_ms) = (Instant::now(), now_ms());
         let resumed = self.resumed_at(now_ms);

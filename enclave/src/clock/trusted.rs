@@ -1,11 +1,15 @@
 //! A clock that is synchronized with the NSM.
 //!
-//! Nothing synchronizes the system clock of an enclave, and the parent instance must not. Each attestation
-//! document contains the hypervisor's time. So the service requests a document at intervals, and the
-//! processor's counter measures the time between two. The system clock is compared, but never used.
+//! No program synchronizes the system clock of an enclave. The parent instance must not set the clock,
+//! because the service does not trust the parent. Each attestation document contains the hypervisor's time,
+//! so the service requests a document every 30 s. Between two documents, the monotonic clock measures the
+//! time.
 //!
-//! After a long pause of this process the time is not trusted before the next synchronization, because the
-//! counter may have stood still. Requests wait for the synchronization, with a limit.
+//! The service uses the system clock only for a comparison: it reports a system clock that is wrong.
+//!
+//! During a pause of this process, the monotonic clock may stop. So after a pause of over 1 s, the time is
+//! not trusted until the next synchronization. Requests wait for that synchronization, but not longer than
+//! 2 s.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,11 +30,11 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum age of a synchronization for the time to be trusted.
 const MAX_SYNC_AGE: Duration = Duration::from_secs(60);
 
-/// Longest time that the NSM may take for a document. The document was signed at some time during the call,
-/// so a longer call makes its timestamp too imprecise.
+/// Longest time that the NSM may take for a document. The NSM reads the time at an unknown moment of the
+/// call. So a longer call makes the timestamp too imprecise.
 const MAX_CALL_DURATION: Duration = pause_detector::MIN_LONG_PAUSE;
 
-/// Longest time that a request waits for a synchronization: two calls of the NSM.
+/// Longest time that a request waits for a synchronization: twice the time of [`MAX_CALL_DURATION`].
 const SYNC_WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum offset of the system clock before it is reported, in milliseconds.
@@ -40,7 +44,7 @@ const MAX_OFFSET_MS: i64 = 2000;
 #[derive(Debug)]
 pub(crate) struct TrustedClock<C> {
     clock: C,
-    /// NSM time minus monotonic time, in milliseconds. A single number can be read without a lock.
+    /// NSM time minus monotonic time, in milliseconds. The number is atomic, so that readers need no lock.
     offset_from_monotonic_ms: AtomicI64,
     last_sync: Mutex<LastSync>,
     pauses: &'static PauseDetector,
@@ -48,14 +52,14 @@ pub(crate) struct TrustedClock<C> {
     sync_finished: Notify,
 }
 
-/// The last synchronization.
+/// The last successful synchronization, and the last failure after it.
 #[derive(Clone, Copy, Debug)]
 struct LastSync {
     /// Start of the last successful synchronization.
     at: Instant,
-    /// Last long pause before that time.
+    /// Last long pause before the time `at`.
     pause: PauseId,
-    /// Last long pause before a later synchronization failed, if one did.
+    /// Last long pause before a later synchronization failed. `None` if no later synchronization failed.
     failed: Option<PauseId>,
 }
 
@@ -70,7 +74,8 @@ pub enum ClockFault {
     Paused,
 }
 
-/// The reason why a synchronization failed. The clock then continues from the last one.
+/// The reason why a synchronization failed. The clock then continues from the last successful
+/// synchronization.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum SyncError<E> {
     /// The NSM returned no document.
@@ -82,7 +87,7 @@ pub(crate) enum SyncError<E> {
         /// Duration of the call.
         duration: Duration,
     },
-    /// This process was paused during the call, so its duration does not show that the NSM is slow.
+    /// This process was paused during the call. So a long duration does not show that the NSM is slow.
     #[error("this process was paused during a call of the NSM")]
     Paused,
 }
@@ -139,7 +144,8 @@ impl<C: Clock> TrustedClock<C> {
             true => slow,
             false => SyncError::Paused,
         })?;
-        // The middle of the call, so the error is at most half of its duration.
+        // The timestamp is assigned to the middle of the call. So the error is at most half of the duration
+        // of the call.
         let offset_from_monotonic_ms =
             signed_millis(time).saturating_sub(duration_millis((before + after) / 2));
         self.offset_from_monotonic_ms.store(offset_from_monotonic_ms, Ordering::Relaxed);
@@ -156,7 +162,7 @@ impl<C: Clock> TrustedClock<C> {
         UnixMillis::new(u64::try_from(now).unwrap_or_default())
     }
 
-    /// Records that a synchronization failed, so that requests no longer wait for it.
+    /// Records that a synchronization failed, so that requests stop waiting for a synchronization.
     pub(crate) fn record_sync_failure(&self) {
         self.set(LastSync { failed: Some(self.pauses.last_long()), ..self.last_sync() });
     }
@@ -177,14 +183,14 @@ impl<C: Clock> TrustedClock<C> {
         }
     }
 
-    /// Waits until the time is trusted, if a synchronization may still succeed.
+    /// Waits until the time is trusted. Does not wait if the last synchronization failed and no long pause
+    /// followed.
     ///
-    /// # Errors
-    /// Fails if the synchronization fails or takes too long.
+    /// # Errors Fails if the time is not trusted and the synchronization fails or takes too long.
     pub(crate) async fn wait_until_trusted(&self) -> Result<(), ClockFault> {
         let trusted = async {
             loop {
-                // Registered before the check, so that no notification is missed.
+                // The notification is registered before the check, so that none is missed.
                 let mut sync_finished = pin!(self.sync_finished.notified());
                 sync_finished.as_mut().enable();
                 match self.check() {
@@ -197,7 +203,7 @@ impl<C: Clock> TrustedClock<C> {
         deadline.bound(trusted).await.unwrap_or_else(|_| self.check())
     }
 
-    /// Returns whether a synchronization failed and this process was not paused since.
+    /// Returns whether the last synchronization failed and no long pause of this process followed.
     fn has_failed(&self) -> bool {
         self.last_sync().failed == Some(self.pauses.last_long())
     }
@@ -215,7 +221,7 @@ impl<C: Clock> TrustedClock<C> {
         let last_sync = self.last_sync();
         match last_sync.pause == self.pauses.last_long() {
             true => last_sync.at + SYNC_INTERVAL,
-            // Due since then.
+            // A pause makes the synchronization due at once, so this returns a time in the past.
             false => last_sync.at,
         }
     }

@@ -183,7 +183,7 @@ async fn is_trusted_after_a_pause_once_synchronized() {
     let machine = Machine::new();
     let clock = machine.start();
     PauseDetector::global().simulate_pause();
-    // The machine was paused for an hour, which its own clocks do not count.
+    // The machine was paused for an hour. Its own clocks do not count this hour.
     machine.set(|clocks| clocks.nsm += HOUR_MS);
     assert_eq!(clock.check(), Err(ClockFault::Paused));
     assert!(clock.sync_due() <= Instant::now());
@@ -209,7 +209,7 @@ async fn waits_for_sync_until_failure_or_timeout() {
         let start = tokio::time::Instant::now();
         assert_eq!(clock.wait_until_trusted().await, Err(fault));
         assert_eq!(start.elapsed().as_secs(), SYNC_WAIT_TIMEOUT.as_secs());
-        // After a failure, nothing is left to wait for.
+        // After a failed synchronization, requests do not wait.
         let start = tokio::time::Instant::now();
         let fails = async { clock.record_sync_failure() };
         assert_eq!(tokio::join!(clock.wait_until_trusted(), fails).0, Err(fault));
@@ -249,7 +249,7 @@ fn rejects_slow_document() {
     let clock = machine.start();
     let (due, now) = (clock.sync_due(), clock.now());
     let after_limit = || {
-        // As slow as such an NSM.
+        // The call takes longer than the limit.
         std::thread::sleep(MAX_CALL_DURATION + Duration::from_millis(1));
         Ok::<_, Infallible>(UnixMillis::new(HOUR_MS))
     };

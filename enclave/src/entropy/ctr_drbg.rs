@@ -1,9 +1,13 @@
 //! CTR_DRBG with AES-256 and a derivation function (NIST SP 800-90A Rev. 1, section 10.2.1). Names follow
 //! the standard.
 //!
-//! No maintained crate provides this construction. The CTR_DRBG of AWS-LC and BoringSSL has no derivation
-//! function and no public interface. RustCrypto has none. OpenSSL and Mbed TLS would add a second C
-//! library. The block cipher is that of the crypto provider, and NIST's vectors test the result.
+//! No maintained crate provides this construction:
+//!
+//! - The CTR_DRBG of AWS-LC and of BoringSSL has no derivation function and no public interface.
+//! - RustCrypto has no CTR_DRBG.
+//! - OpenSSL and Mbed TLS would add a second C library.
+//!
+//! The crypto provider implements the block cipher. NIST's test vectors check the output of this module.
 
 use std::fmt;
 
@@ -73,7 +77,7 @@ pub enum DrbgError {
 
 /// A DRBG instance. Its working state is zeroized on drop and hidden from Debug.
 pub(crate) struct CtrDrbg {
-    /// AES-256 under Key.
+    /// AES-256 with the key Key.
     cipher: Aes256,
     v: Zeroizing<AesBlock>,
     reseed_counter: u64,
@@ -175,7 +179,7 @@ impl CtrDrbg {
         self.set(&temp);
     }
 
-    /// Sets Key to the leftmost bytes of `seed` and V to the rightmost.
+    /// Sets Key to the leftmost bytes of `seed`, and V to the remaining bytes.
     fn set(&mut self, seed: &SeedMaterial) {
         if let Some((key, v)) = seed.split_first_chunk() {
             self.cipher = Aes256::new(key);
@@ -194,7 +198,8 @@ impl CtrDrbg {
         input.iter().for_each(|part| chains.absorb(part));
         chains.absorb(&[0x80]);
         let temp = chains.finish();
-        // Steps 10 to 15: K = leftmost, X = next. Repeats X = Block_Encrypt(K, X) until the seed is full.
+        // Steps 10 to 15: K is the leftmost 32 bytes of `temp`, and X is the next 16 bytes. The step X =
+        // Block_Encrypt(K, X) is repeated until the seed is full.
         if let Some((key, x)) = temp.split_first_chunk()
             && let Some(x) = x.first_chunk()
         {
@@ -207,22 +212,24 @@ impl CtrDrbg {
 const SEED_LENGTH_FIELD: [u8; 4] = [0, 0, 0, 48];
 const _: () = assert!(SEED_LENGTH == 48);
 
-/// The three BCC chains (section 10.3.3) of IV || S for the IVs 0, 1 and 2: steps 5 to 9 of the derivation
-/// function.
+/// Steps 5 to 9 of the derivation function: three BCC chains (section 10.3.3). Their inputs are IV || S for
+/// the IVs 0, 1 and 2.
 struct Chains<'a> {
     cipher: &'a Aes256,
     values: Zeroizing<[AesBlock; 3]>,
-    /// Bytes of S that are not yet chained, padded with zeros. `filled` is their number.
+    /// Bytes of S that are not yet chained, padded with zeros. `filled` is the number of bytes without the
+    /// padding.
     input: Zeroizing<[AesBlock; INPUT_BLOCKS]>,
     filled: usize,
 }
 
-/// Number of blocks of S that are chained at once. The input of a reseed fits, which is the common case.
+/// Number of blocks of S that are chained at once. The input of a reseed, the most frequent operation, fits
+/// into this number of blocks.
 const INPUT_BLOCKS: usize = 24;
 
 impl<'a> Chains<'a> {
     fn new(cipher: &'a Aes256) -> Self {
-        // The chaining value is zero, so its XOR with an IV is that IV.
+        // The first chaining value is zero. The XOR of zero and an IV is the IV itself.
         let mut values = Zeroizing::new([[0; AES_BLOCK_LENGTH]; 3]);
         for (value, number) in values.iter_mut().zip(0_u32..) {
             let [first, second, third, fourth, ..] = value;

@@ -176,7 +176,7 @@ fn additional_input_parts_are_concatenated() {
 #[test]
 fn key_and_v_change_with_every_request() {
     let mut drbg = drbg();
-    // Encrypts a constant block. The same key would give the same result.
+    // Encrypts a constant block, because equal results would mean that the key is the same.
     let encrypted = |drbg: &CtrDrbg| {
         let mut block = [0; AES_BLOCK_LENGTH];
         drbg.cipher.encrypt(&mut block);
@@ -185,7 +185,8 @@ fn key_and_v_change_with_every_request() {
     let (key, v) = (encrypted(&drbg), *drbg.v);
     generated(&mut drbg, 16);
     assert_ne!(encrypted(&drbg), key);
-    // V is replaced and not only incremented: one block and its update increment V by four.
+    // An update replaces V. Without the replacement, one block and its update would only increment V by
+    // four.
     let distance = u128::from_be_bytes(*drbg.v).wrapping_sub(u128::from_be_bytes(v));
     assert!(distance > 1 << 16);
 }

@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 pub struct DrawRequest {
     /// Number of random bytes.
     pub(crate) number_of_bytes: usize,
-    /// True if the response is sealed, which needs further random bytes.
+    /// True if the response is sealed, that is, encrypted for the caller. Sealing needs further random
+    /// bytes.
     pub(crate) sealed: bool,
 }
 
@@ -46,7 +47,7 @@ impl RandomBytes {
         Self(bytes)
     }
 
-    /// Returns the bytes, to be used in place.
+    /// Returns the bytes. The caller uses them in place and does not copy them.
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }

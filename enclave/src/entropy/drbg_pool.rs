@@ -10,26 +10,28 @@ use super::ctr_drbg::{CtrDrbg, DrbgError};
 use super::fault::EntropyFault;
 use crate::nsm::Block;
 
-/// Personalization string, which separates this generator from others with the same seed.
+/// Personalization string, which separates this generator from other generators with the same seed.
 const PERSONALIZATION: &[u8] = b"attested-random CTR_DRBG AES-256 instance v1";
 
 /// Additional input of a reseed, which separates reseeds from other uses of the same bytes.
 const RESEED_LABEL: &[u8] = b"attested-random CTR_DRBG AES-256 reseed v1";
 
-/// Number of bytes of the operating system in each reseed. They keep the output secret if the output of the
-/// NSM is known.
+/// Number of random bytes that each reseed takes from the operating system. These bytes keep the output of
+/// the DRBG secret even if an attacker knows the output of the NSM.
 const SYSTEM_RANDOM_LENGTH: usize = 32;
 
 /// A DRBG instance with the time of its last reseed.
 #[derive(Debug)]
 pub(super) struct DrbgInstance {
     drbg: CtrDrbg,
-    /// `None` before the first reseed, so that an instance generates nothing before it.
+    /// Time of the last reseed. `None` before the first reseed, so that the reseed policy requires a reseed
+    /// before the first use.
     reseeded_at: Option<Instant>,
 }
 
 impl DrbgInstance {
-    /// Instantiates a DRBG from two whole blocks: 2,048 bits each for a security strength of 256 bits.
+    /// Instantiates a DRBG from two whole blocks. Each block has 2,048 bits, and the security strength is
+    /// 256 bits.
     pub(super) fn instantiate(entropy_input: &Block, nonce: &Block) -> Result<Self, DrbgError> {
         let drbg = CtrDrbg::instantiate(entropy_input.expose(), nonce.expose(), PERSONALIZATION)?;
         Ok(Self { drbg, reseeded_at: None })
@@ -88,8 +90,8 @@ impl DrbgPool {
         Self(instances)
     }
 
-    /// Locks an instance that satisfies `predicate`, preferably without waiting. Locks are held only while
-    /// bytes are generated. Poisoned instances are skipped.
+    /// Locks an instance that satisfies `predicate`. Skips poisoned instances, and waits for a lock only if
+    /// no suitable instance is unlocked. A caller holds the lock only while it generates bytes.
     pub(super) fn lock_where(
         &self,
         predicate: impl Fn(&DrbgInstance) -> bool,
@@ -99,7 +101,8 @@ impl DrbgPool {
         unlocked.chain(any).find(|instance| predicate(instance))
     }
 
-    /// Locks any instance. All are locked only if there are more threads than instances.
+    /// Locks any instance that is not poisoned. A thread waits for a lock only if there are more threads
+    /// than usable instances.
     pub(super) fn lock_any(&self) -> Result<MutexGuard<'_, DrbgInstance>, EntropyFault> {
         self.lock_where(|_| true).ok_or(EntropyFault::Interrupted)
     }
@@ -112,7 +115,7 @@ impl DrbgPool {
         }
     }
 
-    /// Returns all instances, this thread's first.
+    /// Returns all instances. The instance of this thread is the first.
     fn own_first(&self) -> impl Iterator<Item = &Mutex<DrbgInstance>> {
         let count = self.0.len();
         let own = OWN_INDEX.with(|index| index.checked_rem(count).unwrap_or_default());

@@ -7,7 +7,8 @@ use crate::nsm::NsmFault;
 
 /// The reason why a draw returns no random bytes.
 ///
-/// There is no second source, and no fallback to older DRBG state: the request fails.
+/// There is no second entropy source, and the service does not fall back to DRBG state that needs a reseed.
+/// So the request fails.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum EntropyFault {
     /// The NSM returns no block.
@@ -16,7 +17,7 @@ pub enum EntropyFault {
     /// The DRBG rejected the operation.
     #[error(transparent)]
     Drbg(#[from] DrbgError),
-    /// All DRBG instances were left inconsistent by panics.
+    /// Panics have left all DRBG instances inconsistent.
     #[error("all DRBG instances are unusable after panics: restart this service")]
     Interrupted,
     /// The operating system returns no random bytes to mix in.
@@ -25,7 +26,7 @@ pub enum EntropyFault {
 }
 
 impl EntropyFault {
-    /// Returns whether a time limit or a full queue caused the fault, and nothing else is known to fail.
+    /// Returns whether a time limit or a full queue caused the fault. The NSM itself may still work.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Nsm(fault) if fault.is_timeout())
     }
@@ -40,7 +41,7 @@ impl EntropyFault {
         }
     }
 
-    /// Returns all causes, so that metrics show each from the start.
+    /// Returns all causes, so that the metrics contain each cause from the start.
     pub(crate) fn causes() -> impl Iterator<Item = &'static str> {
         let of_the_nsm = NsmFault::CAUSES.into_iter().chain(NsmFault::CALLER_CAUSES);
         of_the_nsm.chain(["drbg", "interrupted", "system"])

@@ -1,5 +1,5 @@
 //! Known-answer tests of the DRBG, which run before its first use (SP 800-90A Rev. 1, section 11.3). They
-//! detect a processor or build that computes other results than NIST.
+//! detect a processor or a build that computes wrong results.
 
 use thiserror::Error;
 
@@ -21,16 +21,16 @@ pub enum KnownAnswerError {
     Drbg(#[from] DrbgError),
 }
 
-/// A vector of NIST (CAVP, DRBGVS) for AES-256 with derivation function. It has two requests, and returns
-/// the bits of the second.
+/// A test vector of NIST (CAVP, DRBGVS) for AES-256 with derivation function. The vector has two requests.
+/// `returned_bits` is the output of the second request.
 struct Vector {
     name: &'static str,
     entropy_input: [u8; 32],
     nonce: [u8; 16],
     personalization_string: &'static [u8],
     additional_input: [[u8; 32]; 2],
-    /// Entropy inputs with prediction resistance. A reseed precedes each request and receives its
-    /// additional input.
+    /// Entropy inputs of the reseeds, for a vector with prediction resistance. A reseed precedes each
+    /// request and receives the additional input of that request.
     entropy_input_pr: Option<[[u8; 32]; 2]>,
     returned_bits: [u8; 64],
 }

@@ -1,5 +1,5 @@
-//! The entropy source. A draw reseeds a DRBG instance from a fresh block of the NSM, and generates each
-//! part of a response separately.
+//! The entropy source. By default, each draw reseeds a DRBG instance from a fresh block of the NSM. A draw
+//! generates each part of a response separately.
 
 use std::pin::pin;
 use std::sync::Mutex;
@@ -25,13 +25,13 @@ pub(crate) struct EntropySource {
     nsm: NsmHandle,
     pool: DrbgPool,
     reseed_policy: ReseedPolicy,
-    /// Notified after each reseed of an instance that others may use as well.
+    /// Notified after a reseed, if other callers may also use the reseeded instance.
     reseeded: Notify,
     metrics: EntropyMetrics,
 }
 
 impl EntropySource {
-    /// Instantiates `count` DRBGs, each from two blocks of its own.
+    /// Instantiates `count` DRBGs, each from two fresh blocks.
     pub(crate) async fn instantiate(
         _: SelfTestPassed,
         nsm: NsmHandle,
@@ -54,12 +54,13 @@ impl EntropySource {
         self.draw_with(|instance| generate(instance, request)).await
     }
 
-    /// Draws the content key, IV and OAEP seed to seal bytes of another source.
+    /// Draws the content key, the IV and the OAEP seed that seal random bytes of another source, such as an
+    /// HSM.
     pub(crate) async fn draw_encryption(&self) -> Result<ContentEncryption, EntropyFault> {
         self.draw_with(generate_encryption).await
     }
 
-    /// Generates from an instance that is seeded as the reseed policy requires.
+    /// Generates bytes from an instance that is seeded as the reseed policy requires.
     async fn draw_with<T>(&self, generate: impl Generate<T>) -> Result<T, EntropyFault> {
         let deadline = self.nsm.deadline();
         let drawn = match self.reseed_policy {
@@ -69,16 +70,18 @@ impl EntropySource {
         drawn.inspect_err(|fault| self.metrics.count_failure(fault))
     }
 
-    /// Generates from an instance that is not due for a reseed.
+    /// Generates bytes from an instance that needs no reseed.
     ///
-    /// If there is none, each caller waits for a block of its own and for a reseed by another caller. The
-    /// first caller that receives a block reseeds an instance for all.
+    /// If all instances need a reseed, each caller waits for two events: a block of its own, or a reseed by
+    /// another caller. The first caller that receives a block reseeds an instance, and the other callers
+    /// use that instance.
     async fn draw_shared<T>(
         &self,
         generate: impl Generate<T>,
         deadline: Deadline,
     ) -> Result<T, EntropyFault> {
-        // The caller keeps its place in the queue when another caller reseeds.
+        // The loop reuses this future, so the caller keeps its place in the queue when another caller
+        // reseeds.
         let mut own_draw = pin!(self.draw_reseeded(generate, deadline));
         loop {
             let reseeded = self.reseeded.notified();
@@ -89,7 +92,7 @@ impl EntropySource {
                 biased;
                 drawn = &mut own_draw => {
                     return match drawn {
-                        // The timeout and another caller's reseed may coincide.
+                        // Another caller may have reseeded an instance at the moment of the timeout.
                         Err(fault) if fault.is_timeout() => {
                             self.try_draw_seeded(generate)?.ok_or(fault)
                         }
@@ -102,7 +105,8 @@ impl EntropySource {
     }
 
     fn try_draw_seeded<T>(&self, generate: impl Generate<T>) -> Result<Option<T>, EntropyFault> {
-        // Existing state must not hide a fault of the NSM. A slow NSM is no fault.
+        // While the NSM has a fault, requests fail even if an instance needs no reseed. A slow NSM is not a
+        // fault here.
         if let Some(fault) = self.nsm.fault().filter(|fault| !fault.is_timeout()) {
             return Err(fault.into());
         }
@@ -119,8 +123,8 @@ impl EntropySource {
         deadline: Deadline,
     ) -> Result<T, EntropyFault> {
         let block = self.nsm.block(deadline).await?;
-        // No await from here on. So one instance per thread is enough, and a cancelled request cannot leave
-        // an instance inconsistent.
+        // The code below contains no await. So one instance per thread is enough, and a cancelled request
+        // cannot leave an instance inconsistent.
         let now = Instant::now();
         let due = |instance: &DrbgInstance| self.reseed_policy.is_due(instance, now);
         let mut instance = self.pool.lock_where(due).map_or_else(|| self.pool.lock_any(), Ok)?;
@@ -135,7 +139,7 @@ impl EntropySource {
         drawn
     }
 
-    /// Returns the fault that a draw would fail with now.
+    /// Returns the fault with which a draw would fail now.
     pub(crate) fn fault(&self) -> Option<EntropyFault> {
         let nsm = self.nsm.fault().map(EntropyFault::from);
         nsm.or_else(|| self.pool.check().and_then(|()| check_system()).err())
@@ -152,8 +156,8 @@ trait Generate<T>: Fn(&mut DrbgInstance) -> Result<T, EntropyFault> + Copy {}
 
 impl<T, F: Fn(&mut DrbgInstance) -> Result<T, EntropyFault> + Copy> Generate<T> for F {}
 
-/// Generates the random bytes, the content key, the IV and the OAEP seed by separate requests, so that none
-/// reveals another.
+/// Generates the random bytes, the content key, the IV and the OAEP seed by separate generate calls. So no
+/// part reveals another part.
 fn generate(instance: &mut DrbgInstance, request: DrawRequest) -> Result<Draw, EntropyFault> {
     let DrawRequest { number_of_bytes, sealed } = request;
     let mut random = Zeroizing::new(vec![0; number_of_bytes]);

@@ -37,13 +37,14 @@ async fn entropy_of(
         .unwrap()
 }
 
-/// Returns an interval of so many generate calls. Its period is longer than a test.
+/// Returns a policy that requires a reseed after `generate_calls` calls. The period of the policy is longer
+/// than a test.
 fn interval(generate_calls: u64) -> ReseedPolicy {
     ReseedPolicy::Interval { generate_calls, period: Duration::from_secs(3600) }
 }
 
-/// Returns an NSM whose calls block while the flag is set. Each message to the sender releases one call,
-/// and dropping the sender releases all.
+/// Returns an NSM whose calls block while the returned flag is set. Each message to the returned sender
+/// releases one call. Dropping the sender releases all calls.
 fn blocking_nsm() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (release, released) = mpsc::channel::<()>();
     let hold = Arc::new(AtomicBool::new(false));
@@ -167,7 +168,7 @@ async fn slow_nsm_delays_only_draws_that_need_a_reseed() {
     assert_eq!(entropy.fault(), Some(timed_out.into()));
     draw(&entropy, false).await;
     draw(&entropy, false).await;
-    // The next draws need a reseed, and wait until their deadline.
+    // The next draws need a reseed. They wait for a block until their deadline.
     let request = DrawRequest { number_of_bytes: 32, sealed: false };
     let draws = tokio::join!(entropy.draw(request), entropy.draw(request));
     assert_eq!((draws.0.err(), draws.1.err()), (Some(timed_out.into()), Some(timed_out.into())));

@@ -2,8 +2,9 @@
 //! bytes. `docs/key-stores.md` describes their configuration and their faults.
 //!
 //! The service calls an HSM through a PKCS#11 module, which is third-party code and may block without
-//! limit. So each store has its own threads for these calls, and a request waits for them until its
-//! deadline at most. Nothing else in the service waits for a store, not even its start-up.
+//! limit. So each store has its own threads for these calls. A request waits for these threads, but not
+//! longer than its deadline. No other part of the service waits for a store. The start-up of the service
+//! does not wait for a store either.
 
 #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "only HSMs have faults"))]
 mod fault;
@@ -37,8 +38,8 @@ pub(crate) use self::settings::{
 pub use self::settings::{KeyStoreError, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
 
-/// Longest time that the service waits at its end for calls that have not returned. The end of the process
-/// unloads the modules, so no thread should be in a call.
+/// Longest time that the service waits for unfinished calls when it shuts down. The end of the process
+/// unloads the modules, so no thread should be in a call at that time.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The key stores, in the order of the configuration.
@@ -69,7 +70,7 @@ enum Kind {
 }
 
 impl KeyStores {
-    /// Starts the threads that connect the stores, and does not wait for them.
+    /// Starts the threads that connect the stores. Does not wait for the connections.
     ///
     /// # Errors
     /// Fails if a store cannot be connected for a reason that only the operator can remove.
@@ -80,7 +81,8 @@ impl KeyStores {
     ) -> Result<Self, KeyStoreError> {
         let registry = Arc::new(TokenRegistry::default());
         let numbered = |number, reason| KeyStoreError { number, reason };
-        // Checks all stores before it calls any module, so a start-up that fails has called none.
+        // All stores are checked before a module is called. So a start-up that fails in these checks calls
+        // no module.
         let store = |(settings, number)| {
             KeyStore::new(settings, now, &registry, metrics)
                 .map_err(|reason| numbered(number, reason))
@@ -100,7 +102,7 @@ impl KeyStores {
         self.stores.iter().find(|store| store.id == id)
     }
 
-    /// Updates the metrics that are computed when they are shown.
+    /// Updates the metrics that are computed for each request of the metrics.
     pub(crate) fn refresh_metrics(&self, metrics: &KeyStoreMetrics) {
         metrics.set_states(self.count());
     }
@@ -112,7 +114,7 @@ impl KeyStores {
         ConnectionState::ALL.map(|state| (state, count(state)))
     }
 
-    /// Returns the HSMs of the stores that are to be connected.
+    /// Returns the HSM of each store that the service connects.
     fn hsms(&self) -> impl Iterator<Item = &Hsm> {
         self.stores.iter().filter_map(|store| match &store.kind {
             Kind::Hsm { hsm, .. } => hsm.as_ref(),
@@ -128,7 +130,7 @@ impl KeyStores {
 
 impl Drop for KeyStores {
     fn drop(&mut self) {
-        // Closes all stores first, so that one deadline covers all.
+        // Closes all stores first, so that all stores share one deadline.
         self.hsms().for_each(Hsm::close);
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         self.hsms().for_each(|hsm| hsm.wait_for_threads(deadline));
@@ -170,7 +172,7 @@ impl KeyStore {
     /// Returns `length` random bytes of the HSM.
     ///
     /// # Errors
-    /// Fails if the store has no connected HSM, or the HSM fails or misses the deadline.
+    /// Fails if the store has no connected HSM, if the HSM fails, or if the deadline passes.
     pub(crate) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
         match &self.kind {
             Kind::External(_) => Err(KeyStoreFault::Unsupported),

@@ -1,4 +1,4 @@
-//! A replacement for HSMs in a build without PKCS#11. It rejects each store that is to be connected.
+//! A replacement for HSMs in a build without PKCS#11. It rejects each store that the service would connect.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -31,7 +31,7 @@ pub(crate) enum KeyStoreKind {
 pub(crate) struct XksProxy {
     /// `https://` and the host.
     pub(crate) endpoint: String,
-    /// Path behind the host.
+    /// Path of the URL, after the host.
     pub(crate) path: String,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct HsmSettings {
     pub(crate) connect: bool,
 }
 
-/// The choice of a token.
+/// The setting that selects a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     /// The token with this label.
@@ -60,7 +60,7 @@ pub(crate) enum Token {
     Slot(u64),
 }
 
-/// The source of the user's PIN, which is never shown.
+/// The source of the user's PIN. Debug output hides the PIN.
 pub(crate) enum Pin {
     Known(Zeroizing<Vec<u8>>),
     /// The environment variable with this name, read when the store is created.
@@ -90,7 +90,7 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// The reason why a key store cannot be started, with its number.
+/// The reason why a key store cannot be started, with the number of the key store.
 #[derive(Debug, Error)]
 #[error("[[key_store]] number {number}: {reason}")]
 pub struct KeyStoreError {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A block of 256 tested random bytes, used once.
+/// A block of 256 random bytes that passed the health tests. Each block is used once.
 ///
-/// It is moved and never copied, zeroized on drop, and hidden from Debug.
+/// The bytes are never copied. They are zeroized on drop and hidden from Debug.
 pub(crate) struct Block(Zeroizing<Vec<u8>>);
 
 impl Block {
@@ -15,7 +15,7 @@ impl Block {
         Self(bytes)
     }
 
-    /// Returns the bytes, to be used in place.
+    /// Returns the bytes. The caller uses them in place and does not copy them.
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }

@@ -1,6 +1,6 @@
-//! The calls to the NSM. Each call is monitored and counted, and random bytes are tested.
+//! The calls of the NSM. This module monitors and counts each call, and tests the random bytes.
 //!
-//! A [`Response`] is never formatted, because its Debug output contains the bytes.
+//! No code formats a [`Response`], because its Debug output contains the random bytes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,7 +46,7 @@ impl<N: Nsm> Device<N> {
 
     /// Returns the time at which the NSM signed a document.
     ///
-    /// The document comes from the local device, which is trusted, so its signature is not verified.
+    /// The service does not verify the signature of the document, because it trusts the local NSM.
     pub(super) fn time(&mut self) -> Result<UnixMillis, NsmFault> {
         let document = self.document(None, None)?;
         nsm_timestamp(&document).map_err(|_| NsmFault::NoTimestamp)
@@ -70,9 +70,9 @@ impl<N: Nsm> Device<N> {
         )
     }
 
-    /// Extends a register by `digest` and locks it for the life of the enclave.
+    /// Extends a PCR by `digest`, and locks the PCR until the enclave ends.
     ///
-    /// Fails if the register was not zero before.
+    /// Fails if the PCR was not zero before.
     pub(super) fn measure(&mut self, index: u16, digest: PcrValue) -> Result<(), NsmFault> {
         let request = Request::ExtendPCR { index, data: digest.to_vec() };
         let value = self.call(
@@ -89,7 +89,7 @@ impl<N: Nsm> Device<N> {
         self.lock(index)
     }
 
-    /// Locks a register for the life of the enclave.
+    /// Locks a PCR until the enclave ends.
     pub(super) fn lock(&mut self, index: u16) -> Result<(), NsmFault> {
         self.call(
             |calls| &calls.lock_pcr,
@@ -113,7 +113,8 @@ impl<N: Nsm> Device<N> {
         )
     }
 
-    /// Makes one call and extracts the result, so that no random bytes are left unzeroized.
+    /// Makes one call and extracts the result. `extract` must zeroize all random bytes that it does not
+    /// return.
     fn call<T>(
         &mut self,
         counters: fn(&NsmCalls) -> &NsmCall,

@@ -1,4 +1,4 @@
-//! The faults of the NSM. There is no second entropy source, so requests fail while one lasts.
+//! The faults of the NSM. There is no second entropy source, so requests fail while a fault lasts.
 
 use std::time::Duration;
 
@@ -68,8 +68,8 @@ impl NsmFault {
         Self::ErrorResponse { code: code_name(code) }
     }
 
-    /// Returns whether only a restart ends the fault. An NSM that hung, or whose output failed a health
-    /// test, is not called again.
+    /// Returns whether only a restart ends the fault. The service does not call the NSM again after a call
+    /// that hung or output that failed a health test.
     pub(super) fn is_final(&self) -> bool {
         match self {
             Self::Unhealthy(_) | Self::Stuck { .. } | Self::ThreadEnded => true,
@@ -84,7 +84,7 @@ impl NsmFault {
         }
     }
 
-    /// Returns whether a time limit or a full queue caused the fault, and nothing else is known to fail.
+    /// Returns whether a time limit or a full queue caused the fault. The NSM itself may still work.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Deadline { .. } | Self::Full | Self::SlowTimestamp)
     }
@@ -110,7 +110,8 @@ impl NsmFault {
         }
     }
 
-    /// Causes of faults of the NSM that also fail requests. Metrics show each cause from the start.
+    /// Causes of faults of the NSM that also make requests fail. The metrics contain each cause from the
+    /// start.
     pub(crate) const CAUSES: [&str; 11] = [
         "malformed",
         "device",
@@ -125,10 +126,10 @@ impl NsmFault {
         "thread_ended",
     ];
 
-    /// Causes that concern only the clock. No request waits for such a call.
+    /// Causes of faults that only a clock synchronization can have.
     pub(crate) const CLOCK_CAUSES: [&str; 1] = ["slow_time"];
 
-    /// Causes that concern only the caller. The NSM itself may work.
+    /// Causes of faults that concern only one caller. The NSM itself may still work.
     pub(crate) const CALLER_CAUSES: [&str; 2] = ["timed_out", "queue_full"];
 }
 

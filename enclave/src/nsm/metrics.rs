@@ -1,4 +1,4 @@
-//! Metrics of the NSM: calls, blocks, faults, and the clock that it synchronizes.
+//! Metrics of the NSM and of the clock that the NSM synchronizes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(crate) struct NsmCall {
 /// Counters of blocks that requests used.
 #[derive(Debug)]
 pub(super) struct BlocksTaken {
-    /// Blocks that were kept ready.
+    /// Blocks that were prefetched.
     pub(super) prefetched: Counter,
     /// Blocks that a request waited for.
     pub(super) on_demand: Counter,

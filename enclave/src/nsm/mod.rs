@@ -1,11 +1,11 @@
 //! The thread that owns the Nitro Secure Module (NSM) and makes all calls to it.
 //!
 //! The kernel driver serializes all calls with one mutex and may block for two minutes. So a thread that
-//! serves requests never calls the NSM. The NSM thread prefetches blocks, and a request that finds none
-//! waits until its deadline at most.
+//! serves requests never calls the NSM. The NSM thread prefetches blocks of random bytes. A request that
+//! finds no block waits for the next block, but not longer than its deadline.
 //!
-//! Two checks latch a fault until the restart. The watchdog detects calls that hang, and health tests
-//! detect output that is not random.
+//! Two checks latch a fault, which then lasts until the service restarts. The watchdog detects calls that
+//! do not return. The health tests detect output that is not random.
 
 mod block;
 mod device;
@@ -46,7 +46,7 @@ use crate::pcr_extension::ConfigDigests;
 /// The result of the start: the synchronized clock and PCR0.
 type StartResult<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;
 
-/// A sender for the result of the start. Only the first report is sent.
+/// A sender for the result of the start. Only the first call of `send` has an effect.
 struct StartReport<C>(Arc<Mutex<Option<oneshot::Sender<StartResult<C>>>>>);
 
 impl<C> StartReport<C> {
@@ -70,7 +70,7 @@ impl<C> Clone for StartReport<C> {
     }
 }
 
-/// A guard that reports a fault if the thread ends without a report, as after a panic.
+/// A guard that reports a fault if the thread ends before it has sent a report, for example after a panic.
 struct ReportEndOnDrop<C>(StartReport<C>);
 
 impl<C> Drop for ReportEndOnDrop<C> {
@@ -98,13 +98,14 @@ pub(crate) struct StartedNsm<C: Clock> {
 }
 
 impl NsmHandle {
-    /// Starts the NSM thread. It tests the NSM, synchronizes the clock, measures the configuration and
-    /// prefetches blocks.
+    /// Starts the NSM thread. The thread synchronizes the clock, tests the NSM, measures the configuration,
+    /// and then prefetches blocks.
     ///
-    /// Returns after the start-up tests and the measurement.
+    /// Returns after the measurement of the configuration.
     ///
     /// # Errors
-    /// The outer error means that no thread could be started. The inner one is a fault of the NSM.
+    /// The outer error means that the system could not start a thread. The inner error is a fault of the
+    /// NSM.
     pub(crate) async fn start<N: Nsm, C: Clock>(
         nsm: N,
         clock: C,
@@ -155,7 +156,7 @@ impl NsmHandle {
         Deadline::after(self.timeout, self.pauses)
     }
 
-    /// Returns a fresh block, by the deadline.
+    /// Returns a fresh block. Waits until `deadline` at most.
     pub(crate) async fn block(&self, deadline: Deadline) -> Result<Block, NsmFault> {
         match self.queue.take(Instant::now()) {
             Ok(Delivery::Ready(block)) => {
@@ -175,7 +176,8 @@ impl NsmHandle {
         }
     }
 
-    /// Returns an attestation document of this enclave with `nonce` and `user_data`, by the deadline.
+    /// Returns an attestation document of this enclave that contains `nonce` and `user_data`. Waits until
+    /// `deadline` at most.
     pub(crate) async fn document(
         &self,
         nonce: Vec<u8>,
@@ -188,7 +190,7 @@ impl NsmHandle {
                 Ok(Ok(document)) => document,
                 // The worker dropped the task, because the queue was latched or closed.
                 Ok(Err(_)) => Err(self.fault().unwrap_or(NsmFault::ThreadEnded)),
-                // Not recorded in the queue: blocks may still arrive in time.
+                // The queue does not record this timeout, because blocks may still arrive in time.
                 Err(_) => Err(NsmFault::Deadline { deadline: self.timeout }),
             },
             Err(QueueError::Latched(fault)) => Err(fault),
@@ -196,7 +198,7 @@ impl NsmHandle {
         }
     }
 
-    /// Records a timeout before the caller returns, so that the next readiness check sees it.
+    /// Records a timeout in the queue, so that the next readiness check sees the fault. Returns the fault.
     fn record_timeout(&self, fault: NsmFault) -> NsmFault {
         self.queue.record_timeout(fault);
         fault
@@ -215,7 +217,7 @@ impl NsmHandle {
         matches!(self.queue.status(), DeviceStatus::Latched(_))
     }
 
-    /// Updates the metrics that are computed when they are shown.
+    /// Updates the metrics that are computed for each request of the metrics.
     pub(crate) fn refresh_metrics(&self) {
         let (ready, expired) = self.queue.block_counts();
         self.metrics.set_block_counts(ready, expired);

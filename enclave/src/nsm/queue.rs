@@ -1,10 +1,13 @@
 //! The queue between the NSM thread (the worker) and its callers.
 //!
-//! It holds prefetched blocks, callers that wait for a block, and tasks. Callers are served in order. Tasks
-//! are rare, so they precede blocks. A latched fault ends all use of the queue.
+//! The queue holds prefetched blocks of random bytes, waiting callers, and tasks. A task is a request for
+//! an attestation document. The queue serves callers in their order of arrival. The worker runs tasks
+//! before it fetches blocks, because tasks are rare. Once a fault is latched, the queue rejects all callers
+//! and tasks until the service restarts.
 //!
-//! Neither side waits for the other while it holds the lock. Each block goes to at most one caller. If that
-//! caller no longer waits, the block goes to the next. A dropped block zeroizes itself.
+//! No thread waits for another thread while it holds the lock of the queue. Each block goes to at most one
+//! caller. If a caller no longer waits, its block goes to the next caller. A block is zeroized when it is
+//! dropped.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -49,18 +52,18 @@ struct State<B, F, T> {
     closed: bool,
 }
 
-/// The state of the device, as the last block or fault shows it.
+/// The state of the NSM. The last block or fault determines this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeviceStatus<F> {
-    /// The device works.
+    /// The NSM works.
     Working,
-    /// The last block or synchronization failed or was late. The next block ends the fault.
+    /// The last block or clock synchronization failed or took too long. The next block ends the fault.
     Faulty(F),
     /// Only a restart ends the fault.
     Latched(F),
 }
 
-/// A block for a caller, now or later.
+/// A block for a caller, or a receiver for a later block.
 #[derive(Debug)]
 pub(super) enum Delivery<B, F> {
     /// A prefetched block.
@@ -85,7 +88,7 @@ pub(super) enum Work<T> {
     FetchBlock,
     /// Run this task.
     Task(T),
-    /// Check for other work, because the tick has passed.
+    /// Check whether periodic work is due, because the time `tick` has passed.
     Tick,
     /// End the thread, because the queue is closed or latched.
     Stop,
@@ -125,7 +128,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         Ok(delivery)
     }
 
-    /// Queues a task. If the task can no longer run, it is dropped, which its owner notices.
+    /// Queues a task. If the queue is latched or closed before the task runs, the queue drops the task. The
+    /// caller then finds the reply channel of the task closed.
     pub(super) fn submit(&self, task: T) -> Result<(), QueueError<F>> {
         let mut state = self.lock();
         if let DeviceStatus::Latched(fault) = state.status {
@@ -139,11 +143,11 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         Ok(())
     }
 
-    /// Waits for work, or until `tick`.
+    /// Waits until there is work, or until the time `tick`.
     ///
-    /// Waiting callers and tasks are always work. With `refill`, free room for blocks and a fault are work
-    /// as well: a service that is not ready receives no requests, so only the worker can find that a fault
-    /// has ended.
+    /// A waiting caller or a task is always work. If `refill` is true, two more conditions are work: space
+    /// for another prefetched block, and a fault. A service with a fault is not ready and receives no
+    /// requests, so the worker itself must find out that the fault has ended.
     pub(super) fn next_work(&self, tick: Instant, refill: bool) -> Work<T> {
         let mut state = self.lock();
         loop {
@@ -163,7 +167,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
             if state.has_waiting_caller() || (refill && (room || faulty)) {
                 return Work::FetchBlock;
             }
-            // A block that expires makes room for another.
+            // The worker also wakes when the oldest block expires, because another block can replace that
+            // block.
             let expiry =
                 state.ready.front().map(|(created_at, _)| *created_at + self.limits.max_age);
             let wake = expiry.map_or(tick, |expiry| expiry.min(tick));
@@ -175,8 +180,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         }
     }
 
-    /// Adds a block: to the first caller that still waits, else to the prefetched blocks. Ends a fault that
-    /// is not latched.
+    /// Sends a block to the first caller that still waits. If no caller waits, adds the block to the
+    /// prefetched blocks. Ends a fault that is not latched.
     pub(super) fn put(&self, created_at: Instant, block: B) {
         let mut state = self.lock();
         match state.status {
@@ -196,25 +201,26 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         }
     }
 
-    /// Records a fault in place of a block, and fails all waiting callers. Later callers may wait again.
+    /// Records the fault of a failed call for a block, and returns the fault to all waiting callers. Later
+    /// callers may wait again.
     pub(super) fn fail(&self, fault: F) {
         let mut state = self.lock();
         state.record_fault(fault);
         state.fail_waiting(fault);
     }
 
-    /// Records a fault of another call than one for a block. Callers go on waiting, and the worker fetches
-    /// a block to check whether the fault has ended.
+    /// Records the fault of a call that fetches no block, such as a clock synchronization. Waiting callers
+    /// continue to wait. The worker fetches a block to check whether the fault has ended.
     pub(super) fn record_fault(&self, fault: F) {
         let mut state = self.lock();
         state.record_fault(fault);
         self.wake_worker(state);
     }
 
-    /// Records that a caller waited too long, unless another fault is known. Other callers go on waiting.
+    /// Records a timeout, unless the queue has a fault already. Other callers continue to wait.
     ///
-    /// Wakes the worker, because it may have added the block at the same moment. The next block then ends
-    /// the fault.
+    /// Wakes the worker, because the next block ends the fault. Without the wake-up, the worker could
+    /// sleep: it may have added a block just before the timeout.
     pub(super) fn record_timeout(&self, fault: F) {
         let mut state = self.lock();
         if matches!(state.status, DeviceStatus::Working) {
@@ -223,8 +229,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         self.wake_worker(state);
     }
 
-    /// Latches the queue: drops all blocks and tasks, and fails all callers from now on. The first latched
-    /// fault stays.
+    /// Latches the queue: drops all blocks and tasks, and returns a fault to all waiting and later callers.
+    /// A later fault does not replace the first latched fault.
     pub(super) fn latch(&self, fault: F) {
         let mut state = self.lock();
         if !matches!(state.status, DeviceStatus::Latched(_)) {
@@ -236,7 +242,7 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         self.wake_worker(state);
     }
 
-    /// Closes the queue. No caller comes after this.
+    /// Closes the queue. No caller uses the queue afterwards.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;

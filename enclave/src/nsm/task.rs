@@ -1,4 +1,4 @@
-//! The tasks of the NSM thread besides blocks: attestation documents of this enclave.
+//! The tasks of the NSM thread: requests for attestation documents of this enclave.
 
 use tokio::sync::oneshot;
 
@@ -12,7 +12,7 @@ pub(super) type NsmQueue = Queue<Block, NsmFault, Task>;
 /// Maximum number of callers that wait for an attestation document.
 pub(super) const MAX_TASKS: usize = 64;
 
-/// A request for an attestation document with `nonce` and `user_data`. The thread sends the document to
+/// A request for an attestation document with `nonce` and `user_data`. The NSM thread sends the document to
 /// `reply`.
 #[derive(Debug)]
 pub(super) struct Task {

@@ -7,7 +7,8 @@ use nsm_device::{ErrorCode, Nsm, NsmError, Request, Response};
 use crate::clock::{Clock, SystemClock};
 use crate::pcr_extension::extended_once;
 
-/// An NSM that works, except for the calls that `override_call` overrides by number and request.
+/// An NSM that works by default. `override_call` receives the number and the request of each call, and may
+/// replace the response.
 pub(crate) struct TestNsm<F> {
     calls: usize,
     override_call: F,

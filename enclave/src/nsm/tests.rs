@@ -17,8 +17,8 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::health::HealthFault;
 
-/// Calls during the start: a document, PCR0, the four start-up blocks, and the locks of the two registers
-/// of the configuration.
+/// Number of calls during the start: one document, PCR0, four start-up blocks, and the locks of the two
+/// PCRs of the configuration.
 const START_UP_CALLS: usize = 2 + 4 + 2;
 
 /// Longer than any wait in these tests.
@@ -358,7 +358,7 @@ async fn start_fails_if_the_thread_panics() {
 #[tokio::test]
 async fn thread_ends_with_its_handle() {
     let (alive, ended) = mpsc::channel::<Infallible>();
-    // The sender is dropped with the NSM, and so with the thread.
+    // The NSM owns the sender, and the thread owns the NSM. So the end of the thread drops the sender.
     let nsm = TestNsm::new(move |_, _| {
         let _ = &alive;
         None
@@ -386,7 +386,7 @@ async fn nsm_time_overrides_system_time_and_counts_differences() {
     }
 }
 
-/// A worker with the parts that it shares.
+/// A worker, with the parts that it shares with other threads.
 struct WorkerFixture<N: Nsm> {
     worker: NsmWorker<N, SystemClock>,
     clock: Arc<TrustedClock<SystemClock>>,
@@ -519,7 +519,7 @@ fn failed_sync_is_reported_counted_and_retried() {
     assert_eq!(clock.sync_due(), due);
     clock.expire();
     assert!(worker.sync_at() <= Instant::now() + Duration::from_secs(1));
-    // The fault of the synchronization replaces a timeout, and a timeout does not replace it.
+    // The fault of the synchronization replaces a timeout. A timeout does not replace that fault.
     queue.put(Instant::now(), Block::new(vec![0; 256].into()));
     queue.record_timeout(NsmFault::Full);
     worker.synchronize();
@@ -551,7 +551,7 @@ async fn stuck_document_call_latches_the_fault() {
     let WorkerFixture { clock, metrics, .. } = worker_fixture(working());
     let queue = Arc::new(queue_with_limit(0));
     let (latched, fault) = (Arc::clone(&queue), NsmFault::Stuck { limit: Duration::ZERO });
-    // The monitor has no thread, so the caller itself finds that each call was too long.
+    // The monitor has no thread. So the thread of the call detects that each call took too long.
     let monitor = CallMonitor::without_thread(Duration::ZERO, PauseDetector::global(), move || {
         latched.latch(fault)
     });

@@ -1,10 +1,10 @@
-//! Detects calls that do not return.
+//! A watchdog for calls of the NSM that do not return.
 //!
-//! The kernel driver may block a call for two minutes. The thread that made the call cannot report that, so
-//! another thread watches it.
+//! The kernel driver may block a call for two minutes. A blocked thread cannot report its own call, so
+//! another thread monitors the call.
 //!
-//! A pause of this process does not count towards a call's duration: it restarts the limit of a call that is
-//! under way.
+//! A pause of this process restarts the time limit of the current call, because no call can return during a
+//! pause.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub(super) struct CallMonitor {
     state: Mutex<State>,
     /// Notified when the monitor is stopped.
     finished: Condvar,
-    /// Reaction to a call that took too long. It runs once.
+    /// Callback for a call that took too long. The callback runs at most once.
     on_timeout: Mutex<Option<OnTimeout>>,
 }
 
@@ -34,8 +34,8 @@ enum State {
 }
 
 impl CallMonitor {
-    /// Starts a thread that monitors calls, each of which may take `limit`. If a call takes longer, runs
-    /// `on_timeout` once and stops.
+    /// Starts a thread that monitors calls. If a call takes longer than `limit`, the thread runs
+    /// `on_timeout` and ends.
     pub(super) fn spawn(
         limit: Duration,
         pauses: &'static PauseDetector,
@@ -51,7 +51,8 @@ impl CallMonitor {
         Ok(monitor)
     }
 
-    /// Returns a monitor without a thread: only the caller itself detects that a call took too long.
+    /// Returns a monitor without a thread. Only [`Self::call`] then detects that a call took too long,
+    /// after the call has returned.
     pub(super) fn without_thread(
         limit: Duration,
         pauses: &'static PauseDetector,
@@ -66,7 +67,7 @@ impl CallMonitor {
         }
     }
 
-    /// Makes a monitored call. Returns `None` if it took too long, after `on_timeout` has run.
+    /// Makes a monitored call. If the call took too long, returns `None` after `on_timeout` has run.
     pub(super) fn call<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let start = Instant::now();
         self.set_state(State::Calling(start));
@@ -80,7 +81,8 @@ impl CallMonitor {
         None
     }
 
-    /// Runs `on_timeout`, unless it has run. A second thread waits until it has finished.
+    /// Runs `on_timeout`, unless `on_timeout` has run already. If another thread runs `on_timeout` now,
+    /// waits for the end of that run.
     fn run_on_timeout(&self) {
         let mut on_timeout = self.on_timeout.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(on_timeout) = on_timeout.take() {
@@ -97,7 +99,7 @@ impl CallMonitor {
         self.limit
     }
 
-    /// Stops the monitor. No call is made after this.
+    /// Stops the monitor, whose thread then ends.
     pub(super) fn stop(&self) {
         *self.lock() = State::Stopped;
         self.finished.notify_one();
@@ -110,11 +112,11 @@ impl CallMonitor {
         }
     }
 
-    /// Waits for a call that takes too long, or until the monitor is stopped. Returns whether a call took
-    /// too long.
+    /// Waits until a call takes too long, or until the monitor is stopped. Returns whether a call took too
+    /// long.
     ///
-    /// The start of a call does not wake this thread. Between calls it wakes after each `limit`, which is
-    /// early enough for a call that began meanwhile.
+    /// The start of a call does not wake the monitoring thread. While no call runs, the thread wakes once
+    /// per `limit`. So it wakes before a call that began in the meantime reaches the limit.
     fn wait_for_timeout(&self) -> bool {
         let mut state = self.lock();
         loop {
@@ -217,7 +219,7 @@ mod tests {
                 .unwrap();
         assert_eq!(monitor.call(|| 7), Some(7));
         assert_eq!(signal.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
-        // Unlike `panic!`, this prints no backtrace, which can take longer than the limit.
+        // Unlike `panic!`, `resume_unwind` prints no backtrace. A backtrace can take longer than the limit.
         let panics = || monitor.call(|| resume_unwind(Box::new("a panic of this test")));
         assert!(thread::scope(|scope| scope.spawn(panics).join()).is_err());
         assert_eq!(signal.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
@@ -256,7 +258,7 @@ mod tests {
         }
         monitor.stop();
         drop(monitor);
-        // The thread ends and drops the sender without use.
+        // The thread ends, and drops the sender without running `on_timeout`.
         assert_eq!(signal.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
     }
 

@@ -1,4 +1,4 @@
-//! The worker: the start-up of the NSM, and the loop of its thread.
+//! The work of the NSM thread: the start-up tests, and then the loop of the worker.
 
 use std::sync::Arc;
 use std::thread;
@@ -21,17 +21,18 @@ const REFILL_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// Delay after a failed synchronization of the clock.
 const SYNC_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Interval at which the worker checks whether the clock must be synchronized early because of a pause. It
-/// is shorter than a pause, so the check happens as soon as the pause ends.
+/// Interval at which the worker checks whether a long pause has made an early clock synchronization
+/// necessary. A long pause lasts over 1 s. The interval is shorter, so a check is due as soon as the pause
+/// ends.
 const SYNC_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Number of times in a row that a synchronization interrupted by a pause of this process is repeated.
+/// Maximum number of repetitions of a synchronization that a pause of this process has interrupted.
 const MAX_PAUSED_SYNCS: u8 = 3;
 
-/// Tests everything that a request needs: the NSM's time, PCR0 and random bytes. The blocks that it tests
-/// are not used.
+/// Tests everything that a request needs from the NSM: the time, PCR0 and random bytes. Discards the tested
+/// blocks of random bytes.
 ///
-/// Measures the configuration last, because a register cannot be reset.
+/// Measures the configuration last, because the service cannot reset a PCR.
 pub(super) fn start_up<N: Nsm, C: Clock>(
     device: &mut Device<N>,
     clock: C,
@@ -51,7 +52,7 @@ pub(super) fn start_up<N: Nsm, C: Clock>(
             device.measure(CONFIGURATION_PCR, public)?;
             device.measure(SECRETS_PCR, secrets)?;
         }
-        // A register that is locked at zero shows that there is no configuration.
+        // A PCR that is locked at zero shows that there is no configuration.
         None => {
             device.lock(CONFIGURATION_PCR)?;
             device.lock(SECRETS_PCR)?;
@@ -84,9 +85,9 @@ pub(super) struct NsmWorker<N, C: Clock> {
     metrics: Arc<NsmMetrics>,
     /// Fault of the last call for a block.
     fault: Option<NsmFault>,
-    /// Time before which blocks are fetched for waiting callers only.
+    /// Time until which the worker fetches blocks only for waiting callers.
     refill_at: Instant,
-    /// Time before which the clock is not synchronized, even if it is due.
+    /// Earliest time of the next clock synchronization. A failed synchronization delays the next one.
     sync_retry_at: Instant,
 }
 
@@ -123,7 +124,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
     }
 
     fn fetch(&mut self) {
-        // Taken before the call, so that the recorded age is not too low.
+        // The creation time is read before the call, so that the age of the block is never too low.
         let created_at = Instant::now();
         match self.device.block() {
             Ok(block) => {
@@ -136,7 +137,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
         }
     }
 
-    /// Runs a task. A failed document does not change the state of the device, which only blocks show.
+    /// Runs a task. A failed task does not change the state of the NSM in the queue.
     fn attest(&mut self, task: Task) {
         if task.reply.is_closed() {
             return;
@@ -162,7 +163,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
             Err(error) => match sync_fault(error) {
                 // The call monitor has latched the queue.
                 NsmFault::Stuck { .. } => {}
-                // The clock itself reports when its last synchronization is too old.
+                // The clock itself checks whether its last synchronization is too old.
                 fault => {
                     self.sync_retry_at = Instant::now() + SYNC_RETRY_INTERVAL;
                     self.clock.record_sync_failure();
@@ -195,7 +196,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
     }
 }
 
-/// Latches the queue however the thread ends, so that no caller waits for it.
+/// Latches the queue when the thread ends for any reason, so that no caller waits for the thread.
 impl<N, C: Clock> Drop for NsmWorker<N, C> {
     fn drop(&mut self) {
         if thread::panicking() {

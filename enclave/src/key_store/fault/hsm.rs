@@ -1,4 +1,4 @@
-//! The faults of an HSM, and their meaning for its store.
+//! The faults of an HSM, and their consequences for the key store of the HSM.
 
 use std::fmt;
 use std::time::Duration;
@@ -96,8 +96,8 @@ impl HsmFault {
 
     /// Returns true if only a restart ends this fault.
     ///
-    /// An HSM whose output failed a health test is not used again. A wrong PIN is not sent again, because
-    /// the token would lock its user out.
+    /// The service does not use an HSM again after its output failed a health test. The service does not
+    /// send a wrong PIN again, because the token could lock the user out.
     pub(in crate::key_store) fn is_final(&self) -> bool {
         let is_wrong_pin = matches!(
             self.connection_error_code(),
@@ -120,12 +120,12 @@ impl HsmFault {
         self.is_session_lost() || self.connection_error_code() == ConnectionErrorCode::NetworkErrors
     }
 
-    /// Returns true if a login was not necessary.
+    /// Returns true if a login failed because the user was already logged in.
     pub(in crate::key_store) fn is_already_logged_in(&self) -> bool {
         matches!(self, Self::Call { code: ReturnCode(RvError::UserAlreadyLoggedIn), .. })
     }
 
-    /// Returns true if an initialization was not necessary.
+    /// Returns true if an initialization failed because the module was already initialized.
     pub(in crate::key_store) fn is_already_initialized(&self) -> bool {
         matches!(self, Self::Call { code: ReturnCode(RvError::CryptokiAlreadyInitialized), .. })
     }
@@ -148,9 +148,10 @@ impl From<Pkcs11Error> for HsmFault {
 /// A token that a module lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoundToken {
-    /// Identifier of its slot.
+    /// Identifier of the token's slot.
     pub(in crate::key_store) slot: u64,
-    /// Its label, `None` for a token that is not initialized, or the fault of the call for it.
+    /// Label of the token, or the fault of the call that reads the label. `None` if the token is not
+    /// initialized.
     pub(in crate::key_store) label: Result<Option<String>, HsmFault>,
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum KeyStoreFault {
 }
 
 impl KeyStoreFault {
-    /// Returns true if the request ran out of time or of queue space, and nothing else is known to fail.
+    /// Returns true if a deadline or a full queue caused the fault. The HSM itself may still work.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Deadline { .. } | Self::Full)
     }

@@ -16,7 +16,7 @@ impl FunctionName {
         Self(format!("C_{function:?}"))
     }
 
-    /// Returns advice for the operator where this function fails, or an empty string.
+    /// Returns advice for the operator if this function fails, or an empty string.
     pub(super) fn hint(&self) -> &'static str {
         match self.0.as_str() {
             "C_Initialize" => ": the module cannot initialize; check its own configuration",

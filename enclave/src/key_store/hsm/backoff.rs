@@ -5,31 +5,32 @@ use std::time::Duration;
 
 use super::super::fault::HsmFault;
 
-/// Delay after a first failure. It doubles with each failure that follows.
+/// Delay after the first failure in a row. The delay doubles with each further failure.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
-/// Longest delay.
+/// Maximum delay between two attempts.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// Number of logins in a row that the token may reject, for any reason. Each may count as
-/// a login with a wrong PIN, so a further login could lock the user out.
+/// Number of logins in a row that the token may reject, for any reason. The token may count each rejected
+/// login as a wrong PIN, so a further login could lock the user out.
 const MAX_REJECTED_LOGINS: u32 = 3;
 
-/// Delay after a rejected login. It is long, because a passing problem of the HSM should not use up all
-/// logins.
+/// Delay after a rejected login. The delay is long, so that a temporary problem of the HSM does not use up
+/// all logins.
 const REJECTED_LOGIN_DELAY: Duration = Duration::from_secs(10);
 
 /// The delays between attempts to connect, and the limit of rejected logins.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    /// Last delay that no rejected login caused.
+    /// Last delay, not counting delays after rejected logins.
     last_delay: Option<Duration>,
-    /// Logins that the token rejected in a row.
+    /// Number of logins in a row that the token has rejected.
     rejected_logins: u32,
 }
 
 impl Backoff {
-    /// Counts a login. The last one that may be rejected turns into a final fault.
+    /// Counts a rejected login. Returns a final fault if the token has rejected too many logins in a row.
+    /// Does not count a login that failed because the device was lost.
     pub(super) fn record_login(&mut self, login: Result<(), HsmFault>) -> Result<(), HsmFault> {
         match login {
             Ok(()) => self.rejected_logins = 0,
@@ -47,8 +48,8 @@ impl Backoff {
 
     /// Returns the delay before the next attempt, after a connection that lasted for `connected_for`.
     ///
-    /// The delay doubles unless the connection outlasts it, so a connection that fails at once is attempted
-    /// less and less often.
+    /// The delay doubles, unless the connection lasted longer than the last delay. So the delays grow while
+    /// each connection fails at once.
     pub(super) fn next_delay(&mut self, connected_for: Duration) -> Duration {
         if self.rejected_logins > 0 {
             return REJECTED_LOGIN_DELAY;

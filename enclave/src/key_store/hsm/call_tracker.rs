@@ -1,7 +1,7 @@
-//! A record of the current calls of the module, and the check for calls that never return.
+//! A record of the current calls of a module, and the check for stuck calls.
 //!
-//! A thread that hangs in a call cannot report it. So each thread calls the module through a
-//! [`ModuleCaller`], which records when a call begins and returns, and any other thread can check the
+//! A thread cannot report that its own call does not return. So each thread calls the module through a
+//! [`ModuleCaller`], which records the start and the end of each call. Any other thread can check these
 //! records.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,14 @@ use crate::clock::PauseDetector;
 /// Number of worker threads of a store, each with a session.
 const WORKERS: usize = 4;
 
-/// Longest time that a call may take while no later call returns, or that all workers may be in calls.
+/// Time limit of calls. Calls are stuck in two cases:
+///
+/// - A call has lasted for this time, and no call has returned since its start.
+/// - The current calls of all workers have lasted for this time.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(10);
 
-/// A slot of the call tracker: one per thread, with at most one call at a time.
+/// A slot of the call tracker, which is not a slot of PKCS#11. Each thread has one slot and makes at most
+/// one call at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ThreadSlot(usize);
 
@@ -35,7 +39,7 @@ impl ThreadSlot {
 pub(super) struct CallTracker(Mutex<Calls>);
 
 impl CallTracker {
-    /// Returns the fault of calls that do not return at `now`, or that leave no worker for requests.
+    /// Returns a fault if calls are stuck at `now`, as [`STUCK_AFTER`] defines.
     pub(super) fn fault(&self, now: Instant) -> Option<HsmFault> {
         self.lock().are_stuck(now).then_some(HsmFault::Stuck { limit: STUCK_AFTER })
     }
@@ -56,7 +60,7 @@ impl CallTracker {
     }
 }
 
-/// The access of one thread to the module, which records each call.
+/// A wrapper through which one thread calls the module. The wrapper records each call.
 #[derive(Clone)]
 pub(super) struct ModuleCaller {
     tracker: Arc<CallTracker>,
@@ -64,7 +68,7 @@ pub(super) struct ModuleCaller {
 }
 
 impl ModuleCaller {
-    /// Returns the access of the thread with this slot.
+    /// Returns the wrapper for the thread with this slot.
     pub(super) fn new(tracker: &Arc<CallTracker>, slot: ThreadSlot) -> Self {
         Self { tracker: Arc::clone(tracker), slot }
     }
@@ -106,7 +110,7 @@ impl ModuleCaller {
 struct Calls {
     /// Start of the current call in each slot.
     began: [Option<Instant>; WORKERS + 1],
-    /// Time when any call returned last.
+    /// Time of the last return of a call.
     returned: Option<Instant>,
     closed: bool,
 }

@@ -1,4 +1,5 @@
-//! The thread that keeps a store connected: it connects, checks the token, and connects again.
+//! The thread that keeps a store connected. The thread connects to the token, checks the token every
+//! second, and reconnects after a fault.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,8 @@ use super::token_registry::TokenLocation;
 /// Interval between checks of the token of a connection.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Number of outputs that are tested at start-up and not used. The second shows whether the first repeats.
+/// Number of outputs that each attempt to connect tests and discards. Two outputs are necessary to detect a
+/// token that repeats its output.
 const START_UP_OUTPUTS: usize = 2;
 
 /// The connection manager of a store.
@@ -39,7 +41,7 @@ impl ConnectionManager {
         Self { store: Arc::clone(store), caller, token, pin, backoff: Backoff::default() }
     }
 
-    /// Keeps the store connected until it is closed, or fails until a restart.
+    /// Keeps the store connected until the store is closed or has a final fault.
     pub(super) fn run(mut self) {
         let store = Arc::clone(&self.store);
         let _guard = store.state.register_thread();
@@ -54,7 +56,8 @@ impl ConnectionManager {
         }
     }
 
-    /// Connects, checks the connection until it ends, and returns how long it lasted.
+    /// Connects, and checks the connection until the connection ends. Returns the duration of the
+    /// connection.
     fn connect_and_check(&mut self, reinitialize: bool) -> Duration {
         match self.connect(reinitialize) {
             Ok((session, location)) => {
@@ -66,7 +69,7 @@ impl ConnectionManager {
                 since.elapsed()
             }
             Err(fault) => {
-                // The close of a store fails its attempt, and is no fault.
+                // If the store was closed during the attempt, the failure is not a fault.
                 if !self.store.state.is_closed() {
                     self.store.set_claim(None);
                     self.store.attempt_failed(fault);
@@ -94,10 +97,11 @@ impl ConnectionManager {
         Ok(session)
     }
 
-    /// Tests outputs that are not used (NIST SP 800-90B section 4.3, which requires 1,024 samples).
+    /// Tests outputs of the token and discards them. NIST SP 800-90B section 4.3 requires a start-up test
+    /// of 1,024 samples.
     ///
-    /// Each has the maximum length of a request. A token that cannot return that many bytes at once fails
-    /// here, and not by a request that ends the connection.
+    /// Each output has the maximum length of a request. So a token that cannot return this many bytes at
+    /// once fails here. Otherwise, the first request of this length would end the connection.
     fn test_output(&self, session: &Session) -> Result<(), HsmFault> {
         for _ in 0..START_UP_OUTPUTS {
             let mut output = Zeroizing::new(vec![0; MAX_NUMBER_OF_BYTES.into()]);
@@ -107,11 +111,13 @@ impl ConnectionManager {
         Ok(())
     }
 
-    /// Opens a session for each worker at the same time, and closes all.
+    /// Checks that the token allows a session for each worker at the same time. Opens these sessions, and
+    /// closes them again.
     fn test_session_limit(&self, location: TokenLocation) -> Result<(), HsmFault> {
         let Store { module, state, .. } = &*self.store;
         let claim = self.store.claim()?;
-        // A worker that is still in a call of the last connection may have a session.
+        // A worker that is still in a call of the last connection may still have a session, so it is not
+        // counted.
         let workers = 0..state.calls().idle_workers();
         let sessions: Result<Vec<_>, _> =
             workers.map(|_| module.open(&self.caller, &claim, location)).collect();
@@ -140,7 +146,7 @@ impl ConnectionManager {
             Some(Err(fault)) if !fault.is_session_lost() => Err(fault),
             Some(Ok(())) => Ok(()),
             Some(Err(_)) | None => {
-                // Closed first, because the next session may get the same handle.
+                // The old session is closed first, because the new session may get the same handle.
                 *session = None;
                 *session = Some(self.open_session(connection.location)?);
                 Ok(())

@@ -9,10 +9,11 @@
 //! | `Connecting`, `Connected`, `Failed` | `ThreadPanicked` | `Latched` |
 //! | `Latched` | any | unchanged |
 //!
-//! Two conditions of a store are no states:
+//! Two conditions of a store are not states of this machine:
 //!
-//! - A call that does not return is no event, because its thread cannot report it. Each observer checks
-//!   the call tracker, and [`State::status`] overlays the fault for as long as the call lasts.
+//! - A call that does not return causes no event, because its thread cannot report an event. Instead, each
+//!   reader of the status also reads the call tracker. [`State::status`] returns the fault of the call
+//!   tracker for as long as the call lasts.
 //! - A closed store keeps its state. Its threads end in every state.
 
 use super::super::fault::HsmFault;
@@ -21,8 +22,8 @@ use super::token_registry::TokenLocation;
 /// A connection to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Connection {
-    /// Number of the connection, from 1. It differs from that of any earlier connection, so that a thread
-    /// that lost an earlier connection does not end this one.
+    /// Number of the connection, counted from 1. A late report that an earlier connection was lost contains
+    /// another number, so this connection does not end.
     pub(super) number: u64,
     /// Location of the token, which can differ between connections.
     pub(super) location: TokenLocation,
@@ -83,7 +84,7 @@ impl State {
         if fault.is_final() { Self::Latched(fault) } else { Self::Failed(fault) }
     }
 
-    /// Returns the connection over which requests are answered.
+    /// Returns the connection over which the store answers requests, if there is one.
     pub(super) fn connection(&self) -> Option<Connection> {
         match self {
             Self::Connected(connection) => Some(*connection),
@@ -91,12 +92,12 @@ impl State {
         }
     }
 
-    /// Returns true if requests are answered over `connection`.
+    /// Returns true if the store answers requests over `connection`.
     pub(super) fn is_current(&self, connection: Connection) -> bool {
         self.connection() == Some(connection)
     }
 
-    /// Returns the fault of the last attempt or connection, if it failed.
+    /// Returns the fault of the last attempt to connect or of the last connection, if there is one.
     pub(super) fn fault(&self) -> Option<&HsmFault> {
         match self {
             Self::Failed(fault) | Self::Latched(fault) => Some(fault),
@@ -109,10 +110,11 @@ impl State {
         matches!(self, Self::Latched(_))
     }
 
-    /// Returns the status of the store, where `stuck` is the fault of calls that do not return.
+    /// Returns the status of the store. `stuck` is the fault of calls that do not return, if there are such
+    /// calls.
     ///
-    /// That fault hides every state but `Latched`: it comes later than the fault of `Failed`, during
-    /// the next attempt to connect.
+    /// The fault `stuck` hides every state except `Latched`. It also hides the fault of `Failed`, because
+    /// the stuck call belongs to a later attempt to connect.
     pub(super) fn status(&self, stuck: Option<HsmFault>) -> Status {
         match (self, stuck) {
             (Self::Latched(fault), _) => Status::Failed(fault.clone()),

@@ -1,8 +1,8 @@
 //! An HSM behind a PKCS#11 module, and the threads of its store.
 //!
-//! Only these threads call the module: a [`connection_manager`] and several [`worker`]s. Requests see
-//! only the [`shared_state`], so a call that does not return blocks no thread but its own. The states of
-//! the connection are those of [`connection_state`].
+//! Only two kinds of threads call the module: one [`connection_manager`] and several [`worker`]s. A request
+//! uses only the [`shared_state`]. So a call that does not return blocks only the thread that made the
+//! call. [`connection_state`] defines the states of the connection.
 
 mod backoff;
 mod call_tracker;
@@ -38,19 +38,20 @@ use crate::clock::{Deadline, PauseDetector};
 use crate::entropy::RandomBytes;
 use crate::key_store::metrics::KeyStoreMetrics;
 
-/// A handle of a store's HSM. Its threads end after the handle is dropped, when their calls return.
+/// A handle to the HSM of a key store. After the handle is dropped, each thread of the store ends when its
+/// current call returns.
 pub(super) struct Hsm {
     store: Arc<Store>,
     /// Longest time that a request waits.
     deadline: Duration,
-    /// True if the log reported a call that has not returned yet.
+    /// True while a stuck call is logged and has not returned.
     stuck_logged: AtomicBool,
-    /// `None` once its thread is started.
+    /// Connection manager, until its thread is started. `None` afterwards.
     connection_manager: Option<ConnectionManager>,
 }
 
 impl Hsm {
-    /// Returns an HSM that is not connected, and calls no function of its module.
+    /// Returns an HSM that is not connected. Calls no function of the module.
     ///
     /// # Errors
     /// Fails if the module or the PIN is missing.
@@ -74,7 +75,7 @@ impl Hsm {
     /// Starts the threads, which connect the store. Later calls do nothing.
     ///
     /// # Errors
-    /// Fails if the system starts no thread.
+    /// Fails if the system cannot start a thread.
     pub(super) fn connect(&mut self) -> Result<(), KeyStoreErrorReason> {
         let Some(manager) = self.connection_manager.take() else { return Ok(()) };
         for slot in ThreadSlot::workers() {
@@ -89,8 +90,8 @@ impl Hsm {
         self.observe(&self.store.state.status())
     }
 
-    /// Converts a status to that of the API. Logs the start and the end of a call that does not return,
-    /// because the thread of the call cannot.
+    /// Converts a status to the connection state and error code of the API. Logs when a call is stuck and
+    /// when that call returns, because the thread of a stuck call cannot log.
     fn observe(&self, status: &Status) -> (ConnectionState, Option<ConnectionErrorCode>) {
         let is_stuck = matches!(status, Status::Failed(HsmFault::Stuck { .. }));
         let was_stuck = self.stuck_logged.swap(is_stuck, Ordering::Relaxed);
@@ -120,7 +121,7 @@ impl Hsm {
             Ok(_) => &draws.success,
             Err(KeyStoreFault::Deadline { .. }) => &draws.timed_out,
             Err(KeyStoreFault::Full) => &draws.queue_full,
-            // A rejected request is no draw.
+            // A rejected request does not count as a draw.
             Err(KeyStoreFault::NotConnected(_)) => return drawn,
             Err(_) => &draws.failed,
         };
@@ -145,7 +146,7 @@ impl Hsm {
         }
     }
 
-    /// Ends the threads, each at the latest when its call returns.
+    /// Closes the store. Each thread ends, at the latest when its current call returns.
     pub(super) fn close(&self) {
         self.store.state.close();
     }

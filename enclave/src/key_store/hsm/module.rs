@@ -1,8 +1,9 @@
 //! PKCS#11 modules: third-party code in this process, which may block without limit.
 //!
-//! A module has one state for the whole process. It is initialized once for all stores that use it. It is
-//! initialized again only while no store has a session and no thread is in a call. The standard does not
-//! define the effect of C_Finalize on other calls (PKCS#11 3.1, section 5.4.2).
+//! A module has one state for the whole process, so one initialization serves all stores that use the
+//! module. The service initializes a module again only while no store has a session and no thread is in a
+//! call. The reason is that the standard does not define the effect of C_Finalize on other calls (PKCS#11
+//! 3.1, section 5.4.2).
 
 use std::fmt;
 use std::fs;
@@ -22,8 +23,8 @@ use super::super::settings::Token;
 use super::call_tracker::ModuleCaller;
 use super::token_registry::{TokenClaim, TokenLocation, choose_slot};
 
-/// All modules of the configuration. None is ever unloaded, because a thread of a module would be left
-/// without its code.
+/// All modules of the configuration. The service never unloads a module, because a thread that the module
+/// created may still run the code of the module.
 static MODULES: Mutex<Vec<Arc<Module>>> = Mutex::new(Vec::new());
 
 /// A module, which several stores may share.
@@ -31,7 +32,8 @@ pub(super) struct Module {
     path: PathBuf,
     /// Device and inode, by which the dynamic loader identifies shared objects.
     file: (u64, u64),
-    /// Read during each call, so that no thread initializes the module meanwhile.
+    /// State of the module. Each call holds the read lock, so that no other thread initializes the module
+    /// during the call.
     context: RwLock<Context>,
     /// Number of open sessions.
     sessions: AtomicUsize,
@@ -72,10 +74,10 @@ impl Module {
         &self.path
     }
 
-    /// Loads and initializes the module, unless that is done.
+    /// Loads and initializes the module, unless the module is already initialized.
     ///
-    /// With `reinitialize`, initializes it again if no store uses it: some modules look for tokens only
-    /// at initialization.
+    /// If `reinitialize` is true and no store uses the module, initializes the module again. Some modules
+    /// look for tokens only during initialization.
     pub(super) fn prepare(
         &self,
         caller: &ModuleCaller,
@@ -84,13 +86,13 @@ impl Module {
         if caller.call(|| Ok(self.read().is_initialized))? {
             return match reinitialize.then(|| self.context.try_write()) {
                 Some(Ok(context)) => self.reinitialize(caller, context),
-                // Another thread is in a call: the module works, or the call never returns.
+                // Another thread is in a call. So either the module works, or the call never returns.
                 Some(Err(_)) | None => Ok(()),
             };
         }
         caller.call(|| {
             let mut context = self.context.write().unwrap_or_else(PoisonError::into_inner);
-            // Another store may have initialized it meanwhile.
+            // Another store may have initialized the module in the meantime.
             match context.is_initialized {
                 true => Ok(()),
                 false => context.initialize(&self.path),
@@ -110,7 +112,7 @@ impl Module {
         if let Some(pkcs11) = context.pkcs11.clone() {
             context.is_initialized = false;
             caller.call(|| {
-                // The only error means that the module is not initialized, which is the goal.
+                // An error is ignored: `initialize` also accepts a module that is still initialized.
                 drop(pkcs11.finalize());
                 Ok(())
             })?;
@@ -128,7 +130,7 @@ impl Module {
         let call_slots = |pkcs11: &Pkcs11| Ok(pkcs11.get_slots_with_token()?);
         let mut found = Vec::new();
         for slot in self.call(caller, initializations, call_slots)? {
-            // A fault here may concern the token of another store, so the search goes on.
+            // A fault here may concern the token of another store, so the search continues.
             let label = self.call(caller, initializations, |pkcs11| {
                 let info = pkcs11.get_token_info(slot)?;
                 Ok(info.token_initialized().then(|| info.label().to_owned()))
@@ -154,7 +156,7 @@ impl Module {
         }
     }
 
-    /// Opens a session with a token, which holds the claim on the token.
+    /// Opens a session with a token. The session holds the claim on the token.
     pub(super) fn open(
         self: &Arc<Self>,
         caller: &ModuleCaller,
@@ -169,7 +171,8 @@ impl Module {
         })
     }
 
-    /// Makes a call, unless the module was initialized again: slots may then have other identifiers.
+    /// Makes a call. Fails if the module was initialized again, because slots may then have other
+    /// identifiers.
     fn call<T>(
         &self,
         caller: &ModuleCaller,
@@ -202,7 +205,7 @@ impl Context {
             Some(pkcs11) => pkcs11.clone(),
             None => Pkcs11::new(path)?,
         };
-        // Several threads call the module, and it may create its own.
+        // Several threads call the module, and the module may create threads of its own.
         let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
         let result = pkcs11.initialize(arguments).map_err(HsmFault::from);
         self.pkcs11 = Some(pkcs11);
@@ -217,7 +220,7 @@ impl Context {
     }
 }
 
-/// A session with a token, which one thread uses.
+/// A session with a token. One thread uses the session.
 pub(super) struct Session {
     module: Arc<Module>,
     caller: ModuleCaller,
@@ -261,7 +264,8 @@ impl Drop for Session {
         let session = self.session.take();
         self.caller.close_session(|| {
             let _no_initialization = self.module.read();
-            // Closes the session. The module has closed it already if the token is gone.
+            // Dropping `session` closes the session. If the token is gone, the module has already closed
+            // the session.
             drop(session);
         });
         self.module.sessions.fetch_sub(1, Ordering::AcqRel);

@@ -1,5 +1,5 @@
-//! The state that a store's threads and its requests share: the connection, the queue of requests, and
-//! the number of threads. No thread calls the module or waits for anything else while it holds the lock.
+//! The state that a store's threads and its requests share: the connection, the queue of requests, and the
+//! number of threads. No thread calls the module, or waits for another thread, while it holds the lock.
 
 use std::collections::VecDeque;
 use std::iter;
@@ -21,10 +21,10 @@ use crate::entropy::RandomBytes;
 pub(super) struct StoreState {
     inner: Mutex<Inner>,
     calls: Arc<CallTracker>,
-    /// Wakes workers: for a request, for the end of their connection, and at close.
+    /// Wakes workers when a request arrives, when the connection ends, and when the store is closed.
     work_changed: Condvar,
-    /// Wakes the connection manager at the end of its connection, and at close. Wakes the thread that
-    /// closes the store when a thread ends.
+    /// Wakes the connection manager when the connection ends and when the store is closed. When a thread
+    /// ends, wakes the thread that waits in `wait_for_threads`.
     state_changed: Condvar,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Request {
     response: oneshot::Sender<Result<RandomBytes, HsmFault>>,
 }
 
-/// The response to a request. An error of the receiver means that the connection has ended.
+/// A receiver for the response to a request. If the receiver returns an error, the connection has ended.
 pub(super) type Response = oneshot::Receiver<Result<RandomBytes, HsmFault>>;
 
 /// The reason why a request cannot wait.
@@ -81,7 +81,8 @@ pub(super) enum WaitResult {
     Closed,
 }
 
-/// A guard of a thread that may call the module. It reports the end of the thread, and a panic.
+/// A guard for a thread that may call the module. When the guard is dropped, it reports the end or the
+/// panic of the thread.
 pub(super) struct ThreadGuard<'a>(&'a StoreState);
 
 impl StoreState {
@@ -104,17 +105,17 @@ impl StoreState {
         self.lock().state.status(self.calls.fault(now))
     }
 
-    /// Returns the fault of the last attempt or connection, if it failed.
+    /// Returns the fault of the last attempt to connect or of the last connection, if there is one.
     pub(super) fn fault(&self) -> Option<HsmFault> {
         self.lock().state.fault().cloned()
     }
 
-    /// Returns true if the store failed until a restart.
+    /// Returns true if the store has failed, and only a restart ends the failure.
     pub(super) fn is_latched(&self) -> bool {
         self.lock().state.is_latched()
     }
 
-    /// Returns true if requests are answered over `connection`.
+    /// Returns true if the store answers requests over `connection`.
     pub(super) fn is_current(&self, connection: Connection) -> bool {
         self.lock().state.is_current(connection)
     }
@@ -124,7 +125,8 @@ impl StoreState {
         self.lock().closed
     }
 
-    /// Reports that an attempt to connect found the token at `location`.
+    /// Reports that an attempt to connect succeeded with the token at `location`. Returns the new
+    /// connection.
     pub(super) fn connected(&self, location: TokenLocation) -> Connection {
         let mut inner = self.lock();
         inner.connections += 1;
@@ -153,7 +155,7 @@ impl StoreState {
         true
     }
 
-    /// Ends all waits. Each queued request notices that its sender is gone.
+    /// Ends all waits. Drops all queued requests, so that their receivers return an error.
     fn end_waits(&self, inner: &mut Inner) {
         inner.queue.clear();
         self.work_changed.notify_all();
@@ -179,7 +181,8 @@ impl StoreState {
         Ok(response)
     }
 
-    /// Waits for the next step of a worker, where `session` is the connection of its open session.
+    /// Waits for the next step of a worker. `session` is the connection that the worker's open session
+    /// belongs to.
     pub(super) fn next_work(&self, session: Option<Connection>) -> Work {
         let mut inner = self.lock();
         loop {
@@ -211,7 +214,7 @@ impl StoreState {
         ThreadGuard(self)
     }
 
-    /// Ends all threads, each at the latest when its call returns.
+    /// Closes the store. Each thread ends, at the latest when its current call returns.
     pub(super) fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
@@ -235,7 +238,7 @@ impl Default for Inner {
 }
 
 impl Inner {
-    /// Returns the next step of a worker, or `None` if it has to wait.
+    /// Returns the next step of a worker, or `None` if the worker has to wait.
     fn next_work(&mut self, session: Option<Connection>) -> Option<Work> {
         let current = self.state.connection();
         if self.closed {
@@ -248,14 +251,14 @@ impl Inner {
         Some(Work::Answer(current, request))
     }
 
-    /// Removes the next request from the queue, and skips requests that no longer wait.
+    /// Removes the next request from the queue. Skips and removes requests whose callers no longer wait.
     fn next_request(&mut self) -> Option<Request> {
         iter::from_fn(|| self.queue.pop_front()).find(|request| !request.response.is_closed())
     }
 }
 
 impl Request {
-    /// Sends the result. If the request no longer waits, the random bytes are zeroized.
+    /// Sends the result. If the caller no longer waits, the random bytes are dropped, which zeroizes them.
     pub(super) fn respond(self, result: Result<RandomBytes, HsmFault>) {
         drop(self.response.send(result));
     }

@@ -11,12 +11,13 @@ use super::super::settings::Token;
 pub(super) struct TokenLocation {
     /// Identifier of the slot.
     pub(super) slot: u64,
-    /// Count of initializations of the module when the token was found. Another initialization may give
-    /// the slots other identifiers.
+    /// Number of initializations of the module at the time when the token was found. A further
+    /// initialization may change the identifiers of the slots.
     pub(super) initializations: u64,
 }
 
-/// Returns the slot of the one initialized token in `found` that the configuration names.
+/// Returns the slot of the token that the configuration names. Exactly one initialized token in `found`
+/// must match.
 pub(super) fn choose_slot(found: Vec<FoundToken>, token: &Token) -> Result<u64, HsmFault> {
     let is_configured = |found: &&FoundToken| match token {
         Token::Slot(slot) => found.slot == *slot && matches!(found.label, Ok(Some(_))),
@@ -32,8 +33,8 @@ pub(super) fn choose_slot(found: Vec<FoundToken>, token: &Token) -> Result<u64, 
 
 /// A registry of the tokens that the stores of a service use.
 ///
-/// A module logs in a token's user for the whole process, so a second store on the same token would not
-/// need its PIN. The registry rejects that.
+/// A login with a token is valid for the whole process. So a second store could use the token of the first
+/// store without the PIN. The registry rejects such a second store.
 #[derive(Debug, Default)]
 pub(in super::super) struct TokenRegistry(Mutex<Entries>);
 

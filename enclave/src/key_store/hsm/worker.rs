@@ -1,4 +1,4 @@
-//! The threads that answer requests, each by one call of the module at a time.
+//! The threads that answer requests. Each thread makes one call of the module at a time.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use crate::entropy::RandomBytes;
 pub(super) struct Worker {
     store: Arc<Store>,
     caller: ModuleCaller,
-    /// Session, and the connection that it belongs to. The first request opens it.
+    /// Session of this worker, and the connection that the session belongs to. The first request opens the
+    /// session.
     session: Option<(Connection, Session)>,
 }
 
@@ -30,7 +31,7 @@ impl Worker {
     /// Answers requests until the store is closed.
     pub(super) fn run(self) {
         let store = Arc::clone(&self.store);
-        // Dropped after the session is closed.
+        // The guard is dropped after the session is closed.
         let _guard = store.state.register_thread();
         self.serve(&store);
     }
@@ -43,7 +44,8 @@ impl Worker {
                 Work::Answer(connection, request) => {
                     let drawn = self.draw(connection, request.length);
                     if let Err(fault) = &drawn {
-                        // Before the response, so that the next request sees the new state.
+                        // The fault is reported before the response, so that the next request sees the new
+                        // state.
                         store.connection_lost(connection, fault);
                     }
                     request.respond(drawn);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Returns an NSM that responds to requests with a nonce by the result of `document`.
+/// Returns an NSM that responds with the result of `document` to each request that contains a nonce.
 fn nsm_with_documents(
     document: impl Fn(Vec<u8>) -> CallResult + Send + 'static,
 ) -> TestNsm<impl FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> {
@@ -41,7 +41,7 @@ async fn latched_fault_ends_document_requests() {
     let nsm = start(nsm, settings()).await.unwrap();
     assert_eq!(take(&nsm).await.err(), Some(stuck));
     assert_eq!(nsm.document(vec![1; 16], None, nsm.deadline()).await, Err(stuck));
-    // A caller that waits while the fault is latched.
+    // This caller already waits when the fault is latched.
     let (nsm, begun, hold) = blocking_nsm(|| Ok(Response::GetRandom { random: vec![0; 256] }));
     let nsm = start(nsm, settings()).await.unwrap();
     let (block, document, ()) = tokio::join!(
@@ -59,8 +59,8 @@ async fn latched_fault_ends_document_requests() {
     assert_eq!((block.err(), document), (Some(stuck), Err(stuck)));
 }
 
-/// Returns an NSM whose first call after the start blocks until the sender is dropped, and a flag that
-/// shows the start of that call.
+/// Returns an NSM whose first call after the start blocks until the returned sender is dropped. The
+/// returned flag is set when that call starts.
 fn blocking_nsm(response: fn() -> CallResult) -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (hold, held) = mpsc::channel::<()>();
     let begun = Arc::new(AtomicBool::new(false));
@@ -94,7 +94,7 @@ async fn document_requests_time_out_and_are_limited() {
     }
     assert_eq!(request().await, Err(NsmFault::Full));
     drop(hold);
-    // No document is made for the cancelled caller, and one for each other caller.
+    // The NSM signs no document for the cancelled caller, and one document for each other caller.
     for receiver in receivers {
         receiver.await.unwrap().unwrap();
     }

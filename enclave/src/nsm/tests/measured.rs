@@ -1,4 +1,4 @@
-//! Tests of the two registers that measure the configuration.
+//! Tests of the two PCRs that measure the configuration.
 
 use super::*;
 use crate::pcr_extension::ConfigDigests;
@@ -8,7 +8,7 @@ fn measured() -> ConfigDigests {
 }
 
 /// Starts an NSM whose responses `override_call` may replace. Returns the fault of the start and the
-/// requests that extend or lock registers.
+/// requests that extend or lock PCRs.
 async fn measure(
     measured: Option<ConfigDigests>,
     mut override_call: impl FnMut(&Request) -> Option<CallResult> + Send + 'static,
