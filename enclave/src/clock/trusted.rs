@@ -186,7 +186,8 @@ impl<C: Clock> TrustedClock<C> {
     /// Waits until the time is trusted. Does not wait if the last synchronization failed and no long pause
     /// followed.
     ///
-    /// # Errors Fails if the time is not trusted and the synchronization fails or takes too long.
+    /// # Errors
+    /// Fails if the time is not trusted and the synchronization fails or takes too long.
     pub(crate) async fn wait_until_trusted(&self) -> Result<(), ClockFault> {
         let trusted = async {
             loop {

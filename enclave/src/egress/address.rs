@@ -14,7 +14,8 @@ const LOOPBACK: u32 = 1;
 /// Length of `struct nlmsghdr`, in bytes.
 const HEADER_LENGTH: usize = 16;
 
-/// Maximum length of a response, in bytes. It is longer than an acknowledgement, which repeats the request.
+/// Maximum length of a response, in bytes. An acknowledgement contains a copy of the request and is shorter
+/// than this length.
 const MAX_RESPONSE_LENGTH: usize = 1024;
 
 /// Adds an address to `lo`, unless it has that address already.
@@ -22,7 +23,8 @@ pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
     let protocol = SockProtocol::NetlinkRoute;
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
-    // The kernel receives messages without a destination address, and responds before the send returns.
+    // A message without a destination address goes to the kernel. The kernel responds before the send
+    // returns.
     let mut kernel = File::from(socket);
     let request = new_address_request(address);
     let sent = kernel.write(&request)?;
@@ -38,7 +40,7 @@ pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
     }
 }
 
-/// Returns an RTM_NEWADDR request with an acknowledgement.
+/// Returns an RTM_NEWADDR request that requires an acknowledgement.
 fn new_address_request(address: IpAddr) -> Vec<u8> {
     // IFA_F_NODAD skips duplicate address detection, which would delay the use of an IPv6 address.
     let (family, flags, octets) = match address {
@@ -71,7 +73,8 @@ fn new_address_request(address: IpAddr) -> Vec<u8> {
     message
 }
 
-/// Parses a `struct nlmsgerr` in an NLMSG_ERROR message: zero, or a negated error number.
+/// Parses the `struct nlmsgerr` of an NLMSG_ERROR message. Its first field is zero for success, or a
+/// negated error number.
 fn parse_acknowledgement(response: &[u8]) -> io::Result<()> {
     let kind = response.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
     let status = response.get(HEADER_LENGTH..HEADER_LENGTH + 4);

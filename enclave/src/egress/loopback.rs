@@ -1,5 +1,5 @@
-//! The interface `lo`. The ioctl works on any socket, and a vsock socket is the only kind that this program
-//! needs otherwise.
+//! The loopback interface `lo`. The ioctl works on any socket. This module uses a vsock socket, because an
+//! enclave supports vsock in any case.
 #![expect(unsafe_code, reason = "the standard library has no ioctl")]
 
 use std::io;

@@ -1,9 +1,12 @@
-//! The egress routes of an enclave, which has no network. They serve third-party code that needs TCP, such
-//! as the library of a networked hardware security module.
+//! The egress routes of an enclave. An enclave has no network. Egress routes serve third-party code that
+//! needs TCP, such as the library of a networked hardware security module.
 //!
-//! Each route assigns the address of one host to `lo`. Its connections are accepted here, and their bytes
-//! go to a vsock port of the parent, where a relay forwards them to that host. The parent can read, drop,
-//! change and forge every byte. The client must use TLS of its own, which authenticates the host.
+//! Each route leads to one host. The service assigns the address of the host to the loopback interface
+//! `lo`, and accepts the connections to this address. The service forwards the bytes of each connection to
+//! a vsock port of the parent instance. A relay on the parent forwards the bytes to the host.
+//!
+//! The parent can read, drop, change and forge every byte. So the client must use its own TLS, which
+//! authenticates the host.
 
 mod address;
 pub(crate) mod loopback;
@@ -41,7 +44,7 @@ pub enum EgressError {
         /// Error of the kernel.
         error: io::Error,
     },
-    /// The address cannot be listened on.
+    /// The service cannot listen on the address.
     #[error("[[egress]] number {number}: {error}")]
     Listen {
         /// Number of the entry, from 1.
@@ -51,8 +54,8 @@ pub enum EgressError {
     },
 }
 
-/// Opens `routes` to the parent with this CID, for as long as the runtime lives. Without routes, changes
-/// nothing.
+/// Opens `routes` to the parent with this CID. The routes stay open until the runtime ends. Changes nothing
+/// if `routes` is empty.
 ///
 /// # Errors
 /// Fails if a route cannot be opened.
@@ -60,7 +63,8 @@ pub async fn open(routes: &[Route], parent_cid: u32) -> Result<(), EgressError> 
     if routes.is_empty() {
         return Ok(());
     }
-    // The first process has done this. Another init may not have.
+    // If this program is the first process, it has already brought up `lo`. Another init may have left `lo`
+    // down.
     loopback::bring_up().map_err(EgressError::Loopback)?;
     for (Route { address, parent_port: port }, number) in routes.iter().zip(1..) {
         address::add_to_loopback(address.ip())

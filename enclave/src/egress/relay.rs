@@ -10,15 +10,16 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
 use tokio::time::timeout;
 use transport::{Acceptor, Endpoint, LogThrottle, Stream, connect};
 
-/// Maximum number of connections of a route. Further ones wait. A PKCS#11 library opens a few and keeps
-/// them.
+/// Maximum number of connections of a route. Further connections wait. A PKCS#11 library opens a few
+/// connections and keeps them open.
 const MAX_CONNECTIONS: usize = 64;
 
 /// Longest time that the parent may take to accept a connection. The kernel itself gives up after 2 s and
 /// returns the reason.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Longest time that one side may go on after the other has finished, so that half-closed connections end.
+/// Longest time that one side may continue to send after the other side has finished. So each half-closed
+/// connection ends.
 const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Relays accepted connections to `parent`.
@@ -27,13 +28,15 @@ pub(super) async fn run(acceptor: Acceptor, parent: Endpoint) {
     acceptor.serve(MAX_CONNECTIONS, |client| serve(client, Arc::clone(&parent))).await;
 }
 
-/// Relays one connection. If the parent is unreachable, closes it, and the client may connect again.
+/// Relays one connection. If the parent is unreachable, closes the connection. The client may then connect
+/// again.
 async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
     let (parent, throttle) = &*parent;
     let error: Box<dyn Error + Send + Sync> = match timeout(CONNECT_TIMEOUT, connect(parent)).await
     {
         Ok(Ok(upstream)) => {
-            // The side that failed has seen the error, and the other sees the end of the connection.
+            // The error is not logged: the side that failed has seen the error, and the other side sees the
+            // end of the connection.
             let _ = copy_both_ways(client, upstream).await;
             return;
         }
@@ -50,7 +53,7 @@ async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
     }
 }
 
-/// Copies bytes in both directions until both sides have finished, or one has failed.
+/// Copies bytes in both directions until both sides have finished or one side has failed.
 async fn copy_both_ways<C, U>(client: C, upstream: U) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -72,7 +75,7 @@ where
     }
 }
 
-/// Copies all bytes in one direction, then closes it.
+/// Copies all bytes in one direction, then closes that direction.
 async fn copy_one_way(
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
@@ -157,7 +160,7 @@ mod tests {
         let (address, parent, _folder) = route().await;
         let mut client = connect(&address).await.unwrap();
         let mut received = Vec::new();
-        // A reset ends the connection as well.
+        // The result is ignored, because a reset also ends the connection.
         let _ = client.read_to_end(&mut received).await;
         assert!(received.is_empty());
 

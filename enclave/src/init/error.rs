@@ -4,9 +4,9 @@ use std::io;
 
 use thiserror::Error;
 
-/// File with the command line of the first process, one argument per line, as nitro-cli's own init reads
-/// it. It is part of the image and so measured. Arguments on the kernel's command line need not be
-/// measured.
+/// File with the command line of the first process, one argument per line. The init of nitro-cli reads the
+/// same file. The file is part of the image, so the measurements of the enclave cover the arguments.
+/// Arguments on the kernel's command line need not be measured.
 pub(super) const COMMAND: &str = "/cmd";
 
 /// The reason why an enclave does not start.
@@ -41,7 +41,7 @@ pub enum InitError {
     },
 }
 
-/// Returns a function that converts an error of the kernel in the operation `what`.
+/// Returns a function that converts an error of the kernel. `what` describes the failed operation.
 pub(super) fn kernel_error<E: Into<io::Error>>(
     what: impl FnOnce() -> String,
 ) -> impl FnOnce(E) -> InitError {

@@ -1,5 +1,5 @@
 //! The heartbeat: one byte that signals the start of the enclave to the parent instance. The parent sends
-//! the same byte back, as with `aws-nitro-enclaves-sdk-bootstrap`'s init and nitro-cli:
+//! the same byte back. nitro-cli and the init of `aws-nitro-enclaves-sdk-bootstrap` use the same protocol:
 //! <https://github.com/aws/aws-nitro-enclaves-sdk-bootstrap/blob/main/init/init.c>.
 
 use std::io;
@@ -13,7 +13,8 @@ use super::error::InitError;
 
 const HEARTBEAT: u8 = 0xb7;
 
-/// Longest time that the exchange may take. The parent waits for this connection only.
+/// Longest time that the exchange may take. The parent only waits for this connection, so it should respond
+/// at once.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn send(cid: u32) -> Result<(), InitError> {

@@ -11,11 +11,11 @@ use nix::mount::{MsFlags, mount};
 
 use super::error::{InitError, kernel_error};
 
-/// Name under which the NSM driver registers with the kernel's generator.
+/// Name under which the NSM driver registers with the kernel's random number generator.
 const NSM_HWRNG: &str = "nsm-hwrng";
 
-/// Switch that stays at 1: the kernel then loads no more modules.
-/// <https://docs.kernel.org/admin-guide/sysctl/kernel.html#modules-disabled>
+/// File of a switch of the kernel. After the value 1 is written, the kernel loads no more modules, and the
+/// value cannot change again. <https://docs.kernel.org/admin-guide/sysctl/kernel.html#modules-disabled>
 const MODULES_DISABLED: &str = "/proc/sys/kernel/modules_disabled";
 
 /// Mounts the file systems that this program and its runtime use.
@@ -41,8 +41,8 @@ pub(super) fn mount_all() -> Result<(), InitError> {
     Ok(())
 }
 
-/// Loads the modules in `folder`, if it exists, in the order of their names. Then disables the loading of
-/// modules. Returns the number of modules loaded.
+/// Loads the modules in `folder` in the order of their names, and then disables the loading of modules.
+/// Returns the number of loaded modules, which is zero if `folder` does not exist.
 pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
     let names = module_names(folder)
         .map_err(kernel_error(|| format!("cannot read {}", folder.display())))?;
@@ -77,8 +77,8 @@ fn module_names(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Selects the NSM as the source of the kernel's generator, if it is available. A later check at every
-/// start verifies the result.
+/// Selects the NSM as the source of the kernel's random number generator, if the kernel lists the NSM as
+/// available. The start-up checks of the platform verify the source later.
 pub(super) fn select_nsm_hwrng(hw_random: &Path) -> Result<(), InitError> {
     let read = |name| fs::read_to_string(hw_random.join(name)).unwrap_or_default();
     let is_available = read("rng_available").split_ascii_whitespace().any(|rng| rng == NSM_HWRNG);

@@ -1,7 +1,8 @@
-//! The start of the first process of an enclave. The kernel starts it with no file system, module or
-//! network interface, and the enclave ends with it.
+//! The start of this program as the first process of an enclave, which Linux calls init. The kernel starts
+//! this process without mounted file systems, loaded modules or network interfaces. When the process ends,
+//! the enclave ends.
 //!
-//! A process that another init started, such as nitro-cli's own, skips these steps.
+//! If another init, such as that of nitro-cli, started this program, the program skips these steps.
 
 mod error;
 mod heartbeat;
@@ -43,13 +44,16 @@ pub struct ProcessContext {
 }
 
 impl ProcessContext {
-    /// Returns the audit trail. Records go to the log endpoint, if there is one, else to standard output.
+    /// Returns the audit trail. Its records go to the log endpoint. Without a log endpoint, the records go
+    /// to standard output.
     ///
-    /// The first process writes no records to standard output. That is the enclave's console, which must
-    /// show nothing of a request, and each byte on it costs an exit to the hypervisor.
+    /// The first process writes no records to standard output, for two reasons:
+    ///
+    /// - Its standard output is the enclave's console, which must not show any part of a request.
+    /// - Each byte that is written to the console costs an exit to the hypervisor.
     ///
     /// # Errors
-    /// Fails if no thread can be started for it.
+    /// Fails if the system cannot start a thread for the audit trail.
     pub fn audit(&self, log_endpoint: Option<&Endpoint>) -> io::Result<Audit> {
         if log_endpoint.is_some() || !self.is_init {
             return Audit::to_endpoint_or_stdout(log_endpoint);
@@ -64,8 +68,8 @@ impl ProcessContext {
 
 /// Runs `service` with the name `program`. `commit` is the commit that `--version` shows.
 ///
-/// The first process prepares the machine before, and restarts it afterwards, which ends the enclave. It
-/// does not return.
+/// The first process prepares the machine before it runs `service`. When `service` ends, the first process
+/// restarts the machine, which ends the enclave.
 pub fn run<F>(
     program: &str,
     commit: Option<&str>,
@@ -77,20 +81,20 @@ where
     if !is_init() {
         let arguments: EnclaveArguments = parse_command_line(commit);
         init_logging(&arguments.common);
-        // Dropped after the last lines are written, so that a second signal is handled until then.
+        // The runtime handles a second signal, so it is dropped after the last log lines are written.
         let runtime = Runtime::new();
         return report_exit(program, run_as_process(&runtime, arguments, service));
     }
     // The command line can only be read after file systems are mounted.
     init_logging(&Arguments::default());
     let code = report_exit(program, run_as_init(service));
-    // Returns only if it fails. The kernel then reports that its first process has ended.
+    // `reboot` returns only if it fails. The kernel then reports that the first process has ended.
     let _ = reboot(RebootMode::RB_AUTOBOOT);
     code
 }
 
-/// Returns whether this is the first process of an enclave. The first process of a container has no command
-/// line in its image.
+/// Returns whether this is the first process of an enclave. A container also has a first process, but its
+/// image contains no file [`COMMAND`].
 fn is_init() -> bool {
     process::id() == 1 && Path::new(COMMAND).exists()
 }
@@ -138,7 +142,7 @@ where
     })
 }
 
-/// Parses arguments, one per line, of which the first is the name of the program.
+/// Parses arguments, one per line. The first argument is the name of the program.
 fn parse_arguments(text: &str) -> Result<EnclaveArguments, InitError> {
     init_command()
         .try_get_matches_from(text.lines())
@@ -146,7 +150,8 @@ fn parse_arguments(text: &str) -> Result<EnclaveArguments, InitError> {
         .map_err(|error| InitError::Command(error.to_string().trim_end().to_owned()))
 }
 
-/// Returns the command line of the first process, without environment variables: the kernel sets those.
+/// Returns the command-line parser of the first process. The parser ignores environment variables, because
+/// the kernel's command line can set them.
 fn init_command() -> Command {
     EnclaveArguments::command().mut_args(|argument| argument.env(Resettable::Reset))
 }

@@ -1,4 +1,5 @@
-//! The reaper of orphaned processes, whose parent becomes the first process.
+//! The reaper of orphaned processes. The kernel makes the first process their parent, so the first process
+//! must reap them.
 
 use std::io;
 
@@ -6,7 +7,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Reaps child processes as long as the runtime lives.
+/// Reaps child processes until the runtime ends.
 pub(super) fn start() -> io::Result<()> {
     let mut ended = signal(SignalKind::child())?;
     tokio::spawn(async move {
@@ -35,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    /// Starts a child that no code waits for. No other test of this program starts any.
+    /// Starts a child that no code waits for. No other test of this program starts a child.
     fn child() -> u32 {
         Command::new("true").spawn().unwrap().id()
     }

@@ -1,4 +1,4 @@
-//! A connection that only sends. Writes wait for nothing but buffer space.
+//! A connection that only sends data. A write waits only for space in the send buffer.
 
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -20,7 +20,7 @@ use transport::limits::MAX_VSOCK_WRITE;
 pub(super) struct LogConnection(OwnedFd);
 
 impl LogConnection {
-    /// Opens a connection. Neither the connect nor a later write waits for longer than `timeout`.
+    /// Opens a connection. The connect and each later write wait for `timeout` at most.
     ///
     /// # Errors
     /// Returns the error of connect(2).
@@ -63,8 +63,8 @@ impl LogConnection {
         Ok(Self(socket))
     }
 
-    /// Returns whether the connection is open, as far as this side can see. The receiver sends nothing, so
-    /// a read returns only the end of the connection.
+    /// Returns whether the connection still seems open. The receiver sends no data, so a read can return
+    /// only the end of the connection.
     pub(super) fn is_open(&self) -> bool {
         let received = recv(self.0.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
         matches!(received, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
@@ -73,7 +73,7 @@ impl LogConnection {
     /// Sends all of `bytes`.
     ///
     /// # Errors
-    /// Returns the error of send(2), and the number of bytes sent before.
+    /// Returns the error of send(2), and the number of bytes that were sent before the error.
     pub(super) fn send(&self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut sent = 0;
         while let Some(rest @ [_, ..]) = bytes.get(sent..) {

@@ -1,12 +1,13 @@
-//! The forwarding of log lines to a receiver outside of the enclave, which has no disk.
+//! A forwarder of log lines to a receiver outside of the enclave. The enclave itself has no disk.
 //!
-//! The forwarder is the writer of a [`NonBlockingWriter`](transport::nonblocking_writer::NonBlockingWriter),
-//! and only that thread waits for the receiver. Lines wait in its queue while the receiver is away. Lines
-//! that find the queue full are dropped and counted there.
+//! The thread of a [`NonBlockingWriter`](transport::nonblocking_writer::NonBlockingWriter) writes the lines
+//! to the forwarder, so only that thread waits for the receiver. While the receiver is unreachable, lines
+//! wait in the queue of the `NonBlockingWriter`. When the queue is full, the `NonBlockingWriter` drops and
+//! counts further lines.
 //!
-//! A line that was sent only in part is sent again from its start over the next connection. Lines that the
-//! kernel has accepted and the receiver has not read are lost with the connection. They are not counted,
-//! because the receiver sends no acknowledgement.
+//! If a connection ends, the forwarder sends a partly sent line again, from its start, over the next
+//! connection. Lines that the kernel has accepted but the receiver has not read are lost. The forwarder
+//! cannot count these lines, because the receiver sends no acknowledgement.
 
 mod connection;
 #[cfg(test)]
@@ -20,13 +21,13 @@ use transport::{Endpoint, HEARTBEAT_PORT};
 
 use self::connection::LogConnection;
 
-/// Longest time that a connect or a write may make no progress.
+/// Longest time that a connect or a write may take without progress.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Delay after the first failure. It doubles with each failure that follows.
+/// Delay after the first failure in a row. The delay doubles with each further failure.
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Longest delay.
+/// Maximum delay after a failure.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// A writer of complete lines to an endpoint. A write waits until the lines are sent.
@@ -37,7 +38,7 @@ pub(crate) struct LogForwarder<T> {
     timeout: Duration,
     /// Delay after the next failure.
     retry_delay: Duration,
-    /// Callback that receives the reason when lines begin to wait.
+    /// Callback that receives the first error of each outage.
     report: T,
     has_reported: bool,
 }
@@ -45,7 +46,7 @@ pub(crate) struct LogForwarder<T> {
 /// Checks that lines can be sent to `endpoint`.
 ///
 /// # Errors
-/// Returns advice on another endpoint.
+/// Fails if log lines cannot be sent to `endpoint`. The error advises another endpoint.
 pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
     match endpoint {
         Endpoint::VsockMux { .. } => Err(
@@ -60,8 +61,8 @@ pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
 }
 
 impl<T: FnMut(String)> LogForwarder<T> {
-    /// Creates a forwarder to `endpoint`, which need not listen yet. `report` receives the first error of
-    /// each outage.
+    /// Creates a forwarder to `endpoint`. The receiver need not listen yet. `report` receives the first
+    /// error of each outage.
     pub(crate) fn new(endpoint: Endpoint, report: T) -> Self {
         Self {
             endpoint,
@@ -78,8 +79,8 @@ impl<T: FnMut(String)> LogForwarder<T> {
     /// # Errors
     /// Returns the number of bytes that were sent, and the error.
     fn send(&mut self, lines: &[u8]) -> Result<(), (usize, io::Error)> {
-        // Writes to a connection that the receiver has closed may succeed for a while, and the lines are
-        // lost.
+        // The connection is checked first. After the receiver has closed a connection, writes may still
+        // succeed for a while, and their lines are lost.
         let connection = match self.connection.take().filter(LogConnection::is_open) {
             Some(connection) => connection,
             None => {
@@ -102,7 +103,7 @@ impl<T: FnMut(String)> LogForwarder<T> {
 }
 
 impl<T: FnMut(String)> Write for LogForwarder<T> {
-    /// Writes all of `lines`, which are complete, however long that takes.
+    /// Sends all of `lines`, which must be complete lines. Tries again until the receiver accepts them.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let mut unsent = lines;
         while let Err((sent, error)) = self.send(unsent) {

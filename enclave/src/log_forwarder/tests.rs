@@ -122,7 +122,7 @@ fn drops_and_counts_lines_over_the_queue_length() {
 fn reconnects_after_a_stall_and_resends_the_cut_line() {
     let fixture = Fixture::new(Duration::from_millis(50));
     let listener = fixture.listen();
-    // More than the socket buffer holds, in lines that are longer than one write.
+    // The lines are longer than one write, and all lines together are longer than the socket buffer.
     let lines: Vec<_> = (b'a'..=b'y').map(|byte| [&[byte; 49_999][..], b"\n"].concat()).collect();
     lines.iter().for_each(|line| fixture.lines.send_or_drop(line.clone()));
     let mut stuck = accept(&listener);
@@ -166,7 +166,8 @@ fn detects_closed_tcp_connection_before_the_next_line() {
     }
 }
 
-/// Not all machines have vsock. With vsock, nothing listens on CID 1, which is the machine itself.
+/// Not all machines have vsock. On a machine with vsock, CID 1 is the machine itself, and no program
+/// listens there.
 #[test]
 fn returns_error_if_nothing_listens_on_vsock() {
     let error =

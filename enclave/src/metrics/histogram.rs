@@ -1,6 +1,7 @@
 //! A histogram of durations.
 //!
-//! The histogram of `prometheus-client` takes a lock for each observation. This one adds to two atomics.
+//! The histogram of `prometheus-client` takes a lock for each observation. This histogram takes no lock: it
+//! adds to two atomics.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000_000;
 
-/// Inclusive upper bounds of the buckets, in nanoseconds. They range from the duration of a plain response
-/// to more than any caller waits. One more bucket holds longer durations.
+/// Inclusive upper bounds of the buckets, in nanoseconds. The bounds range from the duration of a plain
+/// response to a duration that no caller waits. One more bucket counts longer durations.
 const BOUNDS: [u64; 17] = [
     25 * MICROSECOND,
     50 * MICROSECOND,
@@ -76,7 +77,8 @@ impl EncodeMetric for Histogram {
         let bounds = bounds.into_iter().chain([f64::INFINITY]);
         let counts = buckets.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let encoded: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        // Computed from the same counts, because the last bucket must equal the total.
+        // The total is computed from the same counts, because the last cumulative bucket must equal the
+        // total.
         let count = encoded.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_nanos(buckets.nanos.load(Ordering::Relaxed)).as_secs_f64();
         encoder.encode_histogram::<NoLabelSet>(sum, count, &encoded, None)

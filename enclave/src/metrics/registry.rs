@@ -59,7 +59,7 @@ impl MetricsRegistry {
     /// Returns all metrics as text.
     ///
     /// # Errors
-    /// Never fails, because writing to a string does not.
+    /// Never fails, because a write to a string never fails.
     pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
         let mut encoded = String::new();
         text::encode(&mut encoded, &self.0)?;
@@ -79,7 +79,8 @@ impl fmt::Debug for MetricsRegistry {
     }
 }
 
-/// Returns the metric of `family` with `labels`. From then on the registry shows it.
+/// Returns the metric of `family` with `labels`. The first call adds the metric to the output of the
+/// registry.
 pub(crate) fn labelled<S, M>(family: &Family<S, M>, labels: S) -> M
 where
     S: Clone + std::hash::Hash + Eq,

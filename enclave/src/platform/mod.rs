@@ -1,6 +1,7 @@
 //! The platform of a service: trust anchors, NSM and clock.
 //!
-//! They are one trait, so that no code can combine a simulated NSM with the production trust anchors.
+//! One trait provides all three, so that no code can combine a simulated NSM with the production trust
+//! anchors.
 
 mod nitro;
 mod settings;
@@ -24,13 +25,13 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::http::Response;
 
-/// The reason why a platform's own route returns no result.
+/// The reason why an HTTP route of a platform returns no result.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RouteError {
     /// The request is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// The platform failed. The log has the reason.
+    /// The platform failed. The log contains the reason.
     #[error("the platform failed")]
     Failed,
 }
@@ -55,7 +56,7 @@ pub trait Platform: Send + Sync + Sized + 'static {
         Ok(())
     }
 
-    /// Called when the service is ready.
+    /// Notifies the platform that the service is ready.
     fn on_ready(&self) {}
 
     /// Handles a request that no other route matches. The production platform has no routes.

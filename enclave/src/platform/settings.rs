@@ -8,8 +8,8 @@ pub struct PlatformSettings {
 }
 
 impl Default for PlatformSettings {
-    /// Returns the hypervisor's clock. Arm processors have none, so they use the counter of the
-    /// architecture.
+    /// Returns settings that accept only the hypervisor's clock. On Arm there is no such clock, so the
+    /// settings accept only the counter of the architecture.
     fn default() -> Self {
         let clocksource = match cfg!(target_arch = "aarch64") {
             true => "arch_sys_counter",

@@ -1,4 +1,4 @@
-//! A simulated enclave on ordinary hardware. Its routes return documents that only a hypervisor could sign.
+//! A simulated enclave on ordinary hardware. Its HTTP routes return simulated attestation documents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::http::{Response, document_response};
 /// Maximum length of each field of a document, in bytes.
 const MAX_FIELD_LENGTH: usize = 1024;
 
-/// A simulated enclave with its simulated surroundings.
+/// A simulated enclave, with the PKI that signs its documents.
 #[derive(Debug)]
 pub struct Simulated<C> {
     pki: Arc<SimulatedPki>,
@@ -29,7 +29,8 @@ pub struct Simulated<C> {
 }
 
 impl<C: Clock> Simulated<C> {
-    /// Creates an enclave in `world`. `readiness` announces to its NSM that the service is ready.
+    /// Creates an enclave whose documents `pki` signs. `readiness` announces to the simulated NSM that the
+    /// service is ready.
     pub fn new(pki: Arc<SimulatedPki>, clock: C, readiness: Readiness) -> Self {
         Self { pki, clock, readiness }
     }

@@ -12,7 +12,7 @@ use super::PlatformSettings;
 /// Path in sysfs of the current clocksource. <https://docs.kernel.org/timers/timekeeping.html>
 const CLOCKSOURCE: &str = "devices/system/clocksource/clocksource0/current_clocksource";
 
-/// Path in sysfs of the source of the kernel's generator.
+/// Path in sysfs of the source of the kernel's random number generator.
 /// <https://docs.kernel.org/admin-guide/hw_random.html>
 const RNG_CURRENT: &str = "class/misc/hw_random/rng_current";
 
@@ -42,14 +42,14 @@ pub enum PlatformError {
         /// Accepted clocksources.
         accepted: Vec<String>,
     },
-    /// The NSM does not feed the kernel's generator.
+    /// The NSM is not the source of the kernel's random number generator.
     #[error(
         "rng_current is {found:?} instead of {NSM_HWRNG:?}: use a kernel with the nsm driver; if \
          rng_available lists several sources, write {NSM_HWRNG} to /sys/{RNG_CURRENT} before this service \
          starts"
     )]
     Rng {
-        /// Current source of the generator.
+        /// Current source of the random number generator.
         found: String,
     },
     /// PCR0 does not have 48 bytes.
@@ -67,7 +67,7 @@ pub enum PlatformError {
     DebugMode,
 }
 
-/// Checks the clocksource and the source of the kernel's generator under `sysfs`.
+/// Checks the clocksource, and the source of the kernel's random number generator, under `sysfs`.
 pub(super) fn check_kernel(sysfs: &Path, settings: &PlatformSettings) -> Result<(), PlatformError> {
     let found = read(sysfs.join(CLOCKSOURCE))?;
     if !settings.clocksources.contains(&found) {

@@ -1,7 +1,8 @@
 //! A model check of the queue between the NSM thread and its callers.
 //!
-//! The checker runs the queue's own source with synchronization primitives that it controls, and tries all
-//! orders of steps. Time never passes, so a wait that never ends, such as after a lost wake-up, is a
+//! The checker compiles the source of the queue with synchronization primitives that the checker controls.
+//! It then runs the steps of the threads in all orders with at most three preemptions. Time never passes in
+//! the model. So the checker reports a wait that never ends, for example after a lost wake-up, as a
 //! deadlock.
 #![cfg(test)]
 

@@ -13,7 +13,7 @@ use super::queue::{Delivery, DeviceStatus, Limits, Queue, QueueError, Work};
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// A block that counts when it is dropped.
+/// A block that increments `wiped` when it is dropped.
 #[derive(Debug)]
 struct Block {
     number: usize,
@@ -32,8 +32,8 @@ enum Fault {
     Unhealthy,
 }
 
-/// Runs all orders of steps with at most three preemptions, which find most errors of this kind. All orders
-/// would take minutes.
+/// Runs the steps of `run` in all orders with at most three preemptions. These orders find most concurrency
+/// errors. All possible orders would take minutes.
 fn model(run: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(3);
@@ -49,7 +49,8 @@ fn queue(ready: usize) -> TestQueue {
     Arc::new(Queue::new(Limits { ready, max_age: LONG, waiting: 8, tasks: 1 }))
 }
 
-/// Starts a worker that runs until it is stopped. It returns the number of blocks that it made.
+/// Starts a worker that runs until the queue stops it. The thread returns the number of blocks that the
+/// worker made.
 fn produce(queue: &TestQueue, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle<usize> {
     let (queue, wiped) = (Arc::clone(queue), std::sync::Arc::clone(wiped));
     thread::spawn(move || {
@@ -105,7 +106,7 @@ fn cancelled_caller_does_not_consume_another_callers_block() {
         let queue = queue(0);
         let producer = produce(&queue, &wiped);
         let other = Arc::clone(&queue);
-        // The caller waits and leaves, before or after it has received a block.
+        // The caller stops waiting, before or after it has received a block.
         let cancelled = thread::spawn(move || drop(other.take(Instant::now())));
         take(&queue).unwrap();
         cancelled.join().unwrap();
@@ -122,7 +123,7 @@ fn later_callers_retry_after_a_fault() {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(0);
         let (device, wipes) = (Arc::clone(&queue), std::sync::Arc::clone(&wiped));
-        // Fails once, and works from then on.
+        // This worker fails once, and then works.
         let producer = thread::spawn(move || {
             let tick = Instant::now() + LONG;
             assert!(matches!(device.next_work(tick, false), Work::FetchBlock));
@@ -151,7 +152,7 @@ fn latched_queue_returns_the_first_fault() {
         let producer = produce(&queue, &wiped);
         let watchdog = Arc::clone(&queue);
         let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
-        // A block may arrive before the latch. No caller waits forever.
+        // The block may arrive before the latch. In both cases, the caller does not wait forever.
         let before = take(&queue).map(drop);
         assert!(matches!(before, Ok(()) | Err(Fault::Unhealthy)));
         watchdog.join().unwrap();

@@ -1,4 +1,4 @@
-//! A store as all its threads see it.
+//! The parts of a key store that all its threads share.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use super::token_registry::{TokenClaim, TokenRegistry};
 use crate::health::{HealthFault, HealthTests};
 use crate::key_store::metrics::KeyStoreMetrics;
 
-/// A store as all its threads see it.
+/// The parts of a key store that all its threads share.
 pub(super) struct Store {
     /// Identifier for the log.
     pub(super) id: String,
@@ -68,12 +68,12 @@ impl Store {
         claim.clone().ok_or(HsmFault::ConnectionLost)
     }
 
-    /// Replaces the claim. The token stays claimed until its last session is closed.
+    /// Replaces the claim. The old token stays claimed until its last session is closed.
     pub(super) fn set_claim(&self, claim: Option<Arc<TokenClaim>>) {
         *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = claim;
     }
 
-    /// Reports that an attempt to connect failed. Logs the fault, unless the last one was the same.
+    /// Reports that an attempt to connect failed. Logs the fault, unless the last fault was the same.
     pub(super) fn attempt_failed(&self, fault: HsmFault) {
         self.metrics.failures.inc();
         if self.state.fault().as_ref() != Some(&fault) {
@@ -109,7 +109,7 @@ pub(super) mod tests {
     use super::super::token_registry::TokenLocation;
     use super::*;
 
-    /// The location of a token, which no module has.
+    /// The location of a token. No module has a token there.
     pub(in super::super) const LOCATION: TokenLocation =
         TokenLocation { slot: 7, initializations: 1 };
 
