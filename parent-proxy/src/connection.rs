@@ -14,8 +14,8 @@ use transport::{ProxyHeader, Stream};
 use self::close_reason::{CloseLog, CloseReason};
 use self::forward::forward;
 use crate::activity::Activity;
-use crate::context::RelayContext;
 use crate::pump::Pump;
+use crate::relay_context::RelayContext;
 
 /// Relays one client connection, from accept to close.
 pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Option<&Activity>) {

@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use transport::{DetachedStream, Stream};
 
 use crate::connection::serve;
-use crate::context::RelayContext;
 use crate::drain::{self, log_panic};
 use crate::peer_policy::Admission;
+use crate::relay_context::RelayContext;
 
 /// The connections of one thread.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Load {
     }
 
     /// Counts one more connection. Returns its guard.
-    pub(crate) fn guard(
+    pub(crate) fn add_connection(
         &self,
         slot: OwnedSemaphorePermit,
         admission: Admission,
@@ -87,7 +87,7 @@ impl Connections {
     }
 
     /// Starts to relay a client that another thread accepted.
-    pub(crate) fn start_detached(&mut self, client: DetachedStream, guard: ConnectionGuard) {
+    pub(crate) fn start_moved(&mut self, client: DetachedStream, guard: ConnectionGuard) {
         match client.attach() {
             Ok(client) => self.start(client, guard),
             Err(error) => tracing::warn!(%error, "client closed: cannot move it to another thread"),

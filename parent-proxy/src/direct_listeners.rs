@@ -17,11 +17,11 @@ use transport::{Endpoint, ListenError};
 
 pub(crate) use self::metrics::DirectListenerMetrics;
 use crate::config::{Config, Enclave};
-use crate::context::RelayContext;
 use crate::drain::DrainReport;
 use crate::handover::NamedListener;
 use crate::listeners::Listeners;
 use crate::relay::Relay;
+use crate::relay_context::RelayContext;
 use crate::upstream::Upstream;
 
 /// The set of direct listeners. SIGHUP can change it.
@@ -199,7 +199,7 @@ async fn close(direct_listeners: Vec<DirectListener>) {
     for DirectListener { local, context, listeners, _stop, .. } in direct_listeners {
         let mut changes = context.pool.changes();
         drop((listeners, _stop));
-        // The relay closes its pool after its listener. `changed` cannot fail while `context` holds the pool.
+        // The relay closes its pool after its listener. `changed` cannot fail while `relay_context` holds the pool.
         while !context.pool.is_closed() && changes.changed().await.is_ok() {}
         tracing::info!(listen = %local, "direct listener closed");
     }

@@ -137,10 +137,12 @@ impl Checker {
             }
             CheckResult::NotReady(reason) => eject(&self.upstream, &reason, ClosePolicy::WhenIdle),
             CheckResult::Unreachable(reason) => {
-                eject(&self.upstream, &reason, ClosePolicy::Unresponsive)
+                eject(&self.upstream, &reason, ClosePolicy::WhenIdleOrNoResponse)
             }
             CheckResult::Failed(reason) => self.fail(&reason, ClosePolicy::WhenIdle),
-            CheckResult::Unresponsive(reason) => self.fail(&reason, ClosePolicy::Unresponsive),
+            CheckResult::Unresponsive(reason) => {
+                self.fail(&reason, ClosePolicy::WhenIdleOrNoResponse)
+            }
             CheckResult::NotChecked => false,
         }
     }

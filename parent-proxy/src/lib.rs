@@ -9,23 +9,23 @@
 //!
 //! Accepting: `relay` accepts connections, assigns them to threads and drains them. `peer_policy` decides
 //! which peers may connect, within the limits of `limiter`. `worker` is a thread besides the first, and
-//! `connections` holds the connections of one thread. `context` and `timeouts` are shared by all connections
+//! `connections` holds the connections of one thread. `relay_context` and `timeouts` are shared by all connections
 //! of a relay. `drain` ends the connections at shutdown.
 //!
 //! Relaying: `connection` relays one connection within its deadlines. `pump` relays its bytes, and
 //! `half_pipe` those of one direction.
 //!
 //! Upstreams: `upstream_pool` holds the enclaves (`upstream`), and `upstream_selection` selects one for each
-//! connection. `health_check` ejects enclaves that are not ready. `handshakes` finds enclaves whose TLS
-//! certificate clients reject, from the counts in `handshake_window`.
+//! connection. `health_check` ejects enclaves that are not ready. `rejected_handshakes` finds enclaves whose TLS
+//! certificate clients reject, from the counts in `recent_handshakes`.
 //!
 //! Other services: `config_server` serves the configuration to enclaves at boot. `log_receiver` receives
 //! their log lines. `direct_listeners` lead to one enclave each. Each egress route is a relay of its own.
 //! `metrics` encodes the counters of each subsystem, and `status` merges them with those of the enclaves
-//! (`scrape`). `services` runs these, and `proxy` runs everything.
+//! (`scrape`). `background_services` runs these, and `proxy` runs everything.
 //!
 //! Upgrades: `listeners` holds every listening socket. `upgrade` hands them over to a successor, in which
-//! `predecessor` receives them, by the protocol in `handover`.
+//! `upgrade_predecessor` receives them, by the protocol in `handover`.
 //!
 //! # Threads
 //!
@@ -51,19 +51,17 @@
 
 mod activity;
 mod admin;
+mod background_services;
 mod config;
 mod config_server;
 mod connection;
 mod connections;
-mod context;
 mod decaying_count;
 mod descriptors;
 mod direct_listeners;
 mod drain;
 mod half_pipe;
 mod handover;
-mod handshake_window;
-mod handshakes;
 mod health_check;
 mod health_probe;
 mod limiter;
@@ -72,18 +70,20 @@ mod log_file;
 mod log_receiver;
 mod metrics;
 mod peer_policy;
-mod predecessor;
 mod proxy;
 mod pump;
+mod recent_handshakes;
+mod rejected_handshakes;
 mod relay;
+mod relay_context;
 mod reload;
 mod scrape;
-mod services;
 mod single_flight;
 mod status;
 mod systemd;
 mod timeouts;
 mod upgrade;
+mod upgrade_predecessor;
 mod upstream;
 mod upstream_pool;
 mod upstream_selection;

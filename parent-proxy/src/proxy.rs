@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use transport::{Acceptor, Endpoint, ListenError, listening_message};
 
+use crate::background_services::{Phase, Services, wait_for_phase};
 use crate::config::{Config, ConfigArchive, LogReceiverConfig};
 use crate::config_server::ConfigServer;
 use crate::direct_listeners::DirectListeners;
@@ -20,11 +21,10 @@ use crate::listeners::Listeners;
 use crate::log_file::LogFile;
 use crate::log_receiver::LogReceiver;
 use crate::peer_policy::PeerPolicy;
-use crate::predecessor::Predecessor;
 use crate::relay::Relay;
-use crate::services::{Phase, Services, wait_for_phase};
 use crate::systemd;
 use crate::upgrade::Upgrader;
+use crate::upgrade_predecessor::Predecessor;
 
 /// An error that prevents the start.
 #[derive(Debug, Error)]

@@ -20,8 +20,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::handover::{self, NOT_READY, NamedListener, READY, TAKE_OVER};
-use crate::predecessor::PREDECESSOR_VARIABLE;
 use crate::systemd;
+use crate::upgrade_predecessor::PREDECESSOR_VARIABLE;
 
 /// Time limit until a successor can serve. It must be longer than the successor's own wait for health checks.
 const START_TIMEOUT: Duration = Duration::from_secs(30);

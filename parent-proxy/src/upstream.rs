@@ -17,7 +17,7 @@ use transport::{Endpoint, LogThrottle, Stream, connect};
 pub(crate) use self::counts::{Counts, Traffic};
 pub(crate) use self::state::{ClosePolicy, Health};
 use crate::config::Enclave;
-use crate::handshake_window::HandshakeWindow;
+use crate::recent_handshakes::RecentHandshakes;
 use crate::upstream_selection::{Candidate, RecentConnections};
 
 /// One upstream. Each client causes a new connection attempt, so the upstream recovers without intervention.
@@ -29,7 +29,7 @@ pub(crate) struct Upstream {
     recent: RecentConnections,
     /// True if the configuration excludes it from clients.
     standby: AtomicBool,
-    pub(crate) handshakes: HandshakeWindow,
+    pub(crate) handshakes: RecentHandshakes,
     /// The policy that ends its connections.
     close_policy: watch::Sender<ClosePolicy>,
     /// True if its connections end permanently: it was removed, or the relay drains.
@@ -48,7 +48,7 @@ impl Upstream {
             open: AtomicUsize::new(0),
             recent: RecentConnections::new(),
             standby: AtomicBool::new(enclave.standby),
-            handshakes: HandshakeWindow::new(),
+            handshakes: RecentHandshakes::new(),
             close_policy: watch::Sender::new(ClosePolicy::when_idle_if(enclave.standby)),
             enclave,
             retired: AtomicBool::new(false),

@@ -71,7 +71,7 @@ async fn relay(
     loop {
         tokio::select! {
             client = assigned.recv() => match client {
-                Some((client, guard)) => connections.start_detached(client, guard),
+                Some((client, guard)) => connections.start_moved(client, guard),
                 None => break,
             },
             () = connections.join_next() => {}

@@ -26,7 +26,7 @@ impl UpstreamState {
     pub(super) fn update(&mut self, policy: ClosePolicy) {
         self.is_draining = policy != ClosePolicy::KeepOpen;
         self.unresponsive_since = match policy {
-            ClosePolicy::Unresponsive => self.unresponsive_since.or(Some(Instant::now())),
+            ClosePolicy::WhenIdleOrNoResponse => self.unresponsive_since.or(Some(Instant::now())),
             ClosePolicy::KeepOpen | ClosePolicy::WhenIdle => None,
         };
     }

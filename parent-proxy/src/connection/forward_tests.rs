@@ -228,7 +228,7 @@ async fn unresponsive_timeout_ends_an_awaited_response() {
     let mut forwarded = ForwardedConnection::start();
     forwarded.send_request().await;
     sleep(IDLE / 2).await;
-    forwarded.close_policy.send_replace(ClosePolicy::Unresponsive);
+    forwarded.close_policy.send_replace(ClosePolicy::WhenIdleOrNoResponse);
     let (end, elapsed) = forwarded.wait_for_end().await;
     assert!(matches!(end, CloseReason::Unresponsive), "{end:?}");
     assert_about(elapsed, IDLE / 2 + UNRESPONSIVE);
@@ -237,7 +237,7 @@ async fn unresponsive_timeout_ends_an_awaited_response() {
 #[tokio::test(start_paused = true)]
 async fn new_request_to_an_unresponsive_upstream_gets_the_timeout() {
     let mut forwarded = ForwardedConnection::start();
-    forwarded.close_policy.send_replace(ClosePolicy::Unresponsive);
+    forwarded.close_policy.send_replace(ClosePolicy::WhenIdleOrNoResponse);
     sleep(MAX_IDLE_WHILE_DRAINING / 2).await;
     forwarded.send_request().await;
     let (end, elapsed) = forwarded.wait_for_end().await;
@@ -249,7 +249,7 @@ async fn new_request_to_an_unresponsive_upstream_gets_the_timeout() {
 async fn upstream_that_recovers_in_time_keeps_its_requests() {
     let mut forwarded = ForwardedConnection::start();
     forwarded.send_request().await;
-    forwarded.close_policy.send_replace(ClosePolicy::Unresponsive);
+    forwarded.close_policy.send_replace(ClosePolicy::WhenIdleOrNoResponse);
     sleep(UNRESPONSIVE / 2).await;
     forwarded.close_policy.send_replace(ClosePolicy::KeepOpen);
     sleep(UNRESPONSIVE * 2).await;

@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use crate::context::RelayContext;
 use crate::limiter::Counts;
 use crate::metrics::{FamilyEncoder, level, value};
+use crate::relay_context::RelayContext;
 use crate::upstream::Upstream;
 
 /// The metrics of the clients of a relay.

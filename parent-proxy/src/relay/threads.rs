@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::pending_client::PendingClient;
 use crate::connections::Connections;
-use crate::context::RelayContext;
+use crate::relay_context::RelayContext;
 use crate::worker::Worker;
 
 /// The connections of the caller's thread, and the worker threads. The workers end when this is dropped.
@@ -37,21 +37,21 @@ impl Threads {
 
     /// Assigns a client to the thread with the fewest connections. The caller's thread wins a tie, because
     /// the client need not be moved to it.
-    pub(super) fn assign(&mut self, client: PendingClient, slot: OwnedSemaphorePermit) {
+    pub(super) fn assign(&mut self, pending: PendingClient, slot: OwnedSemaphorePermit) {
         let Self { local, workers } = self;
-        let PendingClient { client, admission, .. } = client;
+        let PendingClient { client, admission, .. } = pending;
         let least_loaded = workers.iter().min_by_key(|worker| worker.load().count());
         let least_loaded =
             least_loaded.filter(|worker| worker.load().count() < local.load().count());
         let Some(worker) = least_loaded else {
-            return local.start(client, local.load().guard(slot, admission));
+            return local.start(client, local.load().add_connection(slot, admission));
         };
         match client.detach() {
-            Ok(client) => {
-                let guard = worker.load().guard(slot, admission);
-                if let Err((client, guard)) = worker.send(client, guard) {
+            Ok(detached) => {
+                let guard = worker.load().add_connection(slot, admission);
+                if let Err((detached, guard)) = worker.send(detached, guard) {
                     // The worker has ended, which was logged.
-                    local.start_detached(client, guard);
+                    local.start_moved(detached, guard);
                     workers.retain(Worker::is_running);
                 }
             }

@@ -37,7 +37,7 @@ pub(crate) enum ClosePolicy {
     WhenIdle,
     /// Like [`WhenIdle`](Self::WhenIdle), and awaited responses have a short time limit, because the upstream
     /// does not respond to health checks.
-    Unresponsive,
+    WhenIdleOrNoResponse,
 }
 
 impl ClosePolicy {

@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 
 use super::cache_hit::CacheHit;
-use super::caches::Caches;
 use super::chain::Chain;
 use super::claims::Claims;
 use super::debug_mode::{DebugMode, check_debug_mode};
@@ -17,6 +16,7 @@ use super::trust_anchors::{Trust, TrustAnchors};
 use super::untrusted_document::UntrustedDocument;
 use super::validity::ChainValidity;
 use super::verification_time::{ClockReading, ClockSource, VerificationTime};
+use super::verifier_caches::Caches;
 use crate::time::UnixMillis;
 
 /// A document that satisfies rules 1 to 8. Its claims are not accessible, because they are not verified.

@@ -84,7 +84,6 @@ compile_error!("the feature `simulator` must not be part of a production build")
 struct Readme;
 
 mod cache_hit;
-mod caches;
 mod cbor;
 mod certificate;
 mod chain;
@@ -102,7 +101,6 @@ mod parsed_document;
 mod payload;
 mod pcr;
 mod recipient_key;
-mod rule;
 mod sig_structure;
 mod signature_cache;
 pub mod time;
@@ -110,12 +108,13 @@ pub mod tls;
 mod trust_anchors;
 mod untrusted_document;
 mod validity;
+mod verification_rule;
 mod verification_time;
 mod verifier;
+mod verifier_caches;
 mod x509;
 
 pub use cache_hit::CacheHit;
-pub use caches::CacheSizes;
 pub use cbor::{CborError, CborFault};
 pub use chain_position::ChainPosition;
 pub use claims::Claims;
@@ -127,10 +126,11 @@ pub use malformed_document::MalformedDocument;
 pub use nsm_timestamp::{NsmTimestampError, nsm_timestamp};
 pub use pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 pub use recipient_key::{RecipientKey, RecipientKeyError, check_spki};
-pub use rule::Rule;
 #[cfg(feature = "simulator")]
 pub use trust_anchors::Simulated;
 pub use trust_anchors::{AnchorError, Production, Trust, TrustAnchors};
 pub use untrusted_document::UntrustedDocument;
+pub use verification_rule::Rule;
 pub use verification_time::{ClockReading, ClockSource, MAX_CLOCK_SKEW_SECS, VerificationTime};
 pub use verifier::Verifier;
+pub use verifier_caches::CacheSizes;

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::cbor::CborError;
-use super::rule::Rule;
+use super::verification_rule::Rule;
 
 /// A broken rule of form (1 to 8). The bytes are not an attestation document.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::chain_position::ChainPosition;
-use super::rule::Rule;
+use super::verification_rule::Rule;
 use super::verification_time::{MAX_CLOCK_SKEW_SECS, VerificationTime};
 use crate::time::{HumanDuration, UnixMillis};
 

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cache_hit::CacheHit;
-use super::caches::{CacheSizes, Caches};
 use super::debug_mode::DebugMode;
 use super::document::{UnverifiedDocument, VerifiedDocument};
 use super::document_age::MaxAge;
 use super::trust_anchors::{Trust, TrustAnchors};
 use super::untrusted_document::UntrustedDocument;
 use super::verification_time::ClockReading;
+use super::verifier_caches::{CacheSizes, Caches};
 
 /// A verifier of documents under one set of trust anchors, with caches of verified signatures.
 pub struct Verifier<T: Trust> {

@@ -19,7 +19,7 @@ pub(crate) const FULL_WEIGHT: u16 = 1000;
 
 /// The handshakes of one upstream in the recent window, and the last comparison with its siblings.
 #[derive(Debug)]
-pub(crate) struct HandshakeWindow {
+pub(crate) struct RecentHandshakes {
     all: DecayingCount,
     rejections: DecayingCount,
     /// The counters at the last reading.
@@ -38,7 +38,7 @@ pub(crate) struct HandshakeCounters {
 
 /// The handshakes in the recent window, and the result of the last comparison.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WindowStats {
+pub(crate) struct HandshakeStats {
     /// Number of handshakes in the recent window, with decay.
     pub(crate) handshakes: f64,
     /// Number of those that the client rejected.
@@ -49,7 +49,7 @@ pub(crate) struct WindowStats {
     pub(crate) is_lowered: bool,
 }
 
-impl WindowStats {
+impl HandshakeStats {
     /// Returns the share of rejected handshakes; `None` if there were too few.
     pub(crate) fn share(&self) -> Option<f64> {
         (self.handshakes >= MIN_HANDSHAKES_FOR_SHARE)
@@ -57,7 +57,7 @@ impl WindowStats {
     }
 }
 
-impl HandshakeWindow {
+impl RecentHandshakes {
     /// Creates a window without handshakes, with full weight.
     pub(crate) fn new() -> Self {
         Self {
@@ -97,9 +97,9 @@ impl HandshakeWindow {
     }
 
     /// Returns the handshakes in the recent window and the result of the last comparison.
-    pub(crate) fn stats(&self) -> WindowStats {
+    pub(crate) fn stats(&self) -> HandshakeStats {
         let now = Instant::now();
-        WindowStats {
+        HandshakeStats {
             handshakes: self.all.at(now),
             rejections: self.rejections.at(now),
             is_rejected: self.is_rejected(),
@@ -151,7 +151,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn share_counts_recent_handshakes_only() {
-        let handshakes = HandshakeWindow::new();
+        let handshakes = RecentHandshakes::new();
         assert_eq!(handshakes.rejected_share(), None);
         // Handshakes before the first reading are not recent.
         handshakes.record(counters(1000, 1000));
@@ -165,7 +165,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn counters_of_a_restarted_enclave_reset_the_window() {
-        let handshakes = HandshakeWindow::new();
+        let handshakes = RecentHandshakes::new();
         handshakes.record(counters(0, 0));
         handshakes.record(counters(100, 0));
         handshakes.record(counters(8, 6));

@@ -20,7 +20,7 @@ use crate::metrics::PREFIX;
 use crate::relay::{ClientMetrics, EgressMetrics, Relay};
 use crate::status::{ProcessMetrics, Status};
 use crate::upstream_pool::PoolMetrics;
-use crate::{admin, handshakes, reload, systemd};
+use crate::{admin, rejected_handshakes, reload, systemd};
 
 /// The phase of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +96,7 @@ impl Services {
         let reload =
             reload::run(self.sighup, self.upstreams_file, Arc::clone(&pool), self.direct_listeners);
         background.spawn(run_until(replaced(), reload));
-        background.spawn(run_until(replaced(), handshakes::run(Arc::clone(&pool))));
+        background.spawn(run_until(replaced(), rejected_handshakes::run(Arc::clone(&pool))));
         background.spawn(run_until(replaced(), systemd::report_status(pool)));
         RunningServices { finishing, background, writer_done }
     }

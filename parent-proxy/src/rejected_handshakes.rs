@@ -9,15 +9,15 @@
 //! upstream in the selection. It logs the begin and the end, and exports the share, the condition and the
 //! weight as metrics. It never ejects the upstream, because any client can send an alert.
 
-mod comparison;
+mod upstream_comparison;
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use self::comparison::compare;
-use crate::handshake_window::{FULL_WEIGHT, HandshakeCounters, WindowStats};
+use self::upstream_comparison::compare;
+use crate::recent_handshakes::{FULL_WEIGHT, HandshakeCounters, HandshakeStats};
 use crate::scrape;
 use crate::upstream::Upstream;
 use crate::upstream_pool::Pool;
@@ -83,7 +83,7 @@ fn parse(metrics: &str) -> Option<HandshakeCounters> {
 fn compare_all(pool: &Pool) {
     let upstreams = pool.upstreams();
     let (standby, active): (Vec<_>, Vec<_>) = upstreams.iter().partition(|one| one.is_standby());
-    let stats: Vec<WindowStats> = active.iter().map(|one| one.handshakes.stats()).collect();
+    let stats: Vec<HandshakeStats> = active.iter().map(|one| one.handshakes.stats()).collect();
     for (upstream, comparison) in active.into_iter().zip(compare(&stats)) {
         upstream.handshakes.set_weight(comparison.weight_thousandths);
         set_and_log_rejected(upstream, comparison.is_rejected, comparison.siblings_share);

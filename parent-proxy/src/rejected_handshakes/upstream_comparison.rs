@@ -5,7 +5,7 @@
 //! does if clients reject all of them. The condition begins at [`BEGIN_SHARE`] and [`BEGIN_RATIO`] and ends
 //! below half of both, so a share in between changes nothing.
 
-use crate::handshake_window::{MIN_HANDSHAKES_FOR_SHARE, WindowStats};
+use crate::recent_handshakes::{HandshakeStats, MIN_HANDSHAKES_FOR_SHARE};
 
 /// Minimum number of recent rejections of an upstream before the condition can begin.
 const MIN_REJECTIONS: f64 = 10.0;
@@ -32,7 +32,7 @@ pub(super) struct Comparison {
 }
 
 /// Returns whether the share of an upstream stands out.
-fn stands_out(stats: &WindowStats, siblings_share: Option<f64>) -> bool {
+fn stands_out(stats: &HandshakeStats, siblings_share: Option<f64>) -> bool {
     let (Some(share), Some(siblings)) = (stats.share(), siblings_share) else { return false };
     let is_above = |part: f64| share >= part * BEGIN_SHARE.max(BEGIN_RATIO * siblings);
     match stats.is_rejected {
@@ -42,7 +42,7 @@ fn stands_out(stats: &WindowStats, siblings_share: Option<f64>) -> bool {
 }
 
 /// Compares each upstream with the others. Returns the results in the same order.
-pub(super) fn compare(all: &[WindowStats]) -> Vec<Comparison> {
+pub(super) fn compare(all: &[HandshakeStats]) -> Vec<Comparison> {
     let mut comparisons: Vec<Comparison> = all
         .iter()
         .enumerate()
@@ -56,7 +56,7 @@ pub(super) fn compare(all: &[WindowStats]) -> Vec<Comparison> {
         all.iter().zip(&mut comparisons).filter(|(_, comparison)| comparison.is_rejected).collect();
     // Upstreams with a lowered weight come first, so that two similar ones do not alternate.
     rejected.sort_by(|(one, _), (other, _)| {
-        let share = |one: &WindowStats| one.share().unwrap_or_default();
+        let share = |one: &HandshakeStats| one.share().unwrap_or_default();
         other.is_lowered.cmp(&one.is_lowered).then(share(other).total_cmp(&share(one)))
     });
     for (one, comparison) in rejected.into_iter().take(all.len() / 2) {
@@ -66,7 +66,7 @@ pub(super) fn compare(all: &[WindowStats]) -> Vec<Comparison> {
 }
 
 /// Returns the lower median of the shares of the other upstreams.
-fn siblings_share(all: &[WindowStats], index: usize, is_rejected: bool) -> Option<f64> {
+fn siblings_share(all: &[HandshakeStats], index: usize, is_rejected: bool) -> Option<f64> {
     let least = if is_rejected { MIN_HANDSHAKES_FOR_SHARE } else { MIN_HANDSHAKES };
     let others = all.iter().enumerate().filter(|(other, _)| *other != index);
     let mut shares: Vec<f64> = others
@@ -89,21 +89,25 @@ fn weight(rejected_share: f64) -> u16 {
 mod tests {
     use super::*;
 
-    fn stats(handshakes: f64, rejections: f64) -> WindowStats {
-        WindowStats { handshakes, rejections, is_rejected: false, is_lowered: false }
+    fn stats(handshakes: f64, rejections: f64) -> HandshakeStats {
+        HandshakeStats { handshakes, rejections, is_rejected: false, is_lowered: false }
     }
 
-    fn rejected(all: &[WindowStats]) -> Vec<bool> {
+    fn rejected(all: &[HandshakeStats]) -> Vec<bool> {
         compare(all).iter().map(|comparison| comparison.is_rejected).collect()
     }
 
-    fn weights(all: &[WindowStats]) -> Vec<u16> {
+    fn weights(all: &[HandshakeStats]) -> Vec<u16> {
         compare(all).iter().map(|comparison| comparison.weight_thousandths).collect()
     }
 
-    const GOOD: WindowStats =
-        WindowStats { handshakes: 100.0, rejections: 0.0, is_rejected: false, is_lowered: false };
-    const BAD: WindowStats = WindowStats { rejections: 100.0, ..GOOD };
+    const GOOD: HandshakeStats = HandshakeStats {
+        handshakes: 100.0,
+        rejections: 0.0,
+        is_rejected: false,
+        is_lowered: false,
+    };
+    const BAD: HandshakeStats = HandshakeStats { rejections: 100.0, ..GOOD };
 
     #[test]
     fn finds_share_far_above_the_siblings() {
@@ -132,13 +136,13 @@ mod tests {
 
     #[test]
     fn condition_ends_at_half_of_its_start_thresholds() {
-        let before = |rejections| WindowStats { is_rejected: true, ..stats(100.0, rejections) };
+        let before = |rejections| HandshakeStats { is_rejected: true, ..stats(100.0, rejections) };
         assert_eq!(rejected(&[GOOD, before(10.0)]), [false, true]);
         assert_eq!(rejected(&[GOOD, before(9.0)]), [false, false]);
         assert_eq!(rejected(&[stats(100.0, 10.0), before(25.0)]), [false, true]);
         assert_eq!(rejected(&[stats(100.0, 10.0), before(24.0)]), [false, false]);
         // An upstream without clients or without siblings ends the condition too.
-        let idle = WindowStats { is_rejected: true, ..stats(0.9, 0.9) };
+        let idle = HandshakeStats { is_rejected: true, ..stats(0.9, 0.9) };
         assert_eq!(rejected(&[GOOD, idle]), [false, false]);
         assert_eq!(rejected(&[before(100.0)]), [false]);
     }
@@ -151,7 +155,7 @@ mod tests {
         // Of three upstreams only the one that is rejected most is lowered, and it stays so.
         let most = stats(100.0, 90.0);
         assert_eq!(weights(&[GOOD, most, BAD]), [1000, 1000, 100]);
-        let lowered = WindowStats { is_rejected: true, is_lowered: true, ..most };
+        let lowered = HandshakeStats { is_rejected: true, is_lowered: true, ..most };
         assert_eq!(weights(&[GOOD, lowered, BAD]), [1000, 100, 1000]);
     }
 }

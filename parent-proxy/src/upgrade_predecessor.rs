@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::context::RelayContext;
 use crate::handover::{self, NOT_READY, NamedListener, READY, TAKE_OVER};
 use crate::health_check;
+use crate::relay_context::RelayContext;
 use crate::upstream::Health;
 use crate::upstream_pool::Pool;
 
