@@ -18,32 +18,33 @@ const EVICTED: u64 = 1 << 61;
 
 const FLAGS: u64 = AWAITING | CLIENT_SENT | EVICTED;
 
-/// The activity of one connection. The thread that relays it writes it, and the thread that accepts
-/// connections reads it to evict idle ones.
+/// The activity of one connection. The thread that relays the connection writes this record. The thread that
+/// accepts connections reads the record to evict idle connections.
 ///
-/// The state is one atomic word, so a request and an eviction exclude each other. Either the eviction comes
-/// first and the request is not relayed, or the eviction fails because a response is awaited.
+/// The state is one atomic word, so a request and an eviction cannot both succeed. If the eviction comes
+/// first, the request is not relayed. If the request comes first, the eviction fails, because a response is
+/// awaited.
 #[derive(Debug)]
 pub(crate) struct Activity {
     epoch: Instant,
     /// Microseconds from `epoch` to the last byte, with the flags above.
     state: AtomicU64,
-    /// The rank under which the limiter indexes this connection. Read and written under the limiter's lock
-    /// only.
+    /// The rank under which the limiter indexes this connection. This field is read and written only under
+    /// the limiter's lock.
     indexed_rank: AtomicU64,
     task: OnceLock<AbortHandle>,
 }
 
 /// The eviction order of connections: the lowest rank is evicted first.
 ///
-/// Connections on which the client has not sent a byte come first. Behind a shared address, a flood of silent
-/// connections would otherwise evict clients between two messages of a handshake.
+/// Connections on which the client has not sent a byte come first. Otherwise, a flood of silent connections
+/// from a shared address could evict a client between two messages of its TLS handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank(u64);
 
 impl Activity {
-    /// Creates the activity of a connection that was accepted at `now`. Activities that are compared with
-    /// each other share one `epoch`.
+    /// Creates the activity of a connection that was accepted at `now`. All activities whose ranks are
+    /// compared have the same `epoch`.
     pub(crate) fn new(epoch: Instant, now: Instant) -> Self {
         Self {
             epoch,
@@ -98,8 +99,8 @@ impl Activity {
         }
     }
 
-    /// Evicts the connection if its rank is still `rank`, and returns whether it did. If so, the caller must
-    /// call [`abort`](Self::abort).
+    /// Evicts the connection if its rank is still `rank`. Returns whether the connection was evicted. If so,
+    /// the caller must call [`abort`](Self::abort).
     pub(crate) fn evict(&self, rank: Rank) -> bool {
         self.state.compare_exchange(rank.0, rank.0 | EVICTED, SeqCst, SeqCst).is_ok()
     }
@@ -115,7 +116,7 @@ impl Activity {
 /// Returns the microseconds from `epoch` to `now`, without the bits of the flags.
 fn micros(epoch: Instant, now: Instant) -> u64 {
     let micros = now.saturating_duration_since(epoch).as_micros();
-    // The flags' bits are free for 73,000 years.
+    // The number of microseconds reaches the bits of the flags only after 73,000 years.
     u64::try_from(micros).unwrap_or(u64::MAX) & !FLAGS
 }
 

@@ -1,7 +1,7 @@
 //! The admin endpoint of the relay: `/healthz`, `/readyz` and `/metrics` over plain HTTP/1.1.
 //!
-//! The server handles one request per connection and reads no body. `httparse`, the parser of hyper, is
-//! enough for that, so the relay links hyper's client but not its server.
+//! The server handles one request per connection and reads no body. The parser `httparse` suffices for such
+//! requests, so the relay does not link the server of hyper.
 
 use std::io;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ async fn exchange(
     Ok(())
 }
 
-/// Reads the head of a request. Returns an error status code if the head is rejected.
+/// Reads the head of a request. Returns the status code of the response if the head is rejected.
 ///
 /// # Errors
 /// If the connection ends within the head.
@@ -147,7 +147,8 @@ impl Response {
 
     /// Encodes the response as HTTP/1.1.
     fn encode(&self) -> Vec<u8> {
-        // A server sends its own version, also to an HTTP/1.0 client (RFC 9110, section 6.2).
+        // The response contains the version of the server, even if the client sent HTTP/1.0 (RFC 9110,
+        // section 6.2).
         let mut head = format!("HTTP/1.1 {}\r\n", self.code);
         if let Some(kind) = self.kind {
             head += &format!("content-type: {kind}\r\n");

@@ -1,4 +1,4 @@
-//! The services besides the relay of clients: for operators and for enclaves.
+//! All services for operators and for enclaves, which run beside the relay for clients.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -26,9 +26,9 @@ use crate::{admin, rejected_handshakes, reload, systemd};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Serving,
-    /// The process drains; its services run until the end.
+    /// The process drains. Its services run until it ends.
     Draining,
-    /// The process drains; a successor has all listeners.
+    /// The process drains. A successor has all listeners.
     Replaced,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Services {
     pub(crate) log_dropped: fn() -> u64,
 }
 
-/// All services, running. They end when this is dropped.
+/// The running services. Dropping this value ends them.
 pub(crate) struct RunningServices {
     /// Tasks that end by themselves once a successor has the listeners.
     finishing: JoinSet<()>,
@@ -120,8 +120,8 @@ impl Services {
 }
 
 impl RunningServices {
-    /// Waits until requests and connections of egress routes have ended, for `limit` at most. Log connections
-    /// of enclaves never end by themselves.
+    /// Waits until all requests and all connections of egress routes have ended, for `limit` at most. Does
+    /// not wait for log connections of enclaves, which never end by themselves.
     pub(crate) async fn finish(&mut self, limit: Duration) {
         let _ = timeout(limit, async { while self.finishing.join_next().await.is_some() {} }).await;
     }

@@ -1,6 +1,6 @@
 //! Serves the configuration archive to enclaves when they boot.
 //!
-//! Each connection receives the bytes of the file, then EOF. The relay does not parse them.
+//! Each connection receives the bytes of the file, then EOF. The relay does not parse the file.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -51,8 +51,8 @@ impl ConfigServer {
         self.acceptor.local_endpoint()
     }
 
-    /// Checks that the file can be read. It is read again for every connection; this check reports a wrong
-    /// path at start-up.
+    /// Checks that the file can be read. The file is read again for every connection. This check reports a
+    /// wrong path at start-up.
     ///
     /// # Errors
     /// If the file cannot be read, is not a regular file, or is too large.

@@ -43,8 +43,8 @@ pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Opti
     let pump = Pump::new(client, stream, &upstream.traffic, activity);
     let reason = forward(pump, context.timeouts, accepted, lease.close_policy()).await;
     if matches!(reason, CloseReason::UpstreamClosed | CloseReason::Io(_)) {
-        // A healthy enclave keeps its connections open. One that closes them at once has the fewest
-        // connections, and would get all clients until the next health check.
+        // A healthy enclave keeps its connections open. An enclave that closes its connections at once has
+        // the fewest open connections, so it would get all clients until the next health check.
         upstream.request_check();
     }
     if matches!(reason, CloseReason::Unresponsive) {

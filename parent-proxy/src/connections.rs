@@ -22,11 +22,14 @@ pub(crate) struct Connections {
     tasks: JoinSet<()>,
 }
 
-/// The number of connections of one thread, including those that are on their way to it.
+/// The number of connections of one thread, including those that are being moved to this thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Load(Arc<AtomicUsize>);
 
-/// A guard that holds a connection's slot and admission, and releases them on drop.
+/// A guard that releases two resources of a connection on drop:
+///
+/// - the slot: a permit of the relay's limit on open connections
+/// - the admission: the peer policy's permit of the limit per client address
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard {
     load: Load,
@@ -94,7 +97,7 @@ impl Connections {
         }
     }
 
-    /// Waits for the next connection to end. Never returns while there is none.
+    /// Waits for the next connection to end. Never returns while there is no connection.
     pub(crate) async fn join_next(&mut self) {
         match self.tasks.join_next().await {
             Some(ended) => log_panic(ended),
@@ -102,12 +105,13 @@ impl Connections {
         }
     }
 
-    /// Returns whether the relay drains. If it does not and no more clients arrive, the relay was dropped.
+    /// Returns whether the relay drains. If no more clients are assigned but the relay does not drain, it was
+    /// dropped.
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
 
-    /// Drains the connections, as [`drain::drain`] does. Returns how many were aborted.
+    /// Drains the connections, as [`drain::drain`] does. Returns the number of aborted connections.
     pub(crate) async fn drain(self) -> usize {
         let Self { context, draining, tasks, .. } = self;
         drain::drain(tasks, context.drain_timeout, draining).await

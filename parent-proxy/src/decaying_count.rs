@@ -8,7 +8,8 @@ use tokio::time::Instant;
 /// Length of a tick, the time unit of a [`DecayingCount`], in milliseconds. 32 bits of ticks last 13 years.
 const TICK_MILLIS: u128 = 100;
 
-/// An exponentially decaying sum. It decays when it is read or changed, so it needs no timer.
+/// An exponentially decaying sum. The decay is computed when the sum is read or changed, so no timer is
+/// needed.
 ///
 /// One atomic word holds the time of the last change, in ticks since `origin`, and the sum at that time.
 #[derive(Debug)]
@@ -52,14 +53,14 @@ impl DecayingCount {
         f64::from(self.decayed(sum, time, self.tick(now)))
     }
 
-    /// Returns the part of `amount`, added at `since`, that is left at `now`.
+    /// Returns the part of `amount` that is left at `now` if `amount` was added at `since`.
     pub(crate) fn decayed_since(&self, amount: f32, since: Instant, now: Instant) -> f32 {
         self.decayed(amount, self.tick(since), self.tick(now))
     }
 
     /// Returns the part of `sum` that is left after the ticks between `from` and `to`.
     fn decayed(&self, sum: f32, from: u32, to: u32) -> f32 {
-        // After 65,535 ticks nothing is left, at any half-life of seconds.
+        // All half-lives are seconds, so nothing is left after 65,535 ticks (109 minutes).
         let ticks = u16::try_from(to.saturating_sub(from)).unwrap_or(u16::MAX);
         sum * (-f32::from(ticks) / self.half_life).exp2()
     }

@@ -1,8 +1,8 @@
-//! Direct listeners. Each leads to one enclave, whether that is active, standby or ejected, so that
-//! `attested-recipient trust` can reach an enclave before clients do.
+//! Direct listeners. Each direct listener leads to one enclave, even while that enclave is standby or
+//! ejected. So `attested-recipient trust` can reach an enclave before clients do.
 //!
-//! Their connections are relayed like those of clients, but counted separately: they use no slots of clients,
-//! and the upstream selection ignores them.
+//! The connections of direct listeners are relayed like those of clients, but counted separately. They use no
+//! slots of clients, and the upstream selection ignores them.
 
 mod metrics;
 
@@ -48,8 +48,8 @@ struct DirectListener {
 }
 
 impl DirectListeners {
-    /// Opens the configured direct listeners, and starts to relay their connections. Uses listeners in
-    /// `inherited` where their endpoints match.
+    /// Opens the configured direct listeners, and starts to relay their connections. A listener in
+    /// `inherited` with the configured endpoint is used instead of a new one.
     ///
     /// # Errors
     /// If an endpoint cannot be listened on.
@@ -65,7 +65,7 @@ impl DirectListeners {
         Ok(this)
     }
 
-    /// Returns, for each upstream with a direct listener, its endpoint and the endpoint of the listener.
+    /// Returns the endpoint of each upstream that has a direct listener, with the endpoint of that listener.
     pub(crate) fn local_endpoints(&self) -> Vec<(Endpoint, Endpoint)> {
         let upstreams = |direct: &DirectListener| direct.context.pool.upstreams();
         let pair = |direct: &DirectListener, one: &Upstream| {
@@ -210,7 +210,8 @@ fn with_direct_listener(upstreams: &[Enclave]) -> impl Iterator<Item = (&Endpoin
     upstreams.iter().filter_map(|enclave| Some((enclave.direct.as_ref()?, enclave)))
 }
 
-/// Returns the enclave as the only upstream of its direct listener: active, and without health checks.
+/// Returns the enclave as the only upstream of its direct listener. This upstream is active and has no health
+/// checks.
 fn as_only_upstream(enclave: &Enclave) -> Enclave {
     Enclave::at(enclave.endpoint.clone())
 }

@@ -1,5 +1,5 @@
-//! The end of a drain, after SIGTERM or once a successor serves: the time at which an idle connection is
-//! closed, and the time at which the remaining connections are aborted.
+//! Drains connections after SIGTERM, or once a successor serves. Idle connections are closed after one
+//! second. At the drain timeout, the remaining connections are aborted.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-/// Time without a byte after which a draining connection that awaits no response is closed. It lets a client
-/// that has just received a response send its next request, and keeps idle keep-alive clients from delaying
-/// the shutdown.
+/// Time without a byte after which a draining connection that awaits no response is closed. It suffices for a
+/// client that has just received a response to send its next request. It is short, so that idle keep-alive
+/// clients do not delay the shutdown.
 pub(crate) const MAX_IDLE_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// The result of a drain.
@@ -20,7 +20,7 @@ pub struct DrainReport {
 }
 
 /// Waits until all connections of one thread have ended, until `limit` has passed, or until the relay is
-/// dropped. Then aborts the remaining ones, and returns their number.
+/// dropped. Then aborts the remaining connections, and returns their number.
 pub(crate) async fn drain(
     mut connections: JoinSet<()>,
     limit: Duration,
@@ -34,7 +34,7 @@ pub(crate) async fn drain(
     };
     tokio::select! {
         _ = timeout(limit, finish) => {}
-        // The value never changes again, so this returns only once the sender is dropped.
+        // The value of `draining` never changes again, so `changed` returns only once the sender is dropped.
         _ = draining.changed() => {}
     }
     let aborted = connections.len();

@@ -27,10 +27,10 @@ pub(crate) struct HalfPipe<'a> {
     moved: bool,
     /// Number of bytes read since the last [`take_count`](Self::take_count).
     uncounted: usize,
-    /// Records requests before they are written.
+    /// The record of the connection's activity. A request is recorded before it is written.
     activity: Option<&'a Activity>,
-    /// True if the other half is done, so that both streams are dropped after this one. The drop sends the
-    /// EOF, which saves a shutdown(2).
+    /// True if the other direction is done. Both streams are then dropped after this direction is done. The
+    /// drop sends the EOF, which saves a shutdown(2).
     is_last: bool,
 }
 
@@ -53,7 +53,7 @@ impl<'a> HalfPipe<'a> {
     /// Relays the bytes that are available. Ready once the reader's EOF was relayed, or the writer is closed.
     /// `scratch` is a read buffer that is used within one call only.
     ///
-    /// A closed writer ends this half only: the other half may still carry its last response.
+    /// A closed writer ends only this direction. The other direction may still carry its last response.
     pub(crate) fn poll<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -91,7 +91,7 @@ impl<'a> HalfPipe<'a> {
         mem::take(&mut self.uncounted)
     }
 
-    /// Records that the other half is done.
+    /// Records that the other direction is done.
     pub(crate) fn set_last(&mut self) {
         self.is_last = true;
     }
@@ -112,8 +112,8 @@ impl<'a> HalfPipe<'a> {
         if self.stage == Stage::Done {
             return Poll::Ready(Ok(()));
         }
-        // A full buffer stops the reading, which exerts back-pressure on the sender. `poll_drain` returned
-        // pending, so the writer wakes this task.
+        // While the buffer is full, nothing is read, so the sender must wait. `poll_drain` returned pending,
+        // so the writer wakes this task.
         let room = MAX_PENDING.saturating_sub(self.pending.len());
         if room == 0 {
             return Poll::Pending;
@@ -151,7 +151,7 @@ impl<'a> HalfPipe<'a> {
         }
         if self.stage != Stage::Done && !rest.is_empty() {
             if self.pending.capacity() == 0 {
-                // Reserved once and exactly: doubling could end at twice the maximum.
+                // The maximum is reserved at once, because growth by doubling could reach twice the maximum.
                 self.pending.reserve_exact(MAX_PENDING);
             }
             self.pending.extend(rest);
@@ -212,7 +212,7 @@ impl<'a> HalfPipe<'a> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes once. If the writer is closed, the bytes are discarded and this half is done.
+    /// Writes once. If the writer is closed, the bytes are discarded and this direction is done.
     fn poll_write<W>(
         &mut self,
         cx: &mut Context<'_>,

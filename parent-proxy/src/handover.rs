@@ -1,14 +1,14 @@
 //! The protocol between a relay and its successor during an upgrade.
 //!
-//! Both share a pair of Unix sockets. The successor's end is its standard input, because only unsafe code
-//! could adopt a descriptor by number.
+//! A pair of Unix sockets connects the two processes. The successor's socket is its standard input, because
+//! only unsafe code could adopt a descriptor by number.
 //!
 //! 1. The predecessor sends the names and descriptors of its listeners, and starts the successor.
-//! 2. The successor sends [`READY`] once it can serve, or [`NOT_READY`] if it has found no ready enclave. The
-//!    predecessor gives up after [`NOT_READY`] if it has a ready enclave itself.
+//! 2. The successor sends [`READY`] once it can serve, or [`NOT_READY`] if it has found no ready enclave.
+//!    After [`NOT_READY`], a predecessor that has a ready enclave cancels the upgrade.
 //! 3. The predecessor sends [`TAKE_OVER`]. From then on only the successor accepts connections.
 //!
-//! Either side gives up by closing its end.
+//! Each process can cancel the upgrade by closing its socket.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::iter;
@@ -21,13 +21,13 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// The successor can serve.
+/// Message of the successor: it can serve.
 pub(crate) const READY: u8 = b'R';
 
-/// The successor has found no ready enclave.
+/// Message of the successor: it has found no ready enclave.
 pub(crate) const NOT_READY: u8 = b'U';
 
-/// The successor takes over.
+/// Message of the predecessor: the successor takes over.
 pub(crate) const TAKE_OVER: u8 = b'G';
 
 /// Name and version of this protocol, sent before the names of the listeners.
@@ -36,7 +36,7 @@ const PROTOCOL: &str = "parent-proxy listeners 1";
 /// Maximum number of descriptors in one message: SCM_MAX_FD in unix(7).
 const MAX_DESCRIPTORS: usize = 253;
 
-/// Maximum length of a message, in bytes: it holds the maximum number of names of maximum length.
+/// Maximum length of a message, in bytes. [`MAX_DESCRIPTORS`] names of maximum length fit.
 const MAX_LENGTH: usize = 128 * 1024;
 
 /// A listening socket and the name by which a successor finds it.
@@ -49,7 +49,7 @@ pub(crate) struct NamedListener {
 /// Sends the listeners in one message.
 ///
 /// # Errors
-/// Those of sendmsg(2), or if there are more than 253 listeners.
+/// The errors of sendmsg(2), and an error if there are more than 253 listeners.
 pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Result<()> {
     let names = listeners.iter().map(|listener| listener.name.as_str());
     // Names contain no NUL: they are endpoints, whose paths cannot contain one.
@@ -73,7 +73,7 @@ pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Resu
 /// Receives the listeners that [`send`] sent.
 ///
 /// # Errors
-/// Those of recvmsg(2), or if the message has another protocol or version.
+/// The errors of recvmsg(2), and an error if the message has another protocol or version.
 pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<NamedListener>> {
     let mut text = vec![0; MAX_LENGTH];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];

@@ -32,7 +32,7 @@ enum CheckResult {
     Failed(String),
     /// There was no response. Only several such checks in a row eject the upstream.
     Unresponsive(String),
-    /// This process lacked a resource, so the enclave was not checked.
+    /// The relay lacked a resource, such as a descriptor, so the enclave was not checked.
     NotChecked,
 }
 
@@ -205,9 +205,9 @@ fn count(upstream: &Upstream, result: &CheckResult) {
 
 /// Checks the enclave once.
 ///
-/// If clients have failed to connect since the last success, readiness on the admin endpoint is not enough:
-/// the listener for clients must accept a connection too. It is not checked otherwise, because an enclave
-/// that serves TLS counts the connection as a failed handshake.
+/// If clients have failed to connect since the last successful check, a ready admin endpoint is not enough.
+/// The listener for clients must then accept a connection too. Without such failures, that listener is not
+/// checked, because an enclave that serves TLS counts the check as a failed handshake.
 async fn check(probe: HealthProbe<'_>, has_new_failures: bool) -> CheckResult {
     let has_admin_endpoint = probe.enclave.admin.is_some();
     match probe.get("/readyz", MAX_READYZ_LENGTH).await {

@@ -1,5 +1,5 @@
-//! Requests of the relay itself to enclaves, over connections of their own: health checks, and the metrics
-//! that it merges into its own. Bytes of clients never pass here.
+//! Requests of the relay itself to enclaves: health checks, and requests for metrics. Each request has its
+//! own connection, which never carries bytes of clients.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ use transport::{ConnectError, Endpoint, ProxyHeader, Stream, connect};
 
 use crate::config::Enclave;
 
-/// The reason for which a probe returned no response.
+/// A reason why a probe returned no response.
 #[derive(Debug, Error)]
 pub(crate) enum ProbeError {
     /// The connection attempt failed.
@@ -27,7 +27,7 @@ pub(crate) enum ProbeError {
     /// The queue of the listener is full.
     #[error(transparent)]
     BacklogFull(ConnectError),
-    /// This process lacks a resource, such as a descriptor. The error says nothing about the enclave.
+    /// This process lacks a resource, such as a descriptor. The error is not a fault of the enclave.
     #[error(transparent)]
     LocalResource(ConnectError),
     /// The response is not plain HTTP.
@@ -52,8 +52,9 @@ pub(crate) struct HealthProbe<'a> {
 }
 
 impl HealthProbe<'_> {
-    /// Sends a GET request for `path` to the admin endpoint of the enclave, or to its listener for clients if
-    /// it has none. A response body of more than `max_length` bytes is an error.
+    /// Sends a GET request for `path` to the admin endpoint of the enclave. An enclave without an admin
+    /// endpoint receives the request on its listener for clients. A response body of more than `max_length`
+    /// bytes is an error.
     pub(crate) async fn get(
         &self,
         path: &'static str,
@@ -93,7 +94,8 @@ impl HealthProbe<'_> {
             let body = Limited::new(response.into_body(), max_length).collect().await?;
             Ok((status, body.to_bytes()))
         };
-        // The connection ends with the response. Its error would repeat that of the response.
+        // The connection ends with the response. An error of the connection would only repeat the error of
+        // the response.
         let (response, _) = tokio::join!(response, connection);
         response
     }
@@ -130,8 +132,8 @@ fn protocol_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> ProbeError 
 
 /// Classifies an error of the HTTP exchange.
 fn response_error(error: hyper::Error) -> ProbeError {
-    // A peer that closes the connection without a byte may serve anything, so this is not
-    // [`ProbeError::NotHttp`].
+    // If the peer closes the connection without a byte, its protocol is unknown. So only an unparsable
+    // response is [`ProbeError::NotHttp`].
     match error.is_parse() {
         true => ProbeError::NotHttp(error),
         false => protocol_error(error),

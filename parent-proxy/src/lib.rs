@@ -8,12 +8,12 @@
 //! # Modules
 //!
 //! Accepting: `relay` accepts connections, assigns them to threads and drains them. `peer_policy` decides
-//! which peers may connect, within the limits of `limiter`. `worker` is a thread besides the first, and
-//! `connections` holds the connections of one thread. `relay_context` and `timeouts` are shared by all connections
-//! of a relay. `drain` ends the connections at shutdown.
+//! which peers may connect, within the limits of `limiter`. `worker` is an additional relay thread, and
+//! `connections` holds the connections of one thread. `relay_context` and `timeouts` are shared by all
+//! connections of a relay. `drain` ends the connections at shutdown.
 //!
-//! Relaying: `connection` relays one connection within its deadlines. `pump` relays its bytes, and
-//! `half_pipe` those of one direction.
+//! Relaying: `connection` relays one connection within its deadlines. `pump` relays the bytes of the
+//! connection, and `half_pipe` the bytes of one direction.
 //!
 //! Upstreams: `upstream_pool` holds the enclaves (`upstream`), and `upstream_selection` selects one for each
 //! connection. `health_check` ejects enclaves that are not ready. `rejected_handshakes` finds enclaves whose TLS
@@ -21,18 +21,18 @@
 //!
 //! Other services: `config_server` serves the configuration to enclaves at boot. `log_receiver` receives
 //! their log lines. `direct_listeners` lead to one enclave each. Each egress route is a relay of its own.
-//! `metrics` encodes the counters of each subsystem, and `status` merges them with those of the enclaves
-//! (`scrape`). `background_services` runs these, and `proxy` runs everything.
+//! `metrics` encodes the counters of each subsystem. `scrape` reads the metrics of the enclaves, and `status`
+//! merges both. `background_services` runs these services, and `proxy` runs the whole process.
 //!
-//! Upgrades: `listeners` holds every listening socket. `upgrade` hands them over to a successor, in which
-//! `upgrade_predecessor` receives them, by the protocol in `handover`.
+//! Upgrades: `listeners` holds every listening socket. `upgrade` hands the sockets over to a successor. In
+//! the successor, `upgrade_predecessor` receives them. `handover` contains the protocol.
 //!
 //! # Threads
 //!
 //! Each thread has its own runtime. The first thread accepts, and assigns each client to the thread with the
 //! fewest connections, so relayed bytes never wake another thread. `make bench-peers` compares the relay with
-//! the better of HAProxy and nginx with as many threads. On two shared processors, the medians of the ratios
-//! are:
+//! HAProxy and nginx, which have the same number of threads. The table lists the relay's result divided by
+//! the better result of HAProxy and nginx. The values are medians on two shared processors.
 //!
 //! | | requests/s at 1, 32, 256 connections | processor time per request at 32 | connections/s |
 //! |---|---|---|---|
@@ -40,14 +40,19 @@
 //! | every thread accepts from the one listener (earlier design) | 0.97, 0.99, 0.93 | 1.12 | 0.98 |
 //! | this design | 0.96, 1.07, 1.05 | 0.98 | 0.90 to 1.04, depending on the run |
 //!
-//! With the second design, one thread got all of 32 clients that connected at once. The second and third
-//! design poll timers and the close policy only when they may have fired, set TCP_NODELAY on the listener
-//! only, and leave the last shutdown(2) to the close. An idle connection uses 2.3 KB of resident memory, in
-//! HAProxy 3.4 KB.
+//! With the second design, one thread accepted all of 32 clients that connected at once. The second and the
+//! third design also have these optimizations:
 //!
-//! More than half of the time is spent in send(2), a seventh in code of the relay and its runtime. A request
-//! costs one recv(2) and one send(2) in each direction, as in HAProxy and nginx. splice(2) is not used: it
-//! needs two pipes, so four more descriptors per connection, and it has no zero-copy for vsock.
+//! - They poll timers and the close policy only when these may have fired.
+//! - They set TCP_NODELAY on the listener only.
+//! - They replace the last shutdown(2) of a connection by its close.
+//!
+//! An idle connection uses 2.3 KB of resident memory. An idle connection of HAProxy uses 3.4 KB.
+//!
+//! More than half of the processor time is spent in send(2), and a seventh in the code of the relay and its
+//! runtime. A request costs one recv(2) and one send(2) in each direction, as in HAProxy and nginx. splice(2)
+//! is not used for two reasons: it needs two pipes (four more descriptors) per connection, and it copies the
+//! bytes of a vsock.
 
 mod activity;
 mod admin;

@@ -47,8 +47,9 @@ struct Clients {
 
 /// The connections of one address, ordered by rank.
 ///
-/// The index holds the ranks at the last update. Ranks only rise, so the first entry whose rank is still
-/// current has the lowest rank. Relaying a byte therefore needs no lock.
+/// Relaying a byte changes the rank of a connection, but must not lock the index. So the index holds each
+/// rank as of its last update. Ranks only rise, so the first entry whose rank is still current has the lowest
+/// rank.
 type OpenConnections = BTreeMap<(Rank, u64), Arc<Activity>>;
 
 impl Clients {
@@ -70,7 +71,7 @@ impl Clients {
         number
     }
 
-    /// Removes a connection, and its address if it was the last one.
+    /// Removes a connection. Also removes the address if it has no other connection.
     fn remove(&mut self, client: ClientAddress, number: u64, activity: &Activity) {
         if let Entry::Occupied(mut open) = self.open.entry(client) {
             open.get_mut().remove(&(activity.indexed_rank(), number));
@@ -81,7 +82,8 @@ impl Clients {
     }
 
     /// Evicts the longest-idle connection of the address with the most connections, except the connection
-    /// `new_number`. Tries smaller addresses if all connections of the largest await a response.
+    /// `new_number`. If all connections of that address await a response, tries the address with the next
+    /// most connections.
     fn evict_from_largest(
         &mut self,
         new_number: u64,
@@ -120,7 +122,8 @@ impl Clients {
                     evicted = Some(activity);
                     break;
                 }
-                // Bytes were relayed since: index the new rank, and look at the lowest one again.
+                // Bytes were relayed since the last update. Index the new rank, and look at the lowest rank
+                // again.
                 Some(rank) if Some(number) != new_number => index(open, number, activity, rank),
                 _ => passed_over.push((number, activity)),
             }
@@ -166,7 +169,7 @@ impl ConnectionLimiter {
     }
 
     /// Admits a connection. At the limit of its address, this evicts the address's longest-idle connection.
-    /// Returns `None` if all of them await a response.
+    /// Returns `None` if all connections of the address await a response.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Permit> {
         let client = address.map(client_network);
         let now = Instant::now();

@@ -12,8 +12,8 @@ use crate::systemd;
 /// Name of the listener that systemd passes.
 const SYSTEMD: &str = "systemd";
 
-/// The listeners of this process. The configured endpoint is the name by which a successor finds a listener.
-/// A successor inherits listeners with unchanged endpoints, and opens the others.
+/// The listeners of this process. The name of a listener is its configured endpoint. A successor inherits
+/// each listener whose name is still configured, and opens the others itself.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
     /// Inherited listeners that are not in use yet.
@@ -119,8 +119,8 @@ impl Listeners {
         self.files.drain(..).for_each(SocketFile::keep);
     }
 
-    /// Removes an inherited listener by name. Several can have the same name with port 0; they are returned
-    /// in the order in which they were opened.
+    /// Removes an inherited listener by name. Several listeners with port 0 can have the same name. They are
+    /// returned in the order in which they were opened.
     fn take(&mut self, name: &str) -> Option<NamedListener> {
         let index = self.inherited.iter().position(|listener| listener.name == name)?;
         Some(self.inherited.remove(index))

@@ -24,7 +24,7 @@ impl LogFile {
     /// Returns whether the path still leads to the open file.
     fn is_current(&self) -> io::Result<bool> {
         let open = self.file.metadata()?;
-        // The path has no file, or another one.
+        // False if the path leads to no file, or to another file.
         Ok(metadata(&self.path)
             .is_ok_and(|there| (there.dev(), there.ino()) == (open.dev(), open.ino())))
     }
@@ -33,7 +33,7 @@ impl LogFile {
 /// Opens or creates the file for appending.
 fn open(path: &Path) -> io::Result<File> {
     // fifo(7): opening a FIFO for reading and writing succeeds at once. Opening it for writing only would
-    // block until a reader opens it, which would delay the start and SIGTERM.
+    // block until a reader opens it. That would delay the start of the process and its reaction to SIGTERM.
     let is_fifo = metadata(path).is_ok_and(|there| there.file_type().is_fifo());
     OpenOptions::new().read(is_fifo).append(true).create(true).mode(MODE).open(path)
 }

@@ -1,9 +1,9 @@
 //! The receiver of the log lines and audit records of enclaves, which writes them to one sink.
 //!
-//! The relay drops no lines to keep up. While the sink is slow, the queue is full and the connections are not
-//! read. The enclaves then wait, and drop and count the lines that exceed their own queues. Connections get
-//! room in the queue in the order of their requests, one line at a time. So a flood from one enclave delays
-//! the lines of another, but loses none of them.
+//! While the sink is slow, the relay's queue is full, and the relay stops reading the connections. The
+//! enclaves then wait, and drop and count the lines that exceed their own queues. Connections get room in the
+//! queue in the order of their requests, one line at a time. So a flood of lines from one enclave delays the
+//! lines of another enclave, but causes no loss of them.
 //!
 //! Lines are not parsed, except that the CID of the enclave is inserted before the last brace. Only complete
 //! lines are forwarded, each in one piece, so the lines of several enclaves never mix.
@@ -30,8 +30,8 @@ pub(crate) use self::line_writer::WriterDone;
 pub(crate) use self::metrics::LogReceiverMetrics;
 use crate::peer_policy::PeerPolicy;
 
-/// Maximum number of open connections. A parent instance has at most four enclaves. Each has two connections,
-/// and up to six that it abandoned while the sink was stuck.
+/// Maximum number of open connections. A parent instance has at most four enclaves. Each enclave has two
+/// connections, and up to six more that it abandoned while the sink was stuck.
 const MAX_CONNECTIONS: usize = 32;
 
 /// A listener for log lines of enclaves, and the writer to their sink.

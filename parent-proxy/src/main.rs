@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
             };
         }
         Err(error) => {
-            // The log is not set up yet. If stderr fails, the exit status remains.
+            // The log is not set up yet. If stderr fails, only the exit status reports the error.
             let _ = writeln!(io::stderr(), "parent-proxy: {error}");
             return ExitCode::from(2);
         }
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
             let lines = LOG.get_or_init(|| lines);
             logging::init(format, level, move || LogWriter(lines));
         }
-        // Without a thread, the start will fail too, and be logged.
+        // If no thread can be started, the start of the relay will fail too. This log reports that error.
         Err(_) => logging::init(format, level, io::stderr),
     }
     let code = match run(&config).await {
@@ -49,18 +49,18 @@ async fn main() -> ExitCode {
         }
     };
     if let Some(lines) = LOG.get() {
-        // On another thread, because this one must handle a second signal.
+        // The flush runs on another thread, because this thread must handle a second signal.
         let _ = spawn_blocking(|| lines.flush(FLUSH_TIMEOUT)).await;
     }
     code
 }
 
 /// The writer of the log to stderr. It never blocks: if stderr is closed or full, lines are dropped.
-/// Reporting that on stderr would panic or block.
+/// Reporting the loss on stderr would panic or block.
 static LOG: OnceLock<NonBlockingWriter<Vec<u8>>> = OnceLock::new();
 
 async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
-    // Before this process announces itself, so that it handles every signal.
+    // The handlers are installed before this process announces itself, so that it handles every signal.
     let shutdown = shutdown_signal()?;
     parent_proxy::warn_of_few_descriptors(config.max_connections);
     let mut proxy = Proxy::bind(config, || LOG.get().map_or(0, NonBlockingWriter::dropped)).await?;

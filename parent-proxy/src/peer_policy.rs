@@ -20,7 +20,8 @@ pub(crate) enum PeerPolicy {
     Enclaves(Arc<Pool>, LogThrottle),
 }
 
-/// The admission of a connection. That of a client holds its permit until it is dropped.
+/// The admission of a connection by a [`PeerPolicy`]. The admission of a client holds a permit of the limiter
+/// until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Admission(Option<Permit>);
 
@@ -35,7 +36,7 @@ impl PeerPolicy {
         Self::Enclaves(pool, LogThrottle::default())
     }
 
-    /// Admits the peer, or logs and returns `None`.
+    /// Admits the peer. Logs a rejected peer and returns `None`.
     pub(crate) fn admit(&self, peer: &Stream) -> Option<Admission> {
         match self {
             Self::Clients(limiter) => {

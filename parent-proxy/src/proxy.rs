@@ -70,7 +70,8 @@ impl Proxy {
     /// # Errors
     /// If an endpoint cannot be listened on, or a file cannot be used.
     pub async fn bind(config: &Config, log_dropped: fn() -> u64) -> Result<Self, StartError> {
-        // Before this process is visible to others, because an unhandled signal would end it.
+        // The handlers are installed before the listeners are open, because an unhandled signal would end the
+        // process.
         let sighup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
         let upgrader = Upgrader::new().map_err(StartError::Signal)?;
         let (predecessor, inherited) =
@@ -122,7 +123,8 @@ impl Proxy {
     /// Waits until the predecessor hands over, if there is one.
     ///
     /// # Errors
-    /// If the predecessor does not hand over. It continues to serve, so this process must not.
+    /// If the predecessor does not hand over. The predecessor then continues to serve, so this process must
+    /// not serve.
     pub async fn take_over(&mut self) -> Result<(), StartError> {
         if let Some(predecessor) = self.predecessor.take() {
             let context = self.relay.context();
@@ -195,7 +197,7 @@ impl Proxy {
                     direct_listeners.hand_over();
                     listener_persists.store(true, Ordering::Relaxed);
                     phase.send_replace(Phase::Replaced);
-                    // The process drains already. The first shutdown signal changes nothing, a second one
+                    // The process drains already. The first shutdown signal changes nothing. A second signal
                     // ends the process.
                     tokio::join!(shutdown, upgrader.reject_requests());
                 }

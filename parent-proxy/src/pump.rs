@@ -13,15 +13,16 @@ use crate::half_pipe::{HalfPipe, MAX_PENDING};
 use crate::upstream::Traffic;
 
 thread_local! {
-    /// The read buffer of all connections of a thread. No reference to it survives a poll: the bytes are
-    /// written or copied within the same poll.
+    /// The read buffer of all connections of a thread. Bytes stay in the buffer only during one poll, in
+    /// which they are written or copied.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_PENDING].into_boxed_slice());
 }
 
 /// A future that relays both directions of one connection, without a task, a lock or split streams.
 ///
-/// Reads and writes notice a reset. A side that is at EOF, or whose buffer is full, is not read. A reset of
-/// that side is noticed by the next write, or ends the connection at the idle timeout.
+/// Reads and writes detect a reset of a side. A side is not read while it is at EOF, or while the buffer for
+/// its bytes is full. The next write to that side then detects a reset. Without a write, the connection ends
+/// at the idle timeout.
 #[derive(Debug)]
 pub(crate) struct Pump<'a, C, U> {
     traffic: &'a Traffic,
@@ -86,7 +87,7 @@ where
 
     /// Polls both halves with `scratch` as the read buffer.
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
-        // Responses first, so that a request in the same poll counts as the later of both.
+        // Responses are relayed first. So a request in the same poll counts as the later event.
         let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;
         if answered.is_ready() {
             self.to_upstream.set_last();

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use crate::decaying_count::DecayingCount;
 
-/// Half-life of the weight of a handshake, which defines the "recent window" of this module.
+/// Half-life of the weight of a handshake. The "recent window" of this module is the sum of these weights.
 const HALF_LIFE: Duration = Duration::from_secs(30);
 
-/// Number of recent handshakes below which there is no share of rejected ones.
+/// Minimum number of recent handshakes from which a share of rejected handshakes is computed.
 pub(crate) const MIN_HANDSHAKES_FOR_SHARE: f64 = 1.0;
 
 /// Weight of an upstream whose handshakes clients do not reject, in thousandths.
@@ -41,9 +41,9 @@ pub(crate) struct HandshakeCounters {
 pub(crate) struct HandshakeStats {
     /// Number of handshakes in the recent window, with decay.
     pub(crate) handshakes: f64,
-    /// Number of those that the client rejected.
+    /// Number of these handshakes that the client rejected.
     pub(crate) rejections: f64,
-    /// True if the last comparison found that the rejected share exceeds that of the siblings.
+    /// True if the last comparison found that the rejected share far exceeds that of the siblings.
     pub(crate) is_rejected: bool,
     /// True if the last comparison lowered the weight below 1.
     pub(crate) is_lowered: bool,
@@ -84,8 +84,8 @@ impl RecentHandshakes {
         self.weight.store(thousandths, Ordering::Relaxed);
     }
 
-    /// Sets whether the share of rejected handshakes far exceeds that of the siblings. Returns whether that
-    /// changed.
+    /// Sets whether the share of rejected handshakes far exceeds that of the siblings. Returns whether the
+    /// value changed.
     pub(crate) fn set_rejected(&self, is_rejected: bool) -> bool {
         self.is_rejected.swap(is_rejected, Ordering::Relaxed) != is_rejected
     }

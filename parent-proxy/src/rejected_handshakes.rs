@@ -2,12 +2,13 @@
 //!
 //! An enclave that restarts can create another certificate authority. A client that does not trust it ends
 //! the handshake with the alert `unknown_ca` or `bad_certificate`. The alert is encrypted, so the relay
-//! cannot see it. The enclave counts it, and the relay reads the counter from the enclave's admin endpoint,
-//! once per health check interval. Without `admin=` nothing is known.
+//! cannot see it. The enclave counts such alerts. The relay reads the counter from the enclave's admin
+//! endpoint, once per health check interval. An upstream without `admin=` has no counter.
 //!
 //! If the rejected share of an upstream far exceeds that of its siblings, the relay lowers the weight of the
-//! upstream in the selection. It logs the begin and the end, and exports the share, the condition and the
-//! weight as metrics. It never ejects the upstream, because any client can send an alert.
+//! upstream in the selection. The relay logs the begin and the end of this condition. It exports the share,
+//! the condition and the weight as metrics. It never ejects the upstream for this reason, because any client
+//! can send an alert.
 
 mod upstream_comparison;
 
@@ -79,7 +80,7 @@ fn parse(metrics: &str) -> Option<HandshakeCounters> {
     found
 }
 
-/// Compares the active upstreams. Standby ones get no clients, so their shares mean nothing.
+/// Compares the active upstreams. Standby upstreams get no clients, so their shares mean nothing.
 fn compare_all(pool: &Pool) {
     let upstreams = pool.upstreams();
     let (standby, active): (Vec<_>, Vec<_>) = upstreams.iter().partition(|one| one.is_standby());

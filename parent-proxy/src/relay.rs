@@ -95,7 +95,8 @@ impl Relay {
         Self::new(listener, context, MAX_ROUTE_CONNECTIONS, NonZeroUsize::MIN)
     }
 
-    /// Creates a relay of a direct listener: like that of clients, but to `enclave` only.
+    /// Creates a relay of a direct listener. It equals the relay of clients, but `enclave` is its only
+    /// upstream.
     pub(crate) fn for_direct_listener(
         config: &Config,
         listener: Listener,
@@ -134,7 +135,7 @@ impl Relay {
         &self.context
     }
 
-    /// Returns the flag that says whether the listener stays open after this process.
+    /// Returns the flag that is true if the listener stays open after this process.
     pub(crate) fn listener_persists(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.listener_persists)
     }
@@ -183,8 +184,8 @@ impl Relay {
 }
 
 impl Relay {
-    /// Serves the clients in the kernel's queue, whose connections would be reset otherwise. If the listener
-    /// persists, they wait there for the next process.
+    /// Serves the clients in the kernel's queue, because closing the listener would reset their connections.
+    /// If the listener persists, these clients wait in the queue for the next process.
     async fn serve_backlog(&mut self, pending: Option<PendingClient>, threads: &mut Threads) {
         if let Some(pending) = pending {
             // The connection is accepted, so no other process can serve it. One connection above the limit is
@@ -197,7 +198,7 @@ impl Relay {
         if self.listener_persists.load(Ordering::Relaxed) {
             return;
         }
-        // At most as many as the queue holds, even if more clients connect meanwhile.
+        // Accepts at most as many clients as the queue holds, even if more clients connect meanwhile.
         for _ in 0..LISTEN_BACKLOG {
             // Lets the runtime notice that the listener is readable.
             yield_now().await;
@@ -216,7 +217,7 @@ impl Relay {
         }
     }
 
-    /// Serves a client that the peer policy admits. Returns it if it must wait for a slot.
+    /// Serves a client that the peer policy admits. Returns the client if it must wait for a slot.
     fn admit(&self, client: Stream, threads: &mut Threads) -> Option<PendingClient> {
         let admission = self.context.peer_policy.admit(&client)?;
         let has_evicted = admission.has_evicted();

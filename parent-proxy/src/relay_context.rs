@@ -27,8 +27,8 @@ pub(crate) struct RelayContext {
 pub(crate) struct ConnectionIds(AtomicU64);
 
 impl ConnectionIds {
-    /// Starts at a random identifier, so that the identifiers of two relays, or before and after a restart,
-    /// differ.
+    /// Starts at a random identifier, so that two relays, or two runs of one relay, use different
+    /// identifiers.
     pub(crate) fn new() -> Self {
         // Identifiers are not secret, and a rare collision is harmless, so a failure of the random source is
         // ignored.

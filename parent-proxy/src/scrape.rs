@@ -1,4 +1,4 @@
-//! Reads the metrics of the enclaves whenever those of the relay are requested, and merges them.
+//! Reads the metrics of the enclaves whenever the metrics of the relay are requested, and merges all of them.
 
 mod sample;
 

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 /// A computation whose concurrent callers share one run.
 ///
-/// It holds the last result and the time at which its run started. Callers that came before that time share
-/// the result, so one run happens at a time, and two serve any number of concurrent callers.
+/// The struct holds the last result and the start time of the run that computed it. A caller that called
+/// before that time uses this result. So only one run happens at a time, and two runs serve any number of
+/// concurrent callers.
 pub(crate) struct SingleFlight<T>(Mutex<Option<(Instant, T)>>);
 
 impl<T: Clone> SingleFlight<T> {
@@ -16,7 +17,8 @@ impl<T: Clone> SingleFlight<T> {
         Self(Mutex::new(None))
     }
 
-    /// Returns the result of a run that started after this call: `compute`, or that of another caller.
+    /// Returns the result of a run that started after this call. The run is `compute`, or the `compute` of
+    /// another caller.
     pub(crate) async fn run(&self, compute: impl AsyncFnOnce() -> T) -> T {
         let called = Instant::now();
         let mut last = self.0.lock().await;
@@ -25,7 +27,7 @@ impl<T: Clone> SingleFlight<T> {
         {
             return result.clone();
         }
-        // Dropped before the next result exists, which may be as large.
+        // The old result is dropped before the next result exists, because both may be large.
         *last = None;
         let begun = Instant::now();
         let result = compute().await;

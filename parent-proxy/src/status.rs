@@ -38,7 +38,7 @@ impl Status {
         Self { pool, proxy_protocol, registry, metrics_flight: SingleFlight::new() }
     }
 
-    /// Returns the reason for which a client would not be served, if there is one.
+    /// Returns the reason why a client would not be served, or `None` if a client would be served.
     pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
         self.pool.not_ready_reason()
     }

@@ -47,7 +47,7 @@ pub(crate) fn stopping() {
 }
 
 /// Reports the status whenever it changes, and keeps the watchdog alive, until the future is dropped. The
-/// thread that accepts runs this, so the watchdog notices if it hangs.
+/// thread that accepts connections runs this future, so the watchdog detects if that thread hangs.
 pub(crate) async fn report_status(pool: Arc<Pool>) {
     let mut changes = pool.changes();
     // sd_watchdog_enabled(3) rejects an interval of zero.

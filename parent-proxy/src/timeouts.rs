@@ -33,8 +33,8 @@ impl From<&Config> for Timeouts {
 }
 
 impl Timeouts {
-    /// Returns the timeouts of an egress route. The client library of an HSM keeps its connections open, busy
-    /// or not.
+    /// Returns the timeouts of an egress route. The client library of an HSM keeps its connections open, even
+    /// while they are idle.
     pub(crate) fn for_route() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self { idle: DAY, total: DAY * 365, linger: DAY, unresponsive: DAY }

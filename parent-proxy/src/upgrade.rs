@@ -139,7 +139,7 @@ fn program_path(name: PathBuf) -> io::Result<PathBuf> {
     if name.components().count() > 1 || name.is_absolute() { absolute(name) } else { Ok(name) }
 }
 
-/// A successor process. It is killed if this is dropped before the handover.
+/// A successor process. Dropping this value before the handover kills the process.
 struct Successor {
     /// `None` after the handover.
     child: Option<Child>,
@@ -193,8 +193,8 @@ impl Successor {
     /// Makes the successor the main process, and lets it serve.
     async fn hand_over(mut self) -> Result<(), UpgradeError> {
         let id = self.child.as_ref().and_then(Child::id).unwrap_or_default();
-        // Before the successor sends notifications: the service manager accepts them from the main process
-        // only.
+        // This comes before the successor's notifications, because the service manager accepts notifications
+        // from the main process only.
         systemd::set_main_pid(id);
         if let Err(error) = self.socket.write_all(&[TAKE_OVER]).await {
             systemd::set_main_pid(process::id());
@@ -217,9 +217,9 @@ impl Drop for Successor {
     }
 }
 
-/// Logs the exit of a successor that ends before this process. The service manager must restart one that
-/// fails. systemd notices by its watchdog, because it is not the parent of the successor until this process
-/// ends.
+/// Logs the exit of a successor that ends before this process. The service manager must restart a successor
+/// that fails. systemd detects such a failure by its watchdog only, because it does not become the parent of
+/// the successor until this process ends.
 async fn log_exit(mut child: Child) {
     match child.wait().await {
         Ok(status) if status.success() => tracing::info!("successor exited"),

@@ -19,8 +19,9 @@ use crate::upstream_pool::Pool;
 /// Environment variable of a successor that holds the process ID of its predecessor.
 pub(crate) const PREDECESSOR_VARIABLE: &str = "PARENT_PROXY_PREDECESSOR";
 
-/// Time limit for the first health checks of all enclaves, so that a successor starts as ready as its
-/// predecessor. It covers four checks with the default settings. After it, the successor serves anyway.
+/// Time limit for the first health checks of all enclaves. A successor waits for them, so that it selects
+/// only ready enclaves from the start. With the default settings, four checks fit. At the time limit, the
+/// successor serves anyway.
 const FIRST_CHECKS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limit for the predecessor's part of the handover.
@@ -51,8 +52,8 @@ impl Predecessor {
         Ok(Some((Self { socket }, listeners)))
     }
 
-    /// Waits for the first health checks, reports the result to the predecessor, and waits until it has
-    /// stopped accepting.
+    /// Waits for the first health checks, reports the result to the predecessor, and waits until the
+    /// predecessor has stopped accepting connections.
     ///
     /// # Errors
     /// If the predecessor does not hand over.

@@ -27,12 +27,13 @@ pub(crate) struct Upstream {
     health: AtomicU8,
     open: AtomicUsize,
     recent: RecentConnections,
-    /// True if the configuration excludes it from clients.
+    /// True if the configuration excludes the upstream from clients.
     standby: AtomicBool,
     pub(crate) handshakes: RecentHandshakes,
-    /// The policy that ends its connections.
+    /// The policy by which connections to the upstream end.
     close_policy: watch::Sender<ClosePolicy>,
-    /// True if its connections end permanently: it was removed, or the relay drains.
+    /// True if the upstream was removed, or the relay drains. All connections to the upstream then end once
+    /// they are idle.
     retired: AtomicBool,
     /// Requests an early health check.
     pub(crate) check_request: Notify,
@@ -64,7 +65,7 @@ impl Upstream {
         &self.enclave
     }
 
-    /// Returns whether `enclave` is this upstream. Its other settings can change in a reload.
+    /// Returns whether `enclave` has the endpoints of this upstream. A reload can change the other settings.
     pub(crate) fn matches(&self, enclave: &Enclave) -> bool {
         (&self.enclave.endpoint, &self.enclave.admin) == (&enclave.endpoint, &enclave.admin)
     }
@@ -87,7 +88,7 @@ impl Upstream {
     }
 
     /// Makes the upstream standby or active. Returns whether that is a change. Connections to a standby
-    /// upstream end once they are idle, unless it becomes active before.
+    /// upstream end once they are idle, unless the upstream becomes active again before.
     pub(crate) fn set_standby(&self, standby: bool) -> bool {
         let before = self.standby.swap(standby, Ordering::Relaxed);
         // Computed under the lock of the policy, so that concurrent changes do not overwrite each other.
@@ -117,8 +118,8 @@ impl Upstream {
         Health::from_u8(before) != Health::Ready
     }
 
-    /// Ejects the upstream: it gets no more clients while another upstream can. Its connections end by
-    /// `policy`. Returns whether that is a change.
+    /// Ejects the upstream: it gets a client only if no upstream that is not ejected accepts the connection.
+    /// Open connections end by `policy`. Returns whether that is a change.
     pub(crate) fn eject(&self, policy: ClosePolicy) -> bool {
         let before = self.health.swap(Health::Ejected.to_u8(), Ordering::Relaxed);
         self.update_close_policy(|_| policy);
@@ -135,7 +136,7 @@ impl Upstream {
         self.update_close_policy(|policy| policy.max(ClosePolicy::WhenIdle));
     }
 
-    /// Changes the close policy. Wakes the connections only if it differs.
+    /// Changes the close policy. Wakes the connections only if the new policy differs.
     fn update_close_policy(&self, next: impl FnOnce(ClosePolicy) -> ClosePolicy) {
         self.close_policy.send_if_modified(|policy| {
             let before = mem::replace(policy, next(*policy));

@@ -23,7 +23,7 @@ pub(crate) struct Pool {
     removed: Mutex<Vec<Arc<Upstream>>>,
     connect_timeout: Duration,
     pub(crate) health_checks: HealthChecks,
-    /// Counts clients, to select among equal upstreams in turn.
+    /// Number of clients so far. It selects among equal upstreams in turn.
     next_turn: AtomicUsize,
     closed: AtomicBool,
     /// Signals changes of the set and of the upstreams' state.
@@ -69,8 +69,9 @@ impl Pool {
         self.changes.send_replace(());
     }
 
-    /// Connects to the selected upstream and sends `header`. If that fails, tries the next one: no client
-    /// bytes have been sent yet. Returns `None` if all fail. Standby upstreams are not tried.
+    /// Connects to the selected upstream and sends `header`. If the connection fails, tries the next
+    /// upstream. This is safe, because no client bytes have been sent yet. Returns `None` if all connection
+    /// attempts fail. Standby upstreams are not tried.
     pub(crate) async fn connect(&self, header: &[u8]) -> Option<(Stream, Lease)> {
         let upstreams = self.upstreams();
         let mut untried: Vec<&Arc<Upstream>> =
@@ -95,8 +96,8 @@ impl Pool {
     }
 
     /// Replaces the upstreams by `listed`, and logs the changes. Upstreams that stay keep their state and
-    /// connections, but become standby or active as listed. Connections to removed ones end once they are
-    /// idle.
+    /// connections, but become standby or active as listed. Connections to removed upstreams end once they
+    /// are idle.
     pub(crate) fn replace(&self, listed: &[Enclave]) {
         let PoolChange { removed, added } = self.set_upstreams(listed);
         for upstream in removed {
@@ -145,7 +146,7 @@ impl Pool {
         PoolChange { removed, added }
     }
 
-    /// Locks the removed upstreams, after forgetting those without connections.
+    /// Locks the list of removed upstreams, and removes the upstreams without connections from it.
     fn removed(&self) -> MutexGuard<'_, Vec<Arc<Upstream>>> {
         let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
         removed.retain(|upstream| upstream.open_connections() > 0);
@@ -173,7 +174,7 @@ impl Pool {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Returns the reason for which a client would not be served, if one is known.
+    /// Returns the reason why a client would not be served, or `None` if no reason is known.
     pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
         if self.is_closed() {
             return Some("draining");
@@ -189,8 +190,8 @@ impl Pool {
         self.upstreams().iter().filter(|one| !one.is_standby()).count()
     }
 
-    /// Returns the number of active upstreams that are ready. Without health checks, all active ones count as
-    /// ready.
+    /// Returns the number of active upstreams that are ready. Without health checks, all active upstreams
+    /// count as ready.
     pub(crate) fn ready_count(&self) -> usize {
         let is_ready = |one: &&Arc<Upstream>| match self.health_checks.interval {
             None => true,

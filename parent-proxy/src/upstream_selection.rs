@@ -1,11 +1,13 @@
 //! Selects the upstream that gets the next connection.
 //!
-//! The upstream with the fewest open connections gets it. That alone would prefer an enclave whose clients
-//! disconnect at once, for example because they do not trust its certificate authority: its connections are
-//! never open. So recent connections that have ended count too, with a weight that halves every [`HALF_LIFE`]
-//! from their start. An upstream with more of them than its share of all recent connections ranks behind
-//! those without. An enclave whose clients disconnect at once therefore gets at most its share. A new enclave
-//! whose clients stay is filled first.
+//! The upstream with the fewest open connections gets the connection. This rule alone would prefer an enclave
+//! whose clients disconnect at once, because such an enclave has no open connections. Clients disconnect at
+//! once if they do not trust the enclave's certificate authority, for example.
+//!
+//! So recent connections that have ended count too. Their weight halves every [`HALF_LIFE`] from their start.
+//! An upstream exceeds its share if its ended connections are more than its share of all recent connections.
+//! Upstreams that exceed their share rank behind the others. An enclave whose clients disconnect at once
+//! therefore gets at most its share. A new enclave whose clients stay is filled first.
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -15,8 +17,8 @@ use tokio::time::Instant;
 use crate::decaying_count::DecayingCount;
 
 /// Half-life of the weight of a recent connection. SDKs retry within seconds, and the first attempt must
-/// still count then. An enclave that has recovered must not wait for minutes. The balancers of Finagle and
-/// linkerd also let a latency decay over 10 s.
+/// still count at that time. An enclave that has recovered must not wait minutes for clients. The balancers
+/// of Finagle and linkerd also let a latency decay over 10 s.
 const HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// Number of recent connections by which an upstream may exceed its share. Without it, the small remaining
@@ -27,7 +29,7 @@ const SLACK: f64 = 0.5;
 #[derive(Debug)]
 pub(crate) struct RecentConnections {
     started: DecayingCount,
-    /// Those of `started` that have ended, with their remaining weight.
+    /// The connections of `started` that have ended, with their remaining weight.
     ended: DecayingCount,
 }
 
@@ -43,8 +45,8 @@ impl RecentConnections {
         now
     }
 
-    /// Counts the end of a connection that started at `started`. A long connection counts for little: its
-    /// client did not disconnect at once.
+    /// Counts the end of a connection that started at `started`. A long connection has little weight left,
+    /// because its client did not disconnect at once.
     pub(crate) fn end(&self, started: Instant) {
         let now = Instant::now();
         self.ended.add(self.ended.decayed_since(1.0, started, now), now);
@@ -88,7 +90,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Sums the upstreams that are not ejected: only they share the clients.
+    /// Sums the upstreams that are not ejected, because only they get clients.
     pub(crate) fn sum(candidates: impl Iterator<Item = Candidate>) -> Self {
         let add = |sum: Self, candidate: Candidate| Self {
             weight: sum.weight + candidate.weight,
@@ -106,14 +108,14 @@ impl Totals {
             .then((one.started / one.weight).total_cmp(&(other.started / other.weight)))
     }
 
-    /// Returns whether more recent connections of the candidate have ended than its share of all recent
+    /// Returns whether the ended connections of the candidate are more than its share of all recent
     /// connections.
     fn exceeds_its_share(&self, one: &Candidate) -> bool {
         one.ended > self.started * one.weight / self.weight + SLACK
     }
 }
 
-/// Returns the index of the candidate that gets the connection: the first of the least candidates.
+/// Returns the index of the candidate that gets the connection. Of equal candidates, the first gets it.
 pub(crate) fn select(
     candidates: impl Iterator<Item = Candidate>,
     totals: &Totals,

@@ -1,4 +1,4 @@
-//! A relay thread besides the first.
+//! An additional relay thread.
 
 use std::io;
 use std::thread;
@@ -12,8 +12,8 @@ use crate::connections::{ConnectionGuard, Connections, Load};
 /// A client that is moved to another thread, and its guard.
 type Assignment = (DetachedStream, ConnectionGuard);
 
-/// A thread that relays the clients that are assigned to it. It has its own runtime, so no other thread wakes
-/// its tasks. It ends when this is dropped.
+/// A thread that relays the clients that are assigned to it. The thread has its own runtime, so no other
+/// thread wakes its tasks. Dropping the `Worker` ends the thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
     clients: mpsc::UnboundedSender<Assignment>,
@@ -22,11 +22,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker thread for the relay of `others`.
+    /// Starts a worker thread for the relay to which the connections `others` belong.
     pub(crate) fn start(others: &Connections) -> io::Result<Self> {
         let connections = others.for_another_thread();
         let load = connections.load().clone();
-        // Bounded by the number of connections, each of which holds a guard.
+        // The number of connections bounds the channel, because each item contains the guard of a connection.
         let (clients, assigned) = mpsc::unbounded_channel();
         let (abort_count, aborted) = oneshot::channel();
         thread::Builder::new().name("relay".to_owned()).spawn(
@@ -56,13 +56,15 @@ impl Worker {
         !self.clients.is_closed()
     }
 
-    /// Stops sending clients. If the relay drains, the receiver yields the number of aborted connections.
+    /// Stops sending clients to the thread. If the relay drains, the returned receiver yields the number of
+    /// aborted connections.
     pub(crate) fn stop(self) -> oneshot::Receiver<usize> {
         self.aborted
     }
 }
 
-/// Relays assigned clients until the worker is dropped or stopped. Then drains, if the relay drains.
+/// Relays assigned clients until the worker is dropped or stopped. Then drains the connections if the relay
+/// drains.
 async fn relay(
     mut connections: Connections,
     mut assigned: mpsc::UnboundedReceiver<Assignment>,

@@ -13,8 +13,9 @@ use transport::{Endpoint, InvalidEndpoint};
 pub struct Enclave {
     /// The enclave's listener for clients.
     pub endpoint: Endpoint,
-    /// The enclave's admin endpoint, for health checks and metrics. Without it, both requests go to the
-    /// listener for clients, which reveals nothing if that serves TLS.
+    /// The enclave's admin endpoint, for health checks and metrics. Without an admin endpoint, both requests
+    /// go to the listener for clients. If that listener serves TLS, the requests fail, and a health check
+    /// shows only that the listener accepts connections.
     pub admin: Option<Endpoint>,
     /// A listener of the relay, on TCP or a Unix socket, whose connections go to this enclave only.
     pub direct: Option<Endpoint>,
@@ -26,7 +27,7 @@ const ADMIN: &str = "admin";
 const DIRECT: &str = "direct";
 const STANDBY: &str = "standby";
 
-/// An error of a text that is not an [`Enclave`].
+/// A reason why a text is not an [`Enclave`].
 #[derive(Debug, ThisError)]
 pub enum InvalidEnclave {
     /// An endpoint is invalid.

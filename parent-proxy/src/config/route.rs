@@ -45,7 +45,7 @@ pub struct Route {
     pub host: Endpoint,
 }
 
-/// An error of a text that is not a [`Route`].
+/// A reason why a text is not a [`Route`].
 #[derive(Debug, ThisError)]
 pub enum InvalidRoute {
     /// There is no `=` between listener and destination.

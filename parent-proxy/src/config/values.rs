@@ -49,8 +49,8 @@ pub struct Config {
     pub total_timeout: Duration,
     /// Time limit of open connections during shutdown.
     pub drain_timeout: Duration,
-    /// The configuration file, if the upstreams come from it and not from the command line or the
-    /// environment. SIGHUP reloads them from there.
+    /// The configuration file from which SIGHUP reloads the upstreams. `None` if the command line or the
+    /// environment lists the upstreams.
     pub upstreams_file: Option<PathBuf>,
 }
 

@@ -14,10 +14,10 @@ use crate::upstream::ClosePolicy;
 /// The state of the upstream that affects the deadlines of a connection.
 #[derive(Default)]
 pub(super) struct UpstreamState {
-    /// True if the connection ends once it is idle. It stays open if the upstream becomes ready or active
-    /// again before.
+    /// True if the connection ends once it is idle. The value becomes false if the upstream becomes ready or
+    /// active again.
     pub(super) is_draining: bool,
-    /// Time at which health checks found the upstream unresponsive, if they have.
+    /// Time at which health checks found the upstream unresponsive. `None` while the upstream responds.
     unresponsive_since: Option<Instant>,
 }
 
@@ -32,7 +32,8 @@ impl UpstreamState {
     }
 }
 
-/// Returns the deadline of the connection if no byte is relayed before it, and the reason for the close.
+/// Returns the time at which the connection is closed unless a byte is relayed earlier, and the reason for
+/// the close.
 pub(super) fn deadline<C, U>(
     pump: &Pump<'_, C, U>,
     timeouts: Timeouts,

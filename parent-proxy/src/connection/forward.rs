@@ -41,9 +41,10 @@ where
             return end;
         }
         let deadline = deadline.min(expires);
-        // Relayed bytes do not reset the timer. When it fires, the loop computes the deadline again from the
-        // last activity. The deadline only moves later, except after a response while draining and after the
-        // upstream's EOF, which is an event of its own.
+        // Relayed bytes do not reset the timer. When the timer fires, the loop computes the deadline again
+        // from the last activity. The deadline moves to an earlier time in two cases only. A response while
+        // draining is the first, so the timer is shorter then. The upstream's EOF is the second, and is an
+        // event of its own.
         let recheck_at = if upstream.is_draining {
             deadline.min(now + MAX_IDLE_WHILE_DRAINING)
         } else {
@@ -86,8 +87,8 @@ struct ControlEvents {
 }
 
 impl ControlEvents {
-    /// Returns whether neither the timer nor the close policy can have fired by `now`, and both will wake
-    /// this task later. Polling them would take locks, and most polls are for bytes only.
+    /// Returns true if the timer and the close policy need no poll at `now`: nothing has changed, and each
+    /// change will wake this task. A poll takes locks, and most wake-ups of the task are for bytes only.
     fn none_is_due(&self, now: Instant, waker: &Waker) -> bool {
         now < self.recheck_at
             && self.registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
@@ -105,7 +106,8 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    // Unconstrained: bytes that exhaust the task's budget would otherwise hide the timer forever.
+    // `unconstrained` ignores the task's budget. Otherwise, a connection whose bytes exhaust the budget in
+    // every poll would hide the timer forever.
     let mut timer = pin!(unconstrained(sleep_until(events.recheck_at)));
     let mut changes = pin!(unconstrained(changes(close_policy)));
     poll_fn(|cx| {
@@ -132,8 +134,8 @@ where
     .await
 }
 
-/// Waits for a change of the close policy. Never returns once the sender is dropped: the relay is gone, and
-/// its connections are about to be aborted.
+/// Waits for a change of the close policy. Never returns after the sender is dropped, because the relay then
+/// aborts its connections.
 async fn changes(close_policy: &mut watch::Receiver<ClosePolicy>) {
     if close_policy.changed().await.is_err() {
         pending().await

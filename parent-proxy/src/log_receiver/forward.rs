@@ -17,13 +17,13 @@ use crate::peer_policy::PeerPolicy;
 /// Number of bytes read at a time.
 pub(super) const READ_LENGTH: usize = 16 * 1024;
 
-/// Maximum number of connections of one enclave. It has two. While the sink is stuck, it abandons each after
-/// five seconds and opens another.
+/// Maximum number of connections of one enclave. An enclave has two. While the sink is stuck, the enclave
+/// abandons each connection after five seconds and opens another.
 const MAX_CONNECTIONS_PER_CID: usize = 8;
 
 /// Maximum number of connections of one enclave whose lines wait for the sink. The lines of further
-/// connections are dropped and counted. Closing those connections instead would lose lines uncounted, because
-/// the enclave's kernel has already accepted them.
+/// connections are dropped and counted. These connections are not closed instead, because the enclave's
+/// kernel has already accepted lines for them. Those lines would be lost without being counted.
 const MAX_WAITING_PER_CID: usize = 4;
 
 /// The shared state of all connections.
@@ -66,7 +66,7 @@ impl Forwarder {
         let _open = self.counts.open();
         let mut splitter = LineSplitter::default();
         let mut buffer = vec![0; READ_LENGTH];
-        // An error ends the connection like EOF: all lines before it are complete.
+        // An error ends the connection like EOF. All lines before the error are complete.
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
             let events = splitter.push(buffer.get(..length).unwrap_or_default());
             let lines = events.filter_map(|event| self.count(event));
@@ -81,7 +81,7 @@ impl Forwarder {
         }
     }
 
-    /// Counts a line. Returns it if it is forwarded.
+    /// Counts a line. Returns the line if it must be forwarded.
     fn count(&self, event: LineEvent) -> Option<Vec<u8>> {
         match event {
             LineEvent::Line(line) => {
@@ -97,14 +97,14 @@ impl Forwarder {
 }
 
 /// The lines of one read that are not queued yet. If the task is aborted at the end of the process, the drop
-/// queues them without waiting for room, so no line is lost between the read and the queue.
+/// queues these lines without waiting for room. So no line is lost after it was read.
 struct Unqueued<'a, I: Iterator<Item = Vec<u8>>> {
     forwarder: &'a Forwarder,
     lines: Peekable<I>,
 }
 
 impl<I: Iterator<Item = Vec<u8>>> Unqueued<'_, I> {
-    /// Queues all lines in order, each once there is room for it. If there is no room and too many
+    /// Queues all lines in order. Waits for room before each line. If there is no room and too many
     /// connections of the enclave `cid` already wait, the lines are dropped and counted.
     async fn queue_all(mut self, cid: Option<u32>) {
         let Forwarder { writer, waiting, counts, .. } = self.forwarder;

@@ -19,18 +19,18 @@ const MAX_QUEUED_LENGTH: usize = 4 * 1024 * 1024;
 /// Minimum memory of a queued line besides its bytes.
 const LINE_OVERHEAD: usize = 128;
 
-/// Maximum length of a batch in bytes: `PIPE_BUF` of pipe(7), up to which a write to a pipe is atomic. So the
-/// lines of two writers never mix in it. A longer line is written alone.
+/// Maximum length of a batch in bytes. A write of up to `PIPE_BUF` bytes to a pipe is atomic (pipe(7)), so
+/// the lines of two writers never mix. A longer line is written alone.
 const BATCH_LENGTH: usize = 4096;
 
-/// Time for which the thread waits for more lines, because waking it costs more than one line.
+/// Time for which the thread waits for more lines, because a wake-up costs more than writing a line.
 const BATCH_DELAY: Duration = Duration::from_millis(2);
 
 /// Number of queued lines that are written without waiting for more.
 const FULL_BATCH: usize = 256;
 
-/// A bounded queue of lines, and the thread that writes them to the sink. The thread ends once this is
-/// dropped and the queue is empty.
+/// A bounded queue of lines, and the thread that writes them to the sink. The thread ends once the
+/// `LineWriter` is dropped and the queue is empty.
 #[derive(Debug)]
 pub(super) struct LineWriter {
     /// Free bytes of the queue.
@@ -38,7 +38,8 @@ pub(super) struct LineWriter {
     queue: UnboundedSender<QueuedLine>,
 }
 
-/// A queued line, and its room in the queue if it waited for it.
+/// A queued line. `_room` is the part of the queue that the line occupies, or `None` if the line exceeds the
+/// queue.
 #[derive(Debug)]
 struct QueuedLine {
     line: Vec<u8>,
@@ -75,7 +76,8 @@ impl LineWriter {
         Arc::clone(&self.free).try_acquire_many_owned(length_of(line)).ok()
     }
 
-    /// Appends `line` to the queue. Without `room`, it exceeds the maximum length of the queue.
+    /// Appends `line` to the queue. Without `room`, the line is queued beyond the maximum length of the
+    /// queue.
     pub(super) fn queue(&self, line: Vec<u8>, room: Option<OwnedSemaphorePermit>) {
         // An error means that the thread panicked, which is reported on stderr.
         let _ = self.queue.send(QueuedLine { line, _room: room });
@@ -92,10 +94,11 @@ fn length_of(line: &Vec<u8>) -> u32 {
 pub(crate) struct WriterDone(oneshot::Receiver<()>);
 
 impl WriterDone {
-    /// Waits until all queued lines are written, for [`FLUSH_TIMEOUT`] at most. The receiver must be dropped
-    /// before.
+    /// Waits until all queued lines are written, for [`FLUSH_TIMEOUT`] at most. The caller must drop the log
+    /// receiver before.
     pub(crate) async fn wait(self) {
-        // After either error there is nothing left to wait for.
+        // An error means that the time is over, or that the thread has ended. In both cases there is nothing
+        // left to do.
         let _ = timeout(FLUSH_TIMEOUT, self.0).await;
     }
 }
@@ -119,7 +122,7 @@ fn write_all(mut queue: UnboundedReceiver<QueuedLine>, mut sink: impl Write, cou
     }
 }
 
-/// Waits for the next line, and then until others have gathered behind it.
+/// Waits for the next line. Then waits for [`BATCH_DELAY`] unless the queue already has a full batch.
 fn receive(queue: &mut UnboundedReceiver<QueuedLine>) -> Option<QueuedLine> {
     let first = queue.blocking_recv()?;
     if queue.len() < FULL_BATCH {

@@ -1,37 +1,39 @@
 //! The comparison of the upstreams' shares of rejected handshakes, and the weights that follow from it.
 //!
-//! The share of an upstream is compared with the median of its siblings that had handshakes; for an even
-//! number, with the lower of the middle two. So two of three or two of four upstreams can stand out, and none
-//! does if clients reject all of them. The condition begins at [`BEGIN_SHARE`] and [`BEGIN_RATIO`] and ends
-//! below half of both, so a share in between changes nothing.
+//! The condition "rejected" holds if the share of an upstream far exceeds the lower median of the shares of
+//! its siblings. So the condition can hold for two of three or two of four upstreams. It holds for no
+//! upstream if clients reject all of them.
+//!
+//! The condition begins if the share reaches both [`BEGIN_SHARE`] and [`BEGIN_RATIO`]. It ends below half of
+//! these minimums. So a share that varies around a minimum does not begin and end it repeatedly.
 
 use crate::recent_handshakes::{HandshakeStats, MIN_HANDSHAKES_FOR_SHARE};
 
 /// Minimum number of recent rejections of an upstream before the condition can begin.
 const MIN_REJECTIONS: f64 = 10.0;
-/// Minimum number of recent handshakes of a sibling that is compared, before the condition begins.
+/// Minimum number of recent handshakes of a sibling whose share is used, before the condition begins.
 const MIN_HANDSHAKES: f64 = 10.0;
 /// Minimum share at which the condition begins.
 const BEGIN_SHARE: f64 = 0.2;
-/// Minimum ratio of the share to that of the siblings at which the condition begins.
+/// Minimum ratio of the upstream's share to the siblings' share at which the condition begins.
 const BEGIN_RATIO: f64 = 5.0;
-/// Factor of both minimums below which the condition ends.
+/// Factor of [`BEGIN_SHARE`] and [`BEGIN_RATIO`] below which the condition ends.
 const END_FACTOR: f64 = 0.5;
-/// Minimum weight. An upstream with a lowered weight keeps getting clients: without them, the relay could not
-/// see that clients trust it again. Also, any client can send the alerts.
+/// Minimum weight. An upstream with a lowered weight still gets some clients. Without clients, the relay
+/// could not detect that they trust the certificate again. Also, any client can send the alerts.
 const MIN_WEIGHT: f64 = 0.1;
 
 /// The result of the comparison for one upstream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Comparison {
     pub(super) is_rejected: bool,
-    /// The share that it was compared with.
+    /// The siblings' share with which the upstream's share was compared.
     pub(super) siblings_share: Option<f64>,
     /// Weight in the upstream selection, in thousandths, from 100 to 1000.
     pub(super) weight_thousandths: u16,
 }
 
-/// Returns whether the share of an upstream stands out.
+/// Returns whether the condition holds: the share of an upstream far exceeds that of its siblings.
 fn stands_out(stats: &HandshakeStats, siblings_share: Option<f64>) -> bool {
     let (Some(share), Some(siblings)) = (stats.share(), siblings_share) else { return false };
     let is_above = |part: f64| share >= part * BEGIN_SHARE.max(BEGIN_RATIO * siblings);
@@ -54,7 +56,8 @@ pub(super) fn compare(all: &[HandshakeStats]) -> Vec<Comparison> {
         .collect();
     let mut rejected: Vec<_> =
         all.iter().zip(&mut comparisons).filter(|(_, comparison)| comparison.is_rejected).collect();
-    // Upstreams with a lowered weight come first, so that two similar ones do not alternate.
+    // Upstreams whose weight is already lowered come first, so that two upstreams with similar shares do not
+    // alternate.
     rejected.sort_by(|(one, _), (other, _)| {
         let share = |one: &HandshakeStats| one.share().unwrap_or_default();
         other.is_lowered.cmp(&one.is_lowered).then(share(other).total_cmp(&share(one)))
@@ -80,8 +83,8 @@ fn siblings_share(all: &[HandshakeStats], index: usize, is_rejected: bool) -> Op
 /// Returns the share of clients that accept the certificate, in thousandths, at least 100.
 fn weight(rejected_share: f64) -> u16 {
     let weight = (1.0 - rejected_share).clamp(MIN_WEIGHT, 1.0);
-    // The largest integer that is not above the weight. Searched for, because a cast from float to integer is
-    // lossy.
+    // The largest integer that is not above the weight. It is searched for, because a cast from float to
+    // integer is lossy.
     (100..=1000).rev().find(|whole| f64::from(*whole) <= weight * 1000.0).unwrap_or(100)
 }
 

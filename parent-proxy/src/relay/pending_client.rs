@@ -13,18 +13,19 @@ use crate::peer_policy::{Admission, PeerPolicy};
 /// Interval at which a full relay looks for a connection to evict.
 const EVICTION_RETRY: Duration = Duration::from_millis(50);
 
-/// An admitted client that has no slot yet.
+/// A client that the peer policy has admitted, but that has no slot yet. A slot is a permit for one open
+/// connection of the relay.
 pub(super) struct PendingClient {
     pub(super) client: Stream,
     pub(super) admission: Admission,
-    /// True if a connection was evicted for this client, which gets its slot.
+    /// True if a connection was evicted for this client. The client then gets the slot of that connection.
     pub(super) has_evicted: bool,
 }
 
 /// Returns a slot for `pending_client` once one is free. A full relay evicts a connection for it. Never
 /// returns `None`, because the semaphore is never closed.
 ///
-/// Cancel-safe: a slot is either acquired or not, and `pending_client` records the eviction.
+/// Cancel-safe: dropping the future loses no slot, and `pending_client` records the eviction.
 pub(super) async fn wait_for_slot(
     slots: &Arc<Semaphore>,
     peers: &PeerPolicy,

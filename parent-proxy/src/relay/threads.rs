@@ -10,14 +10,15 @@ use crate::connections::Connections;
 use crate::relay_context::RelayContext;
 use crate::worker::Worker;
 
-/// The connections of the caller's thread, and the worker threads. The workers end when this is dropped.
+/// The connections of the caller's thread, and the worker threads. Dropping `Threads` ends the worker
+/// threads.
 pub(super) struct Threads {
     pub(super) local: Connections,
     workers: Vec<Worker>,
 }
 
 impl Threads {
-    /// Starts the threads. `threads` includes the caller's.
+    /// Starts the worker threads. The number `threads` includes the caller's thread.
     pub(super) fn start(
         threads: NonZeroUsize,
         context: Arc<RelayContext>,
@@ -35,8 +36,9 @@ impl Threads {
         Self { local, workers }
     }
 
-    /// Assigns a client to the thread with the fewest connections. The caller's thread wins a tie, because
-    /// the client need not be moved to it.
+    /// Assigns a client to the thread with the fewest connections. If several threads have the fewest, the
+    /// caller's thread is preferred, because the client then stays on its thread. `slot` is the client's
+    /// permit for one open connection of the relay.
     pub(super) fn assign(&mut self, pending: PendingClient, slot: OwnedSemaphorePermit) {
         let Self { local, workers } = self;
         let PendingClient { client, admission, .. } = pending;
@@ -71,7 +73,7 @@ impl Threads {
         tracing::info!(connections, "draining");
         let mut aborted = local.drain().await;
         for worker in aborted_by_workers {
-            // A worker that sends nothing has ended, with its connections.
+            // A worker that has already ended sends no number. Its connections ended with it.
             aborted += worker.await.unwrap_or_default();
         }
         if aborted > 0 {

@@ -37,7 +37,7 @@ pub(super) fn with_upstream_label(sample: &str, family: &str, upstream: &str) ->
         Some(rest) => labels(rest)?,
         None => ("", rest),
     };
-    // A timestamp or an exemplar makes the line invalid here: it is not needed.
+    // A line with a timestamp or an exemplar is rejected, because enclaves need neither.
     if !is_value(value.strip_prefix(' ')?) {
         return None;
     }

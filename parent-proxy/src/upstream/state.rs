@@ -3,10 +3,10 @@
 /// The health of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// Not checked yet. It gets clients.
+    /// The upstream is not checked yet. It gets clients.
     Unknown,
     Ready,
-    /// It gets no clients while another upstream can.
+    /// The upstream gets a client only if no upstream that is not ejected accepts the connection.
     Ejected,
 }
 
@@ -28,15 +28,15 @@ impl Health {
     }
 }
 
-/// The policy that ends connections to an upstream.
+/// The policy by which connections to an upstream end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ClosePolicy {
     /// Connections stay open.
     KeepOpen,
-    /// Each connection ends once it is idle.
+    /// A connection ends once it is idle.
     WhenIdle,
-    /// Like [`WhenIdle`](Self::WhenIdle), and awaited responses have a short time limit, because the upstream
-    /// does not respond to health checks.
+    /// A connection ends once it is idle, or if an awaited response does not arrive within a short time
+    /// limit. This policy is for an upstream that does not respond to health checks.
     WhenIdleOrNoResponse,
 }
 
