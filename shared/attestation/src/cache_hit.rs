@@ -1,9 +1,9 @@
-//! The cache hit of one verification.
+//! The part of a document that one verification found in the caches.
 
 /// The part of a document whose signatures were found in a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheHit {
-    /// Miss was cached: one signature was verified for each certificate below the root, and one for the
+    /// No part was cached: one signature was verified for each certificate below the root, and one for the
     /// document.
     Miss,
     /// The chain of CAs was cached: the signatures of the leaf and of the document were verified.

@@ -1,7 +1,13 @@
 //! A reader for the CBOR of attestation documents (RFC 8949).
 //!
-//! It is stricter than general decoders: it accepts lengths only in their shortest form, no chunked strings,
-//! and bounded nesting. It allocates nothing for a declared length. It returns positions in the whole document.
+//! The reader is stricter than general decoders:
+//!
+//! - A length must have its shortest form.
+//! - A string must not consist of chunks.
+//! - The nesting is bounded.
+//!
+//! The reader does not allocate memory for a declared length. It returns the positions of values in the whole
+//! document.
 
 mod error;
 
@@ -62,7 +68,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Creates a reader of `range` of `input`. A range beyond the input reads as truncated.
+    /// Creates a reader of `range` of `input`. If `range` exceeds the input, reading fails as for truncated
+    /// input.
     pub(super) fn new(input: &'a [u8], range: Range<usize>) -> Self {
         Self { input, position: range.start, end: range.end.min(input.len()) }
     }
@@ -124,8 +131,8 @@ impl<'a> Reader<'a> {
         Ok(Head { major: initial >> 5, argument })
     }
 
-    /// Reads an argument of `2^exponent` bytes and rejects one that fits fewer bytes. Floats are exempt: their
-    /// bytes are not an integer with a shorter form.
+    /// Reads an argument of `2^exponent` bytes. Rejects an integer that fits fewer bytes. The bytes of a
+    /// float are not an integer, so they are not checked.
     fn wide_argument(&mut self, start: usize, exponent: u8) -> Result<u64, CborError> {
         let range = self.advance(1 << exponent)?;
         let value = self.slice(range).iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
@@ -221,8 +228,8 @@ impl<'a> Reader<'a> {
             }
             Some(byte) if byte >> 5 == TEXT => return self.text().map(drop),
             Some(byte) if byte >> 5 == BYTES => return self.bytes().map(drop),
-            // RFC 8949 section 3.3: unassigned simple values, and two-byte ones, which are malformed below 32.
-            // Other decoders reject both.
+            // Unassigned simple values, and simple values of two bytes, which are malformed below 32 (RFC
+            // 8949 section 3.3). Other decoders reject both kinds.
             Some(0xe0..=0xf3 | 0xf8) => return self.fail(CborFault::SimpleValue),
             _ => {}
         }

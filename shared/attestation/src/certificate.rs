@@ -1,7 +1,7 @@
 //! Rules 9 and 10 for one certificate.
 //!
-//! The rules follow the form of AWS's certificates. A general path library does not enforce them, or enforces
-//! them only for the web.
+//! The rules follow the form of AWS's certificates. rustls-webpki, the library that verifies the path, does
+//! not enforce these rules, or enforces them only for certificates of the web.
 
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
@@ -31,7 +31,8 @@ const P384_POINT_LENGTH: usize = 97;
 
 /// A certificate of a chain that satisfies rule 9.
 ///
-/// It stores only the decoded parts that the rules use, because the sender decides how many other parts exist.
+/// The struct stores only the decoded parts that the rules use, because the sender decides how many other
+/// parts exist.
 #[derive(Debug)]
 pub(super) struct Certificate<'a> {
     pub(super) position: ChainPosition,
@@ -54,14 +55,15 @@ impl<'a> Certificate<'a> {
         if x509.extensions.unknown_critical {
             return Err(UntrustedDocument::CriticalExtension { certificate });
         }
-        // If the path library cannot read the certificate, the error should name it rather than the path.
+        // A certificate that rustls-webpki cannot read is rejected here, so that the error names this
+        // certificate instead of the whole path.
         if EndEntityCert::try_from(&CertificateDer::from(der)).is_err() {
             return Err(UntrustedDocument::CertificateEncoding { certificate });
         }
         Ok(Self { position, der, x509, public_key })
     }
 
-    /// Returns the certificate in the path library's type.
+    /// Returns the certificate in the type that rustls-webpki uses.
     pub(super) fn der(&self) -> CertificateDer<'a> {
         CertificateDer::from(self.der)
     }

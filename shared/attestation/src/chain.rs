@@ -57,7 +57,7 @@ impl<'a> Chain<'a> {
         self.leaf.check_leaf()
     }
 
-    /// Checks rule 11. With distinct subjects, the path library has exactly one path to try.
+    /// Checks rule 11. If all subjects are distinct, rustls-webpki has exactly one path to try.
     fn check_order(&self) -> Result<(), UntrustedDocument> {
         let mut issuer = None;
         for (index, certificate) in self.iter().enumerate() {
@@ -90,7 +90,7 @@ impl<'a> Chain<'a> {
         self.iter().map(Certificate::validity).collect()
     }
 
-    /// Checks rule 15. Verifies the signature of each certificate below the root that is not cached.
+    /// Checks rule 15. Verifies the signature of each certificate below the root, except cached signatures.
     pub(super) fn verify_signatures(
         &self,
         chains: &SignatureCache<()>,
@@ -114,7 +114,8 @@ impl<'a> Chain<'a> {
         at: UnixMillis,
     ) -> Result<CacheHit, UntrustedDocument> {
         if self.cas.iter().any(Certificate::constrains_names) {
-            // Name constraints make the result for the CAs depend on the leaf, so it cannot be cached.
+            // Name constraints make the result for the CAs depend on the leaf, so the result cannot be cached
+            // for other leaves.
             return self.verify_all(at);
         }
         let key = || cache_key(self.cas.iter().map(Certificate::as_bytes));
@@ -139,7 +140,8 @@ impl<'a> Chain<'a> {
         Ok(CacheHit::Miss)
     }
 
-    /// Verifies the signatures of `intermediates` and of the leaf. `anchor` issued the first of them.
+    /// Verifies the signatures of `intermediates` and of the leaf. `anchor` issued the first of these
+    /// certificates.
     fn verify_path(
         &self,
         anchor: Option<&Certificate<'a>>,
@@ -159,7 +161,8 @@ impl<'a> Chain<'a> {
                     &[anchor],
                     &intermediates,
                     UnixTime::since_unix_epoch(std::time::Duration::from_secs(at.as_secs())),
-                    // Required only of certificates with extKeyUsage, which AWS's certificates do not have.
+                    // rustls-webpki requires this usage only of certificates with extKeyUsage. AWS's
+                    // certificates do not have extKeyUsage.
                     KeyUsage::client_auth(),
                     None,
                     None,

@@ -6,10 +6,11 @@ use super::untrusted_document::UntrustedDocument;
 /// The treatment of documents of enclaves in debug mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DebugMode {
-    /// Reject them.
+    /// Reject these documents.
     #[default]
     Reject,
-    /// Accept them, for development. The parent instance can read the console of such an enclave.
+    /// Accept these documents, for development. The parent instance can read the console of an enclave in
+    /// debug mode.
     Allow,
 }
 

@@ -1,4 +1,5 @@
-//! The states of a document. [`UnverifiedDocument::parse`] and one `verify` function make the only transitions.
+//! The states of a document. [`UnverifiedDocument::parse`] creates the first state. A single function,
+//! `verify`, creates the second.
 
 use std::marker::PhantomData;
 
@@ -79,8 +80,8 @@ impl UnverifiedDocument {
 
     /// Checks rules 9 to 17 at the time `at`. Checks rule 14 only if `live` contains a maximum age.
     ///
-    /// Signatures in `caches` are not verified again. The second value is the part of the document that was
-    /// cached.
+    /// Signatures in `caches` are not verified again. The second returned value is the part of the document
+    /// that was cached.
     pub(super) fn verify<T: Trust>(
         self,
         anchors: &TrustAnchors<T>,
@@ -163,7 +164,7 @@ impl<T: Trust> VerifiedDocument<T> {
     /// Returns the recipient's key, to which data can be sealed.
     ///
     /// # Errors
-    /// If the document has no `public_key`, or one that is not allowed.
+    /// If the document has no `public_key`, or if the key is not allowed.
     pub fn recipient_key(&self) -> Result<RecipientKey, RecipientKeyError> {
         RecipientKey::parse(self.claims().public_key().ok_or(RecipientKeyError::Absent)?)
     }
@@ -175,7 +176,8 @@ fn check_times(
     at: VerificationTime,
     live: Option<MaxAge>,
 ) -> Result<(), UntrustedDocument> {
-    // If the clock is behind, the error should name the clock rather than the first of many certificates.
+    // If the verifier's clock is behind, both this check and the check of the certificates may fail. This
+    // check comes first, because its error names the clock instead of a certificate.
     if live.is_some() {
         check_timestamp_not_in_future(at)?;
     }

@@ -1,8 +1,8 @@
 //! Verification of AWS Nitro attestation documents, and encryption to the keys in them.
 //!
-//! A document comes from a Nitro Enclave, or from an EC2 instance with a NitroTPM. A verified document
-//! proves the sender's measurements (PCRs), and that its `public_key`, `user_data` and `nonce` were
-//! attested together with them.
+//! A document comes from a Nitro Enclave, or from an EC2 instance with a NitroTPM. A verified document proves
+//! that its sender has the measurements (PCRs) in the document. It also proves that `public_key`, `user_data`
+//! and `nonce` were attested together with these measurements.
 //!
 //! # Example
 //!
@@ -39,16 +39,16 @@
 //!
 //! # States of a document
 //!
-//! | Type | Established | Possible |
+//! | Type | Checks that passed | Operations |
 //! |---|---|---|
-//! | bytes | nothing | [`UnverifiedDocument::parse`] |
-//! | [`UnverifiedDocument`] | the form: rules 1 to 8 | [`verify_live`](UnverifiedDocument::verify_live), [`verify_at_document_time`](UnverifiedDocument::verify_at_document_time) |
-//! | [`VerifiedDocument<T>`](VerifiedDocument) | the evidence: rules 9 to 17, under the trust anchors of `T` | reading its [`Claims`], sealing to its [`RecipientKey`] ([`cms`]) |
+//! | bytes | none | [`UnverifiedDocument::parse`] |
+//! | [`UnverifiedDocument`] | rules 1 to 8 (form) | [`verify_live`](UnverifiedDocument::verify_live), [`verify_at_document_time`](UnverifiedDocument::verify_at_document_time) |
+//! | [`VerifiedDocument<T>`](VerifiedDocument) | rules 1 to 17 (form and evidence), under the trust anchors of `T` | reading its [`Claims`], sealing to its [`RecipientKey`] ([`cms`]) |
 //!
 //! `T` is [`Production`] or, with the feature `simulator`, `Simulated`. So a simulated document cannot be
 //! used in place of a production one. `Production` trusts AWS's root and every root that the program adds.
-//! The type does not distinguish `verify_live` from `verify_at_document_time`, which does not check the age
-//! (rule 14). A [`Verifier`] does the same as `verify_live`, and caches the signatures that verified.
+//! `verify_live` and `verify_at_document_time` return the same type, but only `verify_live` checks the age
+//! (rule 14). A [`Verifier`] checks the same rules as `verify_live`, and caches the signatures that verified.
 //!
 //! # The checklist
 //!
@@ -60,19 +60,20 @@
 //!
 //! - The crate performs no I/O and reads no clock: bytes, time and trust anchors are parameters. Randomness
 //!   comes from the crypto provider, and for sealing from the caller.
-//! - A verified document is authentic, not authorized. The caller compares the family of PCRs, PCRs, nonce and
-//!   `user_data` with its expectations.
+//! - A verified document is authentic, not authorized. The caller compares the PCR family, the PCRs, the
+//!   nonce and `user_data` with its expectations.
 //! - [`nsm_timestamp()`], [`ClockReading::enclave`] and [`tls`] are for programs inside an enclave and for
 //!   their clients. A verifier of documents needs none of them.
-//! - Certificate revocation lists are not checked. AWS's certificates contain their URLs, but fetching them
-//!   is I/O.
-//! - [`TrustAnchors::aws_nitro`] contains the root of AWS's commercial partition. The roots of China and
-//!   GovCloud are added with [`TrustAnchors::add_pem`].
+//! - Certificate revocation lists are not checked. AWS's certificates contain the URLs of such lists, but the
+//!   crate performs no I/O.
+//! - [`TrustAnchors::aws_nitro`] contains the root of AWS's commercial partition. [`TrustAnchors::add_pem`]
+//!   adds other roots, such as those of China and GovCloud.
 //! - Only the algorithms and chains of AWS are accepted: ES384, and P-384 chains of 3 to 6 certificates.
 //!
 //! # Features
 //!
-//! - `aws-lc-rs` (default), `ring`: the crypto provider. One is required. With both, aws-lc-rs is used.
+//! - `aws-lc-rs` (default), `ring`: the crypto provider. One of these features is required. If both are
+//!   enabled, aws-lc-rs is used.
 //! - `simulator`: the trust anchor of a simulator, and counters of expensive operations. For tests only.
 
 #[cfg(all(production, feature = "simulator"))]

@@ -1,8 +1,11 @@
 //! Rules 5 to 8: the payload of an attestation document, a CBOR map with text keys.
 //!
 //! Fields, types and sizes: <https://docs.aws.amazon.com/enclaves/latest/user/verify-root.html>. Genuine
-//! documents differ from that text, and this reader follows the documents: indefinite maps since 2025,
-//! `user_data` and `nonce` of 1,024 bytes, `nitrotpm_pcrs`.
+//! documents differ from that page in three points. This reader accepts genuine documents:
+//!
+//! - Since 2025, the map has indefinite length.
+//! - `user_data` and `nonce` may have 1,024 bytes.
+//! - The field `nitrotpm_pcrs` exists.
 
 mod field;
 mod field_values;

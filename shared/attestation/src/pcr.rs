@@ -11,8 +11,8 @@ pub const MAX_PCRS: usize = 32;
 /// The value of one register.
 pub type PcrValue = [u8; PCR_LENGTH];
 
-/// The platform that made the measurements. An index has different meanings on the two platforms, so
-/// registers of different families are never compared.
+/// The PCR family: the platform that made the measurements. An index has different meanings on the two
+/// platforms, so registers of different families are never compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PcrFamily {
     /// The field `pcrs`: a Nitro Enclave.

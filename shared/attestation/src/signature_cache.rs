@@ -1,10 +1,13 @@
 //! A bounded cache of signature verifications that succeeded.
 //!
-//! Verifying a document costs up to five P-384 signatures, and most documents share a certificate chain. The
-//! cache stores the SHA-256 digest of the exact bytes whose signatures verified. Whether a signature is valid
-//! depends on those bytes alone, so a hit stays correct regardless of time, caller or policy. Everything that
-//! does depend on them (validity periods, document age, debug mode, trust anchor, policy) is checked again for
-//! every document. `docs/verification.md` gives the full argument.
+//! A genuine document has five P-384 signatures, and no document causes more than six verifications. Most
+//! documents share a certificate chain, so the cache saves most verifications.
+//!
+//! The cache stores the SHA-256 digest of the exact bytes whose signatures verified. The validity of a
+//! signature depends on these bytes alone, so a hit is correct at any time, for any caller and any policy. A
+//! hit for a whole document also skips rules 9 to 12. Their result depends on the document's bytes and on the
+//! trust anchors, which never change while a cache exists. Validity periods, document age, debug mode and
+//! policy are checked again for every document. `docs/verification.md` gives the full argument.
 
 use std::sync::{Arc, OnceLock};
 

@@ -143,7 +143,7 @@ pub enum UntrustedDocument {
     /// The signature of a certificate does not verify with the key of its issuer.
     #[error("a signature in the certificate chain does not verify")]
     ChainSignature,
-    /// The path library rejects the chain for a reason other than a signature.
+    /// rustls-webpki rejects the chain for a reason other than a signature.
     #[error("the certificate chain is not a valid path to the trust anchor")]
     InvalidChainPath,
     /// The signature of the document does not verify with the key of the leaf.

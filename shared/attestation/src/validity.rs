@@ -41,11 +41,11 @@ impl Validity {
 pub(super) struct ChainValidity(Arc<[Validity]>);
 
 impl ChainValidity {
-    /// Checks rule 13 for every certificate. The path library does not check the validity of the anchor.
+    /// Checks rule 13 for every certificate. rustls-webpki does not check the validity of the root.
     pub(super) fn check(&self, at: VerificationTime) -> Result<(), UntrustedDocument> {
         self.iter().try_for_each(|(position, validity)| validity.check(position, at))?;
-        // The tolerance is for a verifier's clock that is behind. It must not accept a chain that is never
-        // valid.
+        // The tolerance is for a verifier's clock that is behind. A chain whose certificates are never valid
+        // at the same time must still be rejected.
         let latest = self.iter().max_by_key(|(_, validity)| validity.not_before);
         let earliest = self.iter().min_by_key(|(_, validity)| validity.not_after);
         match (latest, earliest) {

@@ -14,7 +14,7 @@ pub enum Rule {
     CoseSign1,
     /// 3. Protected header {1: -35}, unprotected header {}.
     CoseHeaders,
-    /// 4. The payload is one byte string, the signature is one of 96 bytes, and no bytes follow.
+    /// 4. The payload is one byte string, the signature is one byte string of 96 bytes, and no bytes follow.
     CoseParts,
     /// 5. The payload is one map with distinct text keys, and no bytes follow.
     Payload,
@@ -27,7 +27,7 @@ pub enum Rule {
     /// 9. Each certificate is X.509 v3 in DER, with a P-384 key, signed with ecdsa-with-SHA384,
     ///    and has no unknown critical extension.
     Certificates,
-    /// 10. Each certificate may have its role: CAs sign certificates within their path length, and the leaf
+    /// 10. Each certificate is allowed its role: CAs sign certificates within their path length, and the leaf
     ///     signs documents.
     Roles,
     /// 11. The cabundle runs from the root to the leaf's issuer, and all subjects are distinct.
@@ -38,7 +38,7 @@ pub enum Rule {
     ///     to 60 s ahead.
     Validity,
     /// 14. A live document is not older than the maximum age, and its timestamp is at most 60 s ahead. The
-    ///     latter is checked before rule 13.
+    ///     limit of 60 s is checked before rule 13.
     DocumentAge,
     /// 15. Each certificate is signed by the certificate before it.
     ChainSignatures,
@@ -70,10 +70,11 @@ impl Rule {
         Self::DebugMode,
     ];
 
-    /// Returns whether a document that breaks `broken` satisfies `self`: all checks of `self` come first.
+    /// Returns whether a document that was rejected by the rule `broken` satisfies the rule `self`. That is
+    /// true if all checks of `self` come before those of `broken`.
     ///
-    /// Rules 5 to 8 are checked in one pass, field by field. So a broken one does not imply that an earlier
-    /// one of them is satisfied.
+    /// Rules 5 to 8 are checked in one pass, field by field. So if one of these rules is broken, an earlier
+    /// one may be broken too.
     pub fn passed_if_broken(self, broken: Self) -> bool {
         let in_payload = |rule| (Self::Payload..=Self::Cabundle).contains(&rule);
         self < broken && !(in_payload(self) && in_payload(broken))

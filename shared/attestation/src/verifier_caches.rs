@@ -9,9 +9,10 @@ use super::validity::ChainValidity;
 /// evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheSizes {
-    /// Capacity for chains of CAs, from the root to the leaf's issuer. Each EC2 instance has one per day.
+    /// Capacity for chains of CAs, from the root to the leaf's issuer. Each EC2 instance has a new chain
+    /// every day.
     pub chains: usize,
-    /// Capacity for leaves with their chains. Each enclave has one per three hours.
+    /// Capacity for leaves with their chains. Each enclave has a new leaf every three hours.
     pub leaves: usize,
     /// Capacity for documents. A client may send a document several times within its maximum age.
     pub documents: usize,
@@ -23,7 +24,7 @@ impl CacheSizes {
 }
 
 impl Default for CacheSizes {
-    /// Returns sizes for thousands of enclaves, which use a few MB.
+    /// Returns sizes for thousands of enclaves. Full caches of these sizes use a few MB.
     fn default() -> Self {
         Self { chains: 4096, leaves: 8192, documents: 16_384 }
     }

@@ -1,7 +1,7 @@
 //! A strict reader for X.509 v3 certificates in DER (RFC 5280 section 4.1).
 //!
-//! It accepts exactly one encoding of each decoded part, and no bytes between or after the parts. General
-//! parsers are more lenient.
+//! The reader accepts exactly one encoding of each decoded part, and no bytes between or after the parts.
+//! General parsers are more lenient.
 
 use rsa::pkcs8::der::asn1::{
     AnyRef, BitStringRef, GeneralizedTime, OctetStringRef, UintRef, UtcTime,
@@ -212,7 +212,7 @@ fn default_false(reader: &mut SliceReader<'_>) -> der::Result<bool> {
 fn basic_constraints(critical: bool, value: &[u8]) -> der::Result<BasicConstraints> {
     let mut reader = SliceReader::new(value)?;
     let (ca, path_length) = reader.sequence(|constraints| {
-        // One byte suffices: the path library rejects longer values, and chains have at most 6 certificates.
+        // One byte suffices: rustls-webpki rejects longer values, and chains have at most 6 certificates.
         der::Result::Ok((default_false(constraints)?, Option::<u8>::decode(constraints)?))
     })?;
     reader.finish()?;

@@ -78,7 +78,7 @@ impl Serialize for ConnectionState {
     }
 }
 
-/// The reason of a failed connection. Only the API's codes that apply to HSMs.
+/// The reason of a failed connection. The enum has only those codes of the API that apply to HSMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionErrorCode {
     /// The PIN is wrong or has expired.

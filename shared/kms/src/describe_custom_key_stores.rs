@@ -7,11 +7,11 @@ use super::custom_key_store::CustomKeyStoresListEntry;
 use super::json::Object;
 use super::violation::{InvalidRequest, check_number, check_string, reject_violations};
 
-/// Maximum Limit of the API's model.
+/// Maximum of the member Limit in the API's model.
 const MAX_LIMIT: u16 = 1000;
 
-/// Default Limit. The API's reference does not specify it for this operation, and has this value for other
-/// lists.
+/// Default of the member Limit. The API's reference specifies no default for this operation, and this default
+/// for other lists.
 const DEFAULT_LIMIT: u16 = 100;
 
 /// A request for a list of custom key stores.

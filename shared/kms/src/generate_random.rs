@@ -109,9 +109,9 @@ impl Recipient {
 
 /// The response's body. It is a namespace of functions that return the body.
 ///
-/// The body has exactly one blob. With a Recipient there is no Plaintext, not even an empty or null one,
-/// which SDKs interpret as a value. The body is one allocation of its exact length, because growing would
-/// leave copies of the bytes. It may contain the random bytes, so the caller wipes it.
+/// The body has exactly one blob. With a Recipient, the body has no member Plaintext, because SDKs interpret
+/// even an empty or null Plaintext as a value. The body is one allocation of its exact length, because
+/// growing would leave copies of the bytes. The body may contain the random bytes, so the caller wipes it.
 #[derive(Debug)]
 pub enum GenerateRandomResponse {}
 

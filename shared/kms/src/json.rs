@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 
-/// Maximum number of an object's members. Operations have fewer than a tenth of it.
+/// Maximum number of an object's members. Requests have fewer than a tenth of this number.
 const MAX_MEMBERS: usize = 64;
 /// Number of object levels that are stored: the request, and the objects directly in it.
 const MAX_KEPT_DEPTH: usize = 2;

@@ -1,7 +1,8 @@
 //! One request to the NSM and its response, without the system call.
 //!
-//! The crate of the NSM API has such a function too. It leaves the response, which may be random bytes, on
-//! the stack and returns the same error for all failures.
+//! The crate `aws-nitro-enclaves-nsm-api` has such a function too. That function leaves a copy of the
+//! response on the stack, although the response may be random bytes. It also returns the same error for all
+//! failures.
 
 use std::fmt;
 use std::io;

@@ -16,8 +16,8 @@ const DAY: u64 = 24 * HOUR;
 
 /// Time from a leaf's notBefore to the first document that it signs, in seconds.
 const LEAF_BACKDATE: u64 = 3;
-/// Time before a leaf's notAfter in which it signs no documents, in seconds. A document stays valid at
-/// least this long.
+/// Time before a leaf's notAfter in which the leaf signs no documents, in seconds. So a document stays valid
+/// at least this long.
 const LEAF_MARGIN: u64 = 10 * MINUTE;
 
 /// One level of the chain below the root.
@@ -26,7 +26,8 @@ struct Level {
     lifetime: u64,
     /// The remaining lifetime below which the certificate is reissued, in seconds.
     ///
-    /// It is the lifetime of the next level plus the leaf's margin, so no certificate outlives its issuer.
+    /// The margin is the lifetime of the next level plus the leaf's margin, so no certificate outlives its
+    /// issuer.
     margin: u64,
     path_length: Option<u8>,
     key_usage: KeyUsage,

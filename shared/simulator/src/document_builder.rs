@@ -1,7 +1,7 @@
 //! Builds documents with one defect, for tests.
 //!
-//! A test changes one part of a valid chain or document before everything is signed. So verification fails
-//! by the rule of that part, and not by an earlier rule.
+//! A test changes one part of a valid chain or document before everything is signed. So the document breaks
+//! only the rule of that part, and verification fails by this rule.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ impl DocumentBuilder {
         Self { specs, ..self.clone() }
     }
 
-    /// Returns the root in DER, as long as its specification is unchanged.
+    /// Returns the root in DER as it was last issued. Later changes of its specification are not included.
     pub fn root(&self) -> &[u8] {
         &self.root.0
     }

@@ -1,8 +1,9 @@
 //! A simulator of the Nitro PKI and of the Nitro Secure Module, for ordinary hardware.
 //!
-//! Its documents have real COSE signatures and P-384 chains with the form of AWS's, under its own root. It
-//! signs any document for any caller, so production must never trust it. Its trust anchors have another
-//! type ([`Simulated`](attestation::Simulated)) than production's.
+//! Its documents have real COSE signatures. Their P-384 certificate chains have the form of AWS's chains, but
+//! end at the simulator's own root. The simulator signs any document for any caller, so production must never
+//! trust it. Its trust anchors have another type ([`Simulated`](attestation::Simulated)) than those of
+//! production.
 
 #[cfg(production)]
 compile_error!("the crate `simulator` must not be part of a production build");

@@ -13,8 +13,8 @@ use super::stream::Socket;
 
 /// An open connection that is not registered with a runtime.
 ///
-/// A [`Stream`] stays registered with the runtime that opened it. Reading it in another runtime wakes the
-/// first one for every read.
+/// A [`Stream`] stays registered with the runtime that opened it. If another runtime reads the stream, every
+/// read also wakes the first runtime.
 #[derive(Debug)]
 pub struct DetachedStream(DetachedSocket);
 

@@ -7,7 +7,8 @@ use thiserror::Error;
 
 /// The vsock port to which the `init` of `aws-nitro-enclaves-sdk-bootstrap` sends its boot heartbeat.
 ///
-/// The parent's `nitro-cli` listens on it for every enclave that boots, so other programs must not.
+/// The parent's `nitro-cli` listens on this port for every enclave that boots, so other programs must not use
+/// the port.
 pub const HEARTBEAT_PORT: u32 = 9000;
 
 /// Maximum length of a path in a `sockaddr_un`, in bytes: 108 with the final NUL (unix(7)).
@@ -39,8 +40,8 @@ pub enum Endpoint {
     },
     /// A guest's vsock that Firecracker or vhost-device-vsock multiplexes on one Unix socket of the host.
     VsockMux {
-        /// The path of the multiplexer's socket. A listener uses the socket `PATH_PORT` instead, to which the
-        /// multiplexer connects if the guest connects to that port of its host.
+        /// The path of the multiplexer's socket. A listener uses the socket `PATH_PORT` instead. The
+        /// multiplexer connects to that socket if the guest connects to `port` of its host.
         path: PathBuf,
         /// The port of the guest to connect to, or the port of the host to listen on.
         port: u32,

@@ -2,7 +2,7 @@
 //! logging and limits.
 //!
 //! [`Endpoint`] is one type for vsock, Unix sockets and TCP. Enclaves are reachable over vsock only. Unix
-//! sockets and TCP replace it where there is no vsock, and clients connect over TCP. A virtual machine
+//! sockets and TCP replace vsock on machines without it, and clients connect over TCP. A virtual machine
 //! monitor may multiplex vsock on a Unix socket of its host. The crate does not inspect the relayed bytes.
 
 mod acceptor;

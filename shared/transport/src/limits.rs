@@ -4,27 +4,29 @@ use std::time::Duration;
 
 /// Maximum number of concurrent TLS handshakes. Further clients wait.
 ///
-/// With a network round trip of 200 ms these are about 1,000 handshakes per second, the capacity of two
-/// processors.
+/// With a network round trip of 200 ms, this limit allows about 1,000 handshakes per second. That is the
+/// capacity of two processors.
 pub const MAX_HANDSHAKES: usize = 512;
 
 /// Maximum duration of a TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum duration of a TLS handshake while other clients wait for its place. It suffices for several
+/// Maximum duration of a TLS handshake while other clients wait to start one. This time suffices for several
 /// round trips around the world.
 pub const HANDSHAKE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// Maximum number of open connections to the admin listener.
 ///
-/// Monitoring needs few connections. They have their own limit, so that clients cannot use them up.
+/// Monitoring needs few connections. These connections have their own limit, so that clients cannot use all
+/// of them.
 pub const MAX_ADMIN_CONNECTIONS: usize = 64;
 
 /// Default maximum number of open client connections.
 ///
-/// The enclave and the relay have the same limit, so neither accepts connections that the other rejects. One
-/// enclave needs far fewer busy connections: most are idle keep-alive connections. A connection uses two file
-/// descriptors of the relay, so the default requires a limit (`ulimit -n`) above 8,192.
+/// The enclave and the relay have the same limit, so neither accepts connections that the other rejects. Most
+/// of these connections are idle keep-alive connections: an enclave needs far fewer busy connections. A
+/// connection uses two file descriptors of the relay, so the default requires a limit (`ulimit -n`) above
+/// 8,192.
 pub const MAX_CONNECTIONS: usize = 4096;
 
 /// Maximum number of connections that the kernel completes before the service accepts them.
@@ -41,17 +43,17 @@ pub const MAX_VSOCK_WRITE: usize = 32 * 1024;
 
 /// Maximum duration of reading a request's header on the admin listener.
 ///
-/// It is short, because idle connections could use up [`MAX_ADMIN_CONNECTIONS`].
+/// The time is short, because idle connections could use all [`MAX_ADMIN_CONNECTIONS`].
 pub const ADMIN_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum length of a request's body, in bytes.
 ///
-/// It is one and a half times the base64 length of the API's longest document (262,144 bytes).
+/// The limit is one and a half times the base64 length of the API's longest document (262,144 bytes).
 pub const MAX_BODY_LENGTH: usize = 512 * 1024;
 
 /// Maximum length of a body that does not count toward [`LARGE_BODIES_LENGTH`], in bytes.
 ///
-/// It is longer than a request with the longest acceptable document (16 KiB, 21,848 bytes in base64).
+/// The limit is longer than a request with the longest acceptable document (16 KiB, 21,848 bytes in base64).
 pub const SMALL_BODY_LENGTH: usize = 24 * 1024;
 
 /// Maximum total length of concurrent bodies that are longer than [`SMALL_BODY_LENGTH`], in bytes.
@@ -77,5 +79,6 @@ pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum number of concurrent requests with a Recipient per cryptography thread.
 ///
-/// A document without a cache hit takes over a millisecond, so the last of them waits for a third of a second.
+/// Verifying a document without a cache hit takes over a millisecond, so the last of 256 requests waits for a
+/// third of a second.
 pub const REQUESTS_PER_CRYPTO_THREAD: usize = 256;

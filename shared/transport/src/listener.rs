@@ -44,7 +44,8 @@ impl Listener {
     /// If `listener` is a connection instead of a listening socket, or cannot be registered with the runtime.
     pub fn from_inherited_tcp(listener: net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        // The types of the standard library set TCP_NODELAY only on streams. Accepted connections inherit it.
+        // Accepted connections inherit TCP_NODELAY from the listener. The standard library can set it only
+        // through the type of a stream.
         let stream = net::TcpStream::from(OwnedFd::from(listener));
         if stream.peer_addr().is_ok() {
             // systemd passes a connection if the unit has Accept=yes.

@@ -83,7 +83,8 @@ impl fmt::Display for Level {
     }
 }
 
-/// A handle that changes format and level of the log. Both may be known only after logging has started.
+/// A handle that changes format and level of the log. The format and the level may be known only after
+/// logging has started.
 pub struct LogHandle(Box<dyn Fn(Format, Level) + Send + Sync>);
 
 impl LogHandle {
@@ -143,7 +144,8 @@ fn log_layer<W: Write + 'static>(
 }
 
 /// A writer that escapes DEL and all non-ASCII characters of a JSON line. Clients can send control characters
-/// and bidirectional overrides that terminals interpret; the JSON formatter escapes only those below space.
+/// and bidirectional overrides that terminals interpret. The JSON formatter escapes only the control
+/// characters below the space.
 struct AsciiJsonWriter<W>(W);
 
 impl<W: Write> Write for AsciiJsonWriter<W> {

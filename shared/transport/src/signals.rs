@@ -17,7 +17,7 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async move {
         let kind = either(&mut terminate, &mut interrupt).await;
         let first = kind.as_raw_value();
-        // Before the shutdown begins, which may take long.
+        // The second signal is awaited before the shutdown begins, because the shutdown may take long.
         tokio::spawn(async move {
             let kind = either(&mut terminate, &mut interrupt).await;
             process::exit(128 + kind.as_raw_value());

@@ -70,7 +70,7 @@ impl Stream {
     /// The errors of recv(2).
     pub async fn peek(&self) -> io::Result<usize> {
         match &self.0 {
-            // Readiness without a read may be spurious.
+            // Readiness may be spurious, so this reads without consuming.
             Socket::Tcp(stream) => stream.peek(&mut [0]).await,
             Socket::Unix(_) | Socket::Vsock(_) | Socket::VsockMux(_) => pending().await,
         }
@@ -183,7 +183,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// The part of several slices that one write with a maximum length writes.
+/// The part of several slices that one write of limited length can write.
 enum BoundedWrite<'a> {
     Vectored(&'a [IoSlice<'a>]),
     Single(&'a [u8]),

@@ -72,7 +72,7 @@ fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     Ok((socket.listen(LISTEN_BACKLOG)?, file))
 }
 
-/// Removes a socket file without a listener. A refused connection shows that there is none.
+/// Removes a socket file without a listener. A refused connection shows that there is no listener.
 async fn remove_stale(path: &Path) -> Result<(), ListenError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -82,7 +82,8 @@ async fn remove_stale(path: &Path) -> Result<(), ListenError> {
     if !metadata.file_type().is_socket() {
         return Err(ListenError::NotASocket { path: path.to_owned() });
     }
-    // Connecting does not block. With a full backlog it fails with "would block", so there is a listener.
+    // Connecting does not block. If the backlog is full, it fails with "would block". Then there is a
+    // listener.
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             // The drop removes this file, but not one that has replaced it since.

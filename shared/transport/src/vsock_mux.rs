@@ -7,9 +7,9 @@
 //! multiplexer: OK 1073741824\n       the port of the host, decimal; the guest's bytes follow
 //! ```
 //!
-//! If no program listens in the guest, the multiplexer closes the connection without a line. For
-//! connections from the guest to a port of the host, it connects to the Unix socket `PATH_PORT` without a
-//! line.
+//! If no program listens in the guest, the multiplexer closes the connection without a line. If the guest
+//! connects to a port of the host, the multiplexer connects to the Unix socket `PATH_PORT`. It sends no line
+//! on such a connection.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -80,7 +80,7 @@ async fn request_connection(
     reply: &mut Vec<u8>,
 ) -> io::Result<()> {
     stream.write_all(format!("CONNECT {port}\n").as_bytes()).await?;
-    // Byte by byte, because the bytes after the line are the guest's.
+    // The reply is read byte by byte, because the bytes after its line belong to the guest.
     while reply.len() < MAX_REPLY_LENGTH && !reply.ends_with(b"\n") {
         reply.push(stream.read_u8().await?);
     }

@@ -1,8 +1,13 @@
 //! The recipient's part: opens a `CiphertextForRecipient`.
 //!
-//! [`open`] accepts the form that [`seal`](super::seal()) writes, the primitive `[0]` that KMS has also
-//! emitted, several OCTET STRINGs, and plain DER. It rejects key encryption other than RSAES-OAEP with SHA-256,
-//! because KMS uses no other.
+//! [`open`] accepts four forms of the ciphertext:
+//!
+//! - the form that [`seal`](super::seal()) writes
+//! - the content in one primitive element `[0]`, which KMS has also emitted
+//! - the content in several OCTET STRINGs
+//! - plain DER
+//!
+//! [`open`] rejects key encryption other than RSAES-OAEP with SHA-256, because KMS uses no other.
 
 use zeroize::Zeroizing;
 

@@ -32,7 +32,7 @@ pub enum OpenError {
     /// The ciphertext is sealed to another key.
     #[error("the ciphertext is sealed to another key (its subjectKeyIdentifier differs)")]
     OtherRecipient,
-    /// The key, the content or its padding is wrong. The error does not distinguish them, because that
+    /// The key, the content or its padding is wrong. The error does not name the wrong part, because that
     /// would be a padding oracle.
     #[error("the ciphertext cannot be decrypted with this key")]
     Decryption,

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use crate::crypto::SystemRandom;
 use crate::{RecipientKeyError, check_spki};
 
-/// An RSA private key with its public key, which a document contains. It is wiped on drop and cannot be cloned.
+/// An RSA private key with its public key. A document contains the public key. The private key is wiped on
+/// drop and cannot be cloned.
 pub struct RecipientPrivateKey {
     key: rsa::PrivateKey,
     spki: Vec<u8>,

@@ -28,8 +28,8 @@ const LONG_HEADER_LENGTH: usize = 4;
 
 /// The random parts of one ciphertext: the content-encryption key, the IV, and the OAEP seed.
 ///
-/// They are drawn for each ciphertext and wiped after sealing. They are on the heap, so that a move leaves no
-/// copy.
+/// The parts are drawn for each ciphertext and wiped after sealing. They are stored on the heap, so that
+/// moving this value leaves no copy.
 pub struct ContentEncryption(Box<Parts>);
 
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -66,7 +66,7 @@ impl fmt::Debug for ContentEncryption {
     }
 }
 
-/// A reason why content cannot be sealed. It never depends on the recipient's input.
+/// A reason why content cannot be sealed. The reason never depends on the recipient's input.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SealError {
     /// The provider failed.

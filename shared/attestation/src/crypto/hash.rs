@@ -1,7 +1,7 @@
 //! SHA-256, SHA-384 and HMAC-SHA-256 for data that may be secret.
 //!
-//! States and codes are wiped, but not the stack of the computation. The same implementation is used with both
-//! providers, because *ring* does not wipe the key of an HMAC.
+//! States and authentication codes are wiped. The stack that a computation used is not wiped. The same
+//! implementation is used with both providers, because *ring* does not wipe the key of an HMAC.
 
 use hmac::digest::CtOutput;
 use hmac::{Hmac, KeyInit, Mac};

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LineCount {
     pub(super) all: usize,
-    /// The secondary lines among them.
+    /// The number of secondary lines in `all`.
     secondary: usize,
 }
 

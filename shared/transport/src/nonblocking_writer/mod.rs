@@ -1,8 +1,8 @@
 //! A writer of lines that never blocks its callers. A thread of its own writes the lines.
 //!
 //! A pipe that is not read blocks its writer, so a slow reader would otherwise block the service. The crate
-//! `tracing-appender` is similar. When it ends, it prints to a standard stream, which
-//! blocks or panics if that stream is not read.
+//! `tracing-appender` is similar, but prints to a standard stream when it ends. That blocks or panics if the
+//! stream is not read.
 
 mod line;
 mod line_count;
