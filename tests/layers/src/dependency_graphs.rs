@@ -38,7 +38,7 @@ fn target(
     let target = resolve(krate, from, &path_use.path)?;
     let (to, is_item) = match target {
         Target::Item(to) => (to, true),
-        Target::Module(to) | Target::Foreign(to) => (to, false),
+        Target::Module(to) | Target::OtherCrate(to) => (to, false),
         Target::RootMacro => return None,
     };
     let is_repetition = is_bare_name(path_use) && (!is_item || is_imported(module, path_use));

@@ -10,20 +10,27 @@ pub(crate) enum Target {
     /// An item that the module defines.
     Item(ModuleId),
     /// An item of another crate that the module imports under this name.
-    Foreign(ModuleId),
+    OtherCrate(ModuleId),
     /// A macro that the crate root defines.
     RootMacro,
 }
 
 /// Returns the target of `path` as written in module `from`, or `None` if it is in another crate.
 pub(crate) fn resolve(krate: &Crate, from: ModuleId, path: &Path) -> Option<Target> {
-    Resolver { krate, visited: Vec::new() }.resolve(from, path)
+    Resolver { krate, in_progress: Vec::new() }.resolve(from, path)
 }
 
 struct Resolver<'a> {
     krate: &'a Crate,
     /// The names under search, so that imports of each other end.
-    visited: Vec<(ModuleId, String, bool)>,
+    in_progress: Vec<Lookup>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Lookup {
+    module: ModuleId,
+    name: String,
+    ends_path: bool,
 }
 
 impl Resolver<'_> {
@@ -33,11 +40,11 @@ impl Resolver<'_> {
             "crate" => self.descend(self.krate.root_of(from), rest),
             "self" => self.ascend(from, rest),
             "super" => self.ascend(from, path),
-            "" => self.library(from, rest),
+            "" => self.resolve_in_library(from, rest),
             name => match self.lookup(from, name, rest.is_empty()) {
                 Some(Target::Module(module)) => self.descend(module, rest),
                 Some(target) => Some(target),
-                None => self.library(from, path),
+                None => self.resolve_in_library(from, path),
             },
         }
     }
@@ -54,7 +61,7 @@ impl Resolver<'_> {
     }
 
     /// Resolves a path of `main.rs` that starts with the name of the library.
-    fn library(&mut self, from: ModuleId, path: &[String]) -> Option<Target> {
+    fn resolve_in_library(&mut self, from: ModuleId, path: &[String]) -> Option<Target> {
         let (first, rest) = path.split_first()?;
         let library = self.krate.library_root?;
         if *first != self.krate.library || self.krate.root_of(from) == library {
@@ -76,35 +83,37 @@ impl Resolver<'_> {
 
     /// Returns the target of `name` in the scope of `module`. A name that ends its path is an item
     /// rather than a module, if both exist.
-    fn lookup(&mut self, module: ModuleId, name: &str, last: bool) -> Option<Target> {
-        let key = (module, name.to_owned(), last);
-        if self.visited.contains(&key) {
+    fn lookup(&mut self, module: ModuleId, name: &str, ends_path: bool) -> Option<Target> {
+        let lookup = Lookup { module, name: name.to_owned(), ends_path };
+        if self.in_progress.contains(&lookup) {
             return None;
         }
-        self.visited.push(key);
-        let found = self.lookup_unguarded(module, name, last);
-        self.visited.pop();
+        self.in_progress.push(lookup);
+        let found = self.lookup_in_module(module, name, ends_path);
+        self.in_progress.pop();
         found
     }
 
-    fn lookup_unguarded(&mut self, id: ModuleId, name: &str, last: bool) -> Option<Target> {
+    fn lookup_in_module(&mut self, id: ModuleId, name: &str, ends_path: bool) -> Option<Target> {
         let krate = self.krate;
         let module = &krate[id];
         let child = module.children.get(name).map(|&child| Target::Module(child));
-        if child.is_some() && !last {
+        if child.is_some() && !ends_path {
             return child;
         }
         if module.items.contains(name) {
-            return Some(self.item(id, name));
+            return Some(self.item_target(id, name));
         }
         if let Some(imports) = module.imports.get(name) {
-            let target = self.import(id, imports);
-            return Some(target.or(child).unwrap_or(Target::Foreign(id)));
+            let target = self.resolve_imports(id, imports);
+            return Some(target.or(child).unwrap_or(Target::OtherCrate(id)));
         }
-        child.or_else(|| self.glob(id, name, last)).or_else(|| self.exported_macro(id, name))
+        child
+            .or_else(|| self.lookup_in_globs(id, name, ends_path))
+            .or_else(|| self.lookup_exported_macro(id, name))
     }
 
-    fn item(&self, id: ModuleId, name: &str) -> Target {
+    fn item_target(&self, id: ModuleId, name: &str) -> Target {
         let module = &self.krate[id];
         if module.parent.is_none() && module.macros.contains(name) {
             Target::RootMacro
@@ -113,19 +122,19 @@ impl Resolver<'_> {
         }
     }
 
-    fn import(&mut self, id: ModuleId, imports: &[Import]) -> Option<Target> {
+    fn resolve_imports(&mut self, id: ModuleId, imports: &[Import]) -> Option<Target> {
         imports.iter().find_map(|import| self.resolve(id, &import.path))
     }
 
-    fn glob(&mut self, id: ModuleId, name: &str, last: bool) -> Option<Target> {
+    fn lookup_in_globs(&mut self, id: ModuleId, name: &str, ends_path: bool) -> Option<Target> {
         let krate = self.krate;
         krate[id].globs.iter().find_map(|path| match self.resolve(id, path)? {
-            Target::Module(module) => self.lookup(module, name, last),
+            Target::Module(module) => self.lookup(module, name, ends_path),
             _ => None,
         })
     }
 
-    fn exported_macro(&self, root: ModuleId, name: &str) -> Option<Target> {
+    fn lookup_exported_macro(&self, root: ModuleId, name: &str) -> Option<Target> {
         if self.krate[root].parent.is_some() {
             return None;
         }

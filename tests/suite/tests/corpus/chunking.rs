@@ -6,7 +6,8 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::requests::{
-    BODY, BODY_LENGTH, JSON, TARGET, attested, attested_body, framed, generate, plain, request,
+    BODY, BODY_LENGTH, JSON, TARGET, attested, attested_body, generate, plain, request,
+    with_framing,
 };
 use crate::harness::response::Response;
 use crate::harness::service::{PIPE_LENGTH, TestService};
@@ -39,7 +40,7 @@ enum Message {
 impl Message {
     fn strategy() -> impl Strategy<Value = Self> {
         // One in four ends the connection. With more of them, long streams would be rare.
-        let good = prop_oneof![
+        let valid = prop_oneof![
             Just(Self::Plain),
             Just(Self::Large),
             Just(Self::Attested),
@@ -60,11 +61,12 @@ impl Message {
             Just(Self::TooShort),
             Just(Self::TooLong),
         ];
-        prop_oneof![3 => good, 1 => fatal]
+        prop_oneof![3 => valid, 1 => fatal]
     }
 
     fn bytes(self) -> Vec<u8> {
-        let with_length = |length: &str| framed(&[&format!("Content-Length: {length}")], BODY);
+        let with_length =
+            |length: &str| with_framing(&[&format!("Content-Length: {length}")], BODY);
         match self {
             Self::Plain => plain(),
             Self::Large => generate(r#"{"NumberOfBytes":1024}"#),
@@ -75,12 +77,12 @@ impl Message {
             Self::NoOperation => request("PUT /x HTTP/1.1", &["Content-Length: 3"], "abc"),
             Self::Health => request("GET /healthz HTTP/1.1", &["X-A: a"], ""),
             Self::Http10 => request("POST / HTTP/1.0", &[JSON, TARGET, BODY_LENGTH], BODY),
-            Self::Asked => framed(&["Expect: 100-continue", BODY_LENGTH], BODY),
-            Self::Last => framed(&["Connection: close", BODY_LENGTH], BODY),
+            Self::Asked => with_framing(&["Expect: 100-continue", BODY_LENGTH], BODY),
+            Self::Last => with_framing(&["Connection: close", BODY_LENGTH], BODY),
             Self::AnnouncedTooLarge => with_length("600000"),
-            Self::MalformedHead => framed(&["X-A : a", BODY_LENGTH], BODY),
-            Self::Chunked => framed(&[CHUNKED], "0\r\n\r\n"),
-            Self::TwoLengths => framed(&[BODY_LENGTH, "Content-Length: 0"], BODY),
+            Self::MalformedHead => with_framing(&["X-A : a", BODY_LENGTH], BODY),
+            Self::Chunked => with_framing(&[CHUNKED], "0\r\n\r\n"),
+            Self::TwoLengths => with_framing(&[BODY_LENGTH, "Content-Length: 0"], BODY),
             Self::TooShort => with_length("17"),
             Self::TooLong => with_length("23"),
         }

@@ -106,8 +106,8 @@ fn assert_cheap() {
         rows.iter().filter(|row| row.id == id).flat_map(Row::operations).collect()
     };
     let genuine = OperationCounts { signature_verifications: 5, rsa_keys: 1 };
-    let good = cost_of("C01");
-    assert!(!good.is_empty() && good.iter().all(|cost| *cost == genuine), "{good:?}");
+    let cost = cost_of("C01");
+    assert!(!cost.is_empty() && cost.iter().all(|cost| *cost == genuine), "{cost:?}");
     for id in ["C22", "D05"] {
         let hostile = cost_of(id);
         assert!(!hostile.is_empty(), "{id} has no measured case");

@@ -3,7 +3,7 @@
 use simulator::Key;
 
 use crate::harness::cbor;
-use crate::harness::service::{LEAF, good};
+use crate::harness::service::{LEAF, valid_document};
 
 /// The protected header {1: -35}: algorithm ES384.
 pub(crate) const ES384: [u8; 4] = [0xa1, 1, 0x38, 34];
@@ -68,7 +68,7 @@ fn sig_structure(header: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 fn with_leaf_key<T>(sign: impl FnOnce(&Key) -> T) -> T {
-    sign(good().key(LEAF).unwrap())
+    sign(valid_document().key(LEAF).unwrap())
 }
 
 fn signature(header: &[u8], payload: &[u8]) -> Vec<u8> {

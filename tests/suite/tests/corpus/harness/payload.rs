@@ -3,7 +3,7 @@
 use simulator::DocumentBuilder;
 
 use crate::harness::cbor;
-use crate::harness::service::{LEAF, NOW, good};
+use crate::harness::service::{LEAF, NOW, valid_document};
 
 /// The fields of a valid payload in the order of AWS, as encoded keys and values.
 #[derive(Clone)]
@@ -25,8 +25,8 @@ pub(crate) fn one_pcr(index: &[u8], value: Vec<u8>) -> Vec<u8> {
 }
 
 impl Payload {
-    pub(crate) fn good() -> Self {
-        let forgery = good();
+    pub(crate) fn valid() -> Self {
+        let forgery = valid_document();
         let certificates = forgery.certificates().unwrap();
         let cabundle: Vec<Vec<u8>> =
             certificates[..LEAF].iter().map(|der| cbor::bytes(der)).collect();

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::harness::response::Expected;
 use crate::harness::row::Row;
-use crate::harness::service::{generate_random, good, post};
+use crate::harness::service::{generate_random, post, valid_document};
 
 pub(crate) const GENERATE_RANDOM: &str = "TrentService.GenerateRandom";
 pub(crate) const JSON: &str = "Content-Type: application/x-amz-json-1.1";
@@ -24,7 +24,7 @@ pub(crate) const BAD_REQUEST: Expected = Expected::Http { status: 400 };
 /// The response of hyper to a head above its limits.
 pub(crate) const HEAD_TOO_LARGE: Expected = Expected::Http { status: 431 };
 
-static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| good().sign().unwrap());
+static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| valid_document().sign().unwrap());
 
 /// Returns a valid document, the same for all requests.
 pub(crate) fn document() -> &'static [u8] {
@@ -74,7 +74,7 @@ pub(crate) fn request(line: &str, fields: &[&str], body: impl AsRef<[u8]>) -> Ve
 }
 
 /// Returns GenerateRandom with `fields` instead of Content-Length.
-pub(crate) fn framed(fields: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn with_framing(fields: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
     request("POST / HTTP/1.1", &[&[JSON, TARGET], fields].concat(), body)
 }
 
@@ -101,18 +101,18 @@ pub(crate) fn empty_body() -> Expected {
 }
 
 /// Expects the response to a body that is not JSON of the expected shape.
-pub(crate) fn serialization(message: &str) -> Vec<Expected> {
+pub(crate) fn serialization_error(message: &str) -> Vec<Expected> {
     vec![Expected::serialization(message)]
 }
 
 /// Expects the response to a value that breaks a constraint.
-pub(crate) fn validation(message: &str) -> Vec<Expected> {
+pub(crate) fn validation_error(message: &str) -> Vec<Expected> {
     vec![Expected::validation(message)]
 }
 
 /// Expects the response to one value outside its limits.
-pub(crate) fn violation(message: &str) -> Vec<Expected> {
-    validation(&format!("1 validation error detected: Value {message}"))
+pub(crate) fn constraint_violation(message: &str) -> Vec<Expected> {
+    validation_error(&format!("1 validation error detected: Value {message}"))
 }
 
 /// Adds a case: the service rejects `body` with `responses` and serves the request after it.

@@ -46,7 +46,7 @@ pub(crate) static RECIPIENTS: LazyLock<[RecipientKey; 3]> = LazyLock::new(|| {
     .map(|pem| RecipientKey::from_pem(pem).unwrap())
 });
 
-static GOOD: LazyLock<DocumentBuilder> = LazyLock::new(|| {
+static VALID_DOCUMENT: LazyLock<DocumentBuilder> = LazyLock::new(|| {
     let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
     forgery.document.public_key = Some(recipient().public_key_der().to_vec());
     forgery
@@ -59,8 +59,8 @@ pub(crate) fn recipient() -> &'static RecipientKey {
 
 /// Returns the chain and content of a valid document, for changes. All copies share their keys and
 /// root.
-pub(crate) fn good() -> DocumentBuilder {
-    GOOD.clone()
+pub(crate) fn valid_document() -> DocumentBuilder {
+    VALID_DOCUMENT.clone()
 }
 
 /// A step of a client.
@@ -90,7 +90,7 @@ pub(crate) enum ClosedBy {
 /// A simulated platform with a fixed time.
 type AtFixedTime = Simulated<fn() -> UnixMillis>;
 
-/// A service that trusts the root of [`good`].
+/// A service that trusts the root of [`valid_document`].
 pub(crate) struct TestService {
     runtime: Runtime,
     server: Server<Service<AtFixedTime>>,
@@ -112,7 +112,7 @@ pub(crate) fn verification_time(signed_at: UnixMillis) -> VerificationTime {
 /// valid in 60 s, which is within the leeway. All three roots are trust anchors.
 pub(crate) static ROOTS_OUTSIDE_VALIDITY: LazyLock<[DocumentBuilder; 3]> = LazyLock::new(|| {
     let under_root = |not_before: UnixMillis, not_after: UnixMillis| {
-        let mut forgery = good();
+        let mut forgery = valid_document();
         forgery.specs[0].not_before = not_before;
         forgery.specs[0].not_after = not_after;
         forgery.keep_root().unwrap();
@@ -126,7 +126,7 @@ pub(crate) static ROOTS_OUTSIDE_VALIDITY: LazyLock<[DocumentBuilder; 3]> = LazyL
 });
 
 pub(crate) fn anchors() -> TrustAnchors<attestation::Simulated> {
-    let mut anchors = TrustAnchors::simulator_root(GOOD.root());
+    let mut anchors = TrustAnchors::simulator_root(VALID_DOCUMENT.root());
     for forgery in ROOTS_OUTSIDE_VALIDITY.iter() {
         let pem = STANDARD.encode(forgery.root());
         let pem = format!("-----BEGIN CERTIFICATE-----\n{pem}\n-----END CERTIFICATE-----\n");

@@ -15,7 +15,7 @@ pub(crate) fn rows() -> Vec<Row> {
 
 fn nesting() -> Row {
     let too_deep = |opening: &[u8], count: usize| {
-        let payload = Payload::good().with(cbor::text("x"), Vec::new());
+        let payload = Payload::valid().with(cbor::text("x"), Vec::new());
         let nested = [opening.repeat(count), NULL.to_vec()].concat();
         let payload = payload.set("x", nested);
         // Seventeen levels exceed the limit by one.
@@ -35,7 +35,7 @@ fn nesting() -> Row {
             row = row.rejects(format!("{count} {case}"), document, expected);
         }
     }
-    let allowed = Payload::good().with(cbor::text("x"), [vec![0x81; 16], NULL.to_vec()].concat());
+    let allowed = Payload::valid().with(cbor::text("x"), [vec![0x81; 16], NULL.to_vec()].concat());
     let (document, _) = too_deep(&[0x81], 100_000);
     let length = document.len();
     row.accepts("16 arrays", allowed.sign()).rejects(
@@ -50,7 +50,7 @@ fn claimed_lengths() -> Row {
     let mut row = row("A24", "a claimed length without content");
     for (exponent, claimed) in [(2, u64::from(u32::MAX)), (3, 1 << 63), (3, u64::MAX)] {
         let head = |major| cbor::wide_head(major, exponent, claimed);
-        let payload = Payload::good();
+        let payload = Payload::valid();
         let envelope = Envelope { payload: head(cbor::BYTES), ..Envelope::signed(&[]) };
         let head_length = head(cbor::BYTES).len();
         row = row.rejects(
@@ -85,7 +85,7 @@ fn claimed_lengths() -> Row {
         row =
             row.rejects(format!("pcrs, {claimed}"), pcrs.sign(), M::Field { field: "pcrs", error });
         let last =
-            Payload::good().without("cabundle").with(cbor::text("cabundle"), head(cbor::ARRAY));
+            Payload::valid().without("cabundle").with(cbor::text("cabundle"), head(cbor::ARRAY));
         let error = truncated(last.offset_of_value("cabundle") + head_length);
         row = row.rejects(
             format!("cabundle, {claimed}"),
@@ -106,7 +106,7 @@ fn claimed_lengths() -> Row {
 
 fn too_long() -> Row {
     let of_length = |length: usize| {
-        let base = Payload::good().with(cbor::text("padding"), cbor::filled(1000));
+        let base = Payload::valid().with(cbor::text("padding"), cbor::filled(1000));
         let padding = 1000 + length - base.sign().len();
         base.set("padding", cbor::filled(padding)).sign()
     };
@@ -123,7 +123,7 @@ fn too_long() -> Row {
 }
 
 fn not_shortest() -> Row {
-    let payload = Payload::good();
+    let payload = Payload::valid();
     let encoded = payload.encode();
     let signed = Envelope::signed(&encoded);
     let at = |offset| CborError { offset, fault: CborFault::NotShortest };
@@ -186,7 +186,7 @@ fn not_shortest() -> Row {
 }
 
 fn re_encoded() -> Row {
-    let payload = Payload::good();
+    let payload = Payload::valid();
     let signed = Envelope::signed(&payload.encode());
     let again =
         |payload: &[u8]| Envelope { payload: cbor::bytes(payload), ..signed.clone() }.encode();
@@ -211,7 +211,7 @@ fn re_encoded() -> Row {
 
 fn flipped_bits() -> Row {
     use UntrustedDocument::{ChainSignature, DocumentSignature, UnknownRoot};
-    let payload = Payload::good();
+    let payload = Payload::valid();
     let document = payload.sign();
     let flipped = |offset: usize| {
         let mut document = document.clone();
@@ -224,7 +224,7 @@ fn flipped_bits() -> Row {
         row = row.rejects(field, flipped(end(field)), DocumentSignature);
     }
     let first = payload.offset_of_value("cabundle") + 1;
-    let root_length = cbor::bytes(crate::harness::service::good().root()).len();
+    let root_length = cbor::bytes(crate::harness::service::valid_document().root()).len();
     let length = document.len();
     row.rejects("digest", flipped(end("digest")), M::Digest)
         .rejects("certificate", flipped(end("certificate")), ChainSignature)

@@ -11,7 +11,7 @@ use crate::harness::cbor;
 use crate::harness::payload::Payload;
 use crate::harness::row::{Row, row};
 use crate::harness::service::{
-    LEAF, NOW, ROOTS_OUTSIDE_VALIDITY, good, recipient, verification_time,
+    LEAF, NOW, ROOTS_OUTSIDE_VALIDITY, recipient, valid_document, verification_time,
 };
 use crate::rows::certificate_encoding::malformed;
 use crate::rows::certificates::malformed_times;
@@ -26,14 +26,14 @@ pub(crate) fn position(level: usize) -> ChainPosition {
 
 /// Signs a valid chain after one change to its certificates.
 pub(crate) fn changed(change: impl FnOnce(&mut [CertificateSpec])) -> Vec<u8> {
-    let mut forgery = good();
+    let mut forgery = valid_document();
     change(&mut forgery.specs);
     forgery.sign().unwrap()
 }
 
 /// Returns the valid chain with CAs that allow any number of CAs below them.
 fn any_path_length() -> DocumentBuilder {
-    let mut forgery = good();
+    let mut forgery = valid_document();
     for spec in &mut forgery.specs[1..LEAF] {
         spec.extensions[0] = Extension::ca(None);
     }
@@ -55,7 +55,7 @@ fn ordered(forgery: &DocumentBuilder, levels: &[usize]) -> Vec<u8> {
 /// Returns the rows C01 to C05.
 fn order() -> Vec<Row> {
     let out_of_order = |certificate| U::ChainOrder { certificate };
-    let (good, free) = (good(), any_path_length());
+    let (valid, free) = (valid_document(), any_path_length());
     let too_long = |certificate, allowed, below| U::PathLength { certificate, allowed, below };
     let repeated = |certificate| U::RepeatedSubject { certificate };
     let with_extra = |index: usize| {
@@ -68,21 +68,21 @@ fn order() -> Vec<Row> {
     };
     vec![
         row("C01", "valid chain: accepted")
-            .accepts("in the form of AWS", good.sign().unwrap())
+            .accepts("in the form of AWS", valid.sign().unwrap())
             .accepts("without path lengths", free.sign().unwrap()),
         row("C02", "reversed cabundle")
             .rejects(
                 "by path length",
-                ordered(&good, &[3, 2, 1, 0, LEAF]),
+                ordered(&valid, &[3, 2, 1, 0, LEAF]),
                 too_long(Cabundle(1), 1, 2),
             )
             .rejects("by order", ordered(&free, &[3, 2, 1, 0, LEAF]), out_of_order(Cabundle(0)))
             .rejects("two of them", ordered(&free, &[0, 2, 1, 3, LEAF]), out_of_order(Cabundle(1))),
         row("C03", "duplicates")
-            .rejects("the root", ordered(&good, &[0, 0, 1, 2, 3, LEAF]), repeated(Cabundle(1)))
+            .rejects("the root", ordered(&valid, &[0, 0, 1, 2, 3, LEAF]), repeated(Cabundle(1)))
             .rejects(
                 "a CA, by path length",
-                ordered(&good, &[0, 1, 2, 3, 3, LEAF]),
+                ordered(&valid, &[0, 1, 2, 3, 3, LEAF]),
                 too_long(Cabundle(3), 0, 1),
             )
             .rejects(
@@ -92,14 +92,14 @@ fn order() -> Vec<Row> {
             )
             .rejects(
                 "the leaf, as a CA",
-                ordered(&good, &[0, 1, 2, 3, LEAF, LEAF]),
+                ordered(&valid, &[0, 1, 2, 3, LEAF, LEAF]),
                 U::NotCa { certificate: Cabundle(4) },
             ),
         row("C04", "an intermediate missing")
-            .rejects("the first", ordered(&good, &[0, 2, 3, LEAF]), out_of_order(Cabundle(1)))
-            .rejects("the second", ordered(&good, &[0, 1, 3, LEAF]), out_of_order(Cabundle(2)))
-            .rejects("the last", ordered(&good, &[0, 1, 2, LEAF]), out_of_order(Leaf))
-            .rejects("the root", ordered(&good, &[1, 2, 3, LEAF]), out_of_order(Cabundle(0))),
+            .rejects("the first", ordered(&valid, &[0, 2, 3, LEAF]), out_of_order(Cabundle(1)))
+            .rejects("the second", ordered(&valid, &[0, 1, 3, LEAF]), out_of_order(Cabundle(2)))
+            .rejects("the last", ordered(&valid, &[0, 1, 2, LEAF]), out_of_order(Leaf))
+            .rejects("the root", ordered(&valid, &[1, 2, 3, LEAF]), out_of_order(Cabundle(0))),
         row("C05", "an unused extra certificate")
             .rejects("above", with_extra(1), out_of_order(Cabundle(2)))
             .rejects("between", with_extra(2), out_of_order(Cabundle(2)))
@@ -112,12 +112,12 @@ fn anchors() -> Vec<Row> {
     let mut other = DocumentBuilder::new(LEAF, NOW).unwrap();
     other.document.public_key = Some(recipient().public_key_der().to_vec());
     let mut mixed = other.certificates().unwrap();
-    mixed[0] = good().root().to_vec();
-    let mut again = good();
+    mixed[0] = valid_document().root().to_vec();
+    let mut again = valid_document();
     again.keep_root().unwrap();
-    let root = good().root().to_vec();
-    let payload = Payload::good().set("certificate", cbor::bytes(&root)).encode();
-    let by_root = sign_payload(&payload, good().key(0).unwrap()).unwrap();
+    let root = valid_document().root().to_vec();
+    let payload = Payload::valid().set("certificate", cbor::bytes(&root)).encode();
+    let by_root = sign_payload(&payload, valid_document().key(0).unwrap()).unwrap();
     let [expired, early, within_leeway] = &*ROOTS_OUTSIDE_VALIDITY;
     let certificate = Cabundle(0);
     let not_after = NOW.minus_secs(1);
@@ -147,7 +147,7 @@ fn anchors() -> Vec<Row> {
 
 /// Returns the rows C21 to C23, C26.
 fn counts() -> Vec<Row> {
-    let with_cas = |cas: usize| good().with_cas(cas).sign().unwrap();
+    let with_cas = |cas: usize| valid_document().with_cas(cas).sign().unwrap();
     let count = |count| M::CabundleCount { count };
     let same_subject = |cas: usize| {
         let mut forgery = any_path_length();
@@ -162,9 +162,9 @@ fn counts() -> Vec<Row> {
     };
     let hundred = same_subject(100);
     let length = hundred.len();
-    let tiny = Payload::good().set("cabundle", cbor::array(&vec![cbor::filled(1); 100])).sign();
+    let tiny = Payload::valid().set("cabundle", cbor::array(&vec![cbor::filled(1); 100])).sign();
     let endless = [&[0x9f][..], &cbor::filled(1).repeat(100), &cbor::BREAK].concat();
-    let endless = Payload::good().set("cabundle", endless).sign();
+    let endless = Payload::valid().set("cabundle", endless).sign();
     let deep = same_subject(30);
     let repeated = |certificate| U::RepeatedSubject { certificate };
     let mut looped = any_path_length();
@@ -172,11 +172,11 @@ fn counts() -> Vec<Row> {
     looped.specs[LEAF].issuer = looped.specs[1].subject.clone();
     let mut crossed = any_path_length();
     crossed.specs[1].issuer = crossed.specs[2].subject.clone();
-    let short = good().with_cas(1).certificates().unwrap();
-    let full = good().certificates().unwrap();
+    let short = valid_document().with_cas(1).certificates().unwrap();
+    let full = valid_document().certificates().unwrap();
     let below_root = |cas: usize| {
         let chain = [&full[..cas], &short[1..]].concat();
-        let forgery = good().with_cas(1);
+        let forgery = valid_document().with_cas(1);
         sign_over(&forgery, &chain)
     };
     let not_next = U::ChainOrder { certificate: Leaf };
@@ -184,7 +184,7 @@ fn counts() -> Vec<Row> {
         row("C21", "a cabundle of six, of one, of none")
             .rejects("6", with_cas(6), count(6))
             .rejects("1", with_cas(1), count(1))
-            .rejects("0", Payload::good().set("cabundle", cbor::array(&[])).sign(), count(0))
+            .rejects("0", Payload::valid().set("cabundle", cbor::array(&[])).sign(), count(0))
             .accepts("2", with_cas(2))
             .accepts("3", with_cas(3))
             .accepts("5", with_cas(5)),
@@ -211,11 +211,11 @@ fn counts() -> Vec<Row> {
 
 /// Returns the rows C25.
 fn signatures() -> Vec<Row> {
-    let certificates = good().certificates().unwrap();
+    let certificates = valid_document().certificates().unwrap();
     let with = |level: usize, change: fn(&mut Vec<u8>)| {
         let mut chain = certificates.clone();
         change(&mut chain[level]);
-        sign_over(&good(), &chain)
+        sign_over(&valid_document(), &chain)
     };
     let mut row = row("C25", "trailing byte in a certificate, flipped bit in its signature");
     for level in 0..=LEAF {
@@ -232,7 +232,7 @@ fn signatures() -> Vec<Row> {
     }
     for level in 1..=LEAF {
         let certificate = position(level);
-        let forgery = good();
+        let forgery = valid_document();
         let mut chain = certificates.clone();
         let (key, other_key) = (forgery.key(level).unwrap(), forgery.key(level).unwrap());
         chain[level] = forgery.specs[level].issue(key.public_key(), other_key).unwrap();

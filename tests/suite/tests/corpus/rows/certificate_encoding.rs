@@ -6,7 +6,7 @@ use simulator::der::{self, oid};
 use simulator::{Extension, Overrides};
 
 use crate::harness::row::Row;
-use crate::harness::service::{LEAF, good};
+use crate::harness::service::{LEAF, valid_document};
 use crate::rows::certificate_chain::{changed, position};
 
 /// Adds cases to C25.
@@ -73,7 +73,7 @@ fn serial_numbers() -> Vec<(&'static str, Overrides)> {
 
 /// Returns wrong encodings of the leaf's own key.
 fn keys() -> Vec<(&'static str, Overrides)> {
-    let point = good().key(LEAF).unwrap().public_key().to_vec();
+    let point = valid_document().key(LEAF).unwrap().public_key().to_vec();
     let bits = der::bit_string(0, &point);
     let kind = [der::object_identifier(oid::EC_PUBLIC_KEY), der::object_identifier(oid::SECP384R1)];
     let algorithm = der::sequence(&[&kind[0], &kind[1]]);

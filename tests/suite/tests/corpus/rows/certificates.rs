@@ -6,7 +6,7 @@ use simulator::der::{self, oid};
 use simulator::{CertificateSpec, Extension, KeyUsage, Overrides};
 
 use crate::harness::row::{Row, row};
-use crate::harness::service::{LEAF, NOW, good, recipient, verification_time};
+use crate::harness::service::{LEAF, NOW, recipient, valid_document, verification_time};
 use crate::rows::certificate_chain::{changed, position};
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -25,7 +25,7 @@ fn validity() -> Vec<Row> {
     // A document may not be older than its leaf, and may be up to 60 s in the future.
     let signed_at = |level| if level == LEAF { NOW.plus_secs(60) } else { NOW };
     let starts_at = |level: usize, not_before| {
-        let mut forgery = good();
+        let mut forgery = valid_document();
         forgery.specs[level].not_before = not_before;
         forgery.document.timestamp = signed_at(level);
         forgery.sign().unwrap()
@@ -94,7 +94,7 @@ pub(crate) fn malformed_times(row: Row) -> Row {
         (0..=LEAF).fold(row, |row, level| {
             let validity = Some(der::sequence(&[&not_before, &not_after]));
             let overrides = Overrides { validity, ..Overrides::default() };
-            let mut forgery = good();
+            let mut forgery = valid_document();
             forgery.specs[level].overrides = overrides;
             if level == 0 {
                 forgery.keep_root().unwrap();

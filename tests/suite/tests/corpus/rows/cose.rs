@@ -19,7 +19,7 @@ fn payload_error(offset: usize, fault: CborFault) -> MalformedDocument {
 
 /// Returns the rows A01 to A10.
 fn envelope_shape() -> Vec<Row> {
-    let document = Payload::good().sign();
+    let document = Payload::valid().sign();
     let empty = Expected::validation(
         "1 validation error detected: Value at 'recipient.attestationDocument' failed to satisfy \
          constraint: Member must have length greater than or equal to 1",
@@ -27,7 +27,7 @@ fn envelope_shape() -> Vec<Row> {
     let trailing = |bytes: &[u8]| [&document[..], bytes].concat();
     let prefixed = |prefix: &[u8]| [prefix, &document[..]].concat();
     let body = &document[1..];
-    let after_map = Payload::good();
+    let after_map = Payload::valid();
     let after_map = |bytes: &[u8]| after_map.sign_as(&[&after_map.encode()[..], bytes].concat());
     let mut rows = vec![
         row("A01", "empty").rejects_by_api_limit("", Vec::new(), M::Empty, empty.clone()),
@@ -100,7 +100,7 @@ fn cut_at_every_offset(document: &[u8], empty: Expected) -> Row {
 
 /// Returns the rows A11 to A18. The signature covers the protected header as encoded.
 fn headers() -> Vec<Row> {
-    let payload = Payload::good().encode();
+    let payload = Payload::valid().encode();
     let protected = |header: &[u8]| cose::sign(&cbor::bytes(header), header, &[0xa0], &payload);
     let unprotected = |header: &[u8]| cose::sign(&cbor::bytes(&ES384), &ES384, header, &payload);
     let rejected = |row: Row, (case, header): (&'static str, &[u8])| {
@@ -168,7 +168,7 @@ fn headers() -> Vec<Row> {
 
 /// Returns the rows A19 to A22.
 fn payload_and_signature() -> Vec<Row> {
-    let payload = Payload::good().encode();
+    let payload = Payload::valid().encode();
     let signed = Envelope::signed(&payload);
     let with_payload =
         |payload: &[u8]| Envelope { payload: payload.to_vec(), ..signed.clone() }.encode();

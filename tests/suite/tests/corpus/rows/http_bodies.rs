@@ -2,8 +2,8 @@
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE,
-    TARGET, attested, attested_body, empty_body, followed_by_plain_request, framed, generate,
-    plain, request, too_large, transfer_encoding,
+    TARGET, attested, attested_body, empty_body, followed_by_plain_request, generate, plain,
+    request, too_large, transfer_encoding, with_framing,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
@@ -18,7 +18,7 @@ pub(crate) fn rows() -> Vec<Row> {
 fn large_bodies() -> Row {
     let padded = |body: &str, length: usize| format!("{body}{}", " ".repeat(length - body.len()));
     let over = || generate(padded(BODY, MAX_BODY + 1));
-    let no_body = |length: &str| framed(&[&format!("Content-Length: {length}")], "");
+    let no_body = |length: &str| with_framing(&[&format!("Content-Length: {length}")], "");
     let ten_gigabytes = || no_body("10000000000");
     let health = format!("Content-Length: {}", MAX_BODY + 1);
     let health = request("GET /healthz HTTP/1.1", &[&health], "x".repeat(MAX_BODY + 1));
@@ -97,7 +97,7 @@ fn large_bodies() -> Row {
 
 fn wrong_lengths() -> Row {
     let with_length =
-        |length: usize, body: &[u8]| framed(&[&format!("Content-Length: {length}")], body);
+        |length: usize, body: &[u8]| with_framing(&[&format!("Content-Length: {length}")], body);
     let cut = || vec![Expected::serialization("EOF while parsing a value at line 1 column 17")];
     let trailing = || vec![Expected::serialization("trailing characters at line 1 column 21")];
     let both = [BODY.as_bytes(), &plain()].concat();
@@ -146,7 +146,7 @@ fn wrong_lengths() -> Row {
         )
         .exchange(
             "absent",
-            followed_by_plain_request(framed(&["X-A: a"], BODY)),
+            followed_by_plain_request(with_framing(&["X-A: a"], BODY)),
             vec![empty_body(), BAD_REQUEST],
         )
         .exchange(
@@ -209,15 +209,15 @@ fn pipelining() -> Row {
             [generate("x"), plain(), generate("{}"), attested(), generate("x")].concat(),
             vec![not_json(), PLAINTEXT_RESPONSE, missing(), SEALED_RESPONSE, not_json()],
         )
-        .exchange("a malformed head", after(framed(&["X-A : a"], "")), vec![BAD_REQUEST])
+        .exchange("a malformed head", after(with_framing(&["X-A : a"], "")), vec![BAD_REQUEST])
         .exchange(
             "a malformed head after a valid request",
-            [plain(), framed(&["X-A : a"], ""), plain()].concat(),
+            [plain(), with_framing(&["X-A : a"], ""), plain()].concat(),
             vec![PLAINTEXT_RESPONSE, BAD_REQUEST],
         )
         .exchange(
             "Transfer-Encoding",
-            after(framed(&["Transfer-Encoding: chunked"], "0\r\n\r\n")),
+            after(with_framing(&["Transfer-Encoding: chunked"], "0\r\n\r\n")),
             vec![transfer_encoding()],
         )
         .exchange(
@@ -242,7 +242,7 @@ fn pipelining() -> Row {
                 Step::Receive(not_json()),
                 Step::Send(attested()),
                 Step::Receive(SEALED_RESPONSE),
-                Step::Send(framed(&["X-A : a"], "")),
+                Step::Send(with_framing(&["X-A : a"], "")),
                 Step::Receive(BAD_REQUEST),
                 Step::Send(plain()),
             ],
@@ -255,7 +255,7 @@ fn expectations() -> Row {
     let length = format!("Content-Length: {}", body.len());
     let over = format!("Content-Length: {}", MAX_BODY + 1);
     let expect = |expectation: &str, length: &str| {
-        Step::Send(framed(&[&format!("Expect: {expectation}"), length], ""))
+        Step::Send(with_framing(&[&format!("Expect: {expectation}"), length], ""))
     };
     let send = |bytes: &str| Step::Send(bytes.as_bytes().to_vec());
     let receive = Step::Receive;
@@ -266,7 +266,7 @@ fn expectations() -> Row {
     let does_not_wait = |expectation: &str| {
         vec![expect(expectation, BODY_LENGTH), send(BODY), receive(PLAINTEXT_RESPONSE)]
     };
-    let no_body = framed(&["Expect: 100-continue"], "");
+    let no_body = with_framing(&["Expect: 100-continue"], "");
     let http_10 =
         request("POST / HTTP/1.0", &[JSON, TARGET, BODY_LENGTH, "Expect: 100-continue"], BODY);
     let over_other = vec![
@@ -297,7 +297,7 @@ fn expectations() -> Row {
         )
         .exchange(
             "with a body sent without waiting",
-            followed_by_plain_request(framed(&["Expect: 100-continue", BODY_LENGTH], BODY)),
+            followed_by_plain_request(with_framing(&["Expect: 100-continue", BODY_LENGTH], BODY)),
             vec![Expected::Continue, PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
         .exchange(

@@ -2,8 +2,8 @@
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE,
-    TARGET, attested_body, empty_body, followed_by_plain_request, framed, plain, request,
-    transfer_encoding,
+    TARGET, attested_body, empty_body, followed_by_plain_request, plain, request,
+    transfer_encoding, with_framing,
 };
 use crate::harness::row::{Row, row};
 use crate::harness::service::{ClosedBy, Step};
@@ -28,35 +28,47 @@ fn transfer_encodings() -> Row {
     let attested_chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     let rejected = || vec![transfer_encoding()];
     let health = request("GET /healthz HTTP/1.1", &[CHUNKED], "0\r\n\r\n");
-    let waiting_request = framed(&[CHUNKED, "Expect: 100-continue"], "");
+    let waiting_request = with_framing(&[CHUNKED, "Expect: 100-continue"], "");
     row("E01", "any Transfer-Encoding: 400, closed")
-        .exchange("well formed", followed_by_plain_request(framed(&[CHUNKED], CHUNKS)), rejected())
         .exchange(
-            "with a Recipient",
-            followed_by_plain_request(framed(&[CHUNKED], attested_chunks)),
+            "well formed",
+            followed_by_plain_request(with_framing(&[CHUNKED], CHUNKS)),
             rejected(),
         )
-        .exchange("no body", followed_by_plain_request(framed(&[CHUNKED], "0\r\n\r\n")), rejected())
-        .exchange("with trailers", framed(&[CHUNKED], "0\r\nX: y\r\n\r\n"), rejected())
-        .exchange("Content-Length first", framed(&[BODY_LENGTH, CHUNKED], BODY), rejected())
-        .exchange("Content-Length last", framed(&[CHUNKED, BODY_LENGTH], CHUNKS), rejected())
+        .exchange(
+            "with a Recipient",
+            followed_by_plain_request(with_framing(&[CHUNKED], attested_chunks)),
+            rejected(),
+        )
+        .exchange(
+            "no body",
+            followed_by_plain_request(with_framing(&[CHUNKED], "0\r\n\r\n")),
+            rejected(),
+        )
+        .exchange("with trailers", with_framing(&[CHUNKED], "0\r\nX: y\r\n\r\n"), rejected())
+        .exchange("Content-Length first", with_framing(&[BODY_LENGTH, CHUNKED], BODY), rejected())
+        .exchange("Content-Length last", with_framing(&[CHUNKED, BODY_LENGTH], CHUNKS), rejected())
         .exchange(
             "Content-Length of another request's end",
-            framed(&["Content-Length: 5", CHUNKED], [b"0\r\n\r\n", &plain()[..]].concat()),
+            with_framing(&["Content-Length: 5", CHUNKED], [b"0\r\n\r\n", &plain()[..]].concat()),
             rejected(),
         )
         .exchange("health check", followed_by_plain_request(health), rejected())
-        .exchange_until_closed("client stays connected", framed(&[CHUNKED], CHUNKS), rejected())
-        .exchange_until_closed("body is never sent", framed(&[CHUNKED], ""), rejected())
+        .exchange_until_closed(
+            "client stays connected",
+            with_framing(&[CHUNKED], CHUNKS),
+            rejected(),
+        )
+        .exchange_until_closed("body is never sent", with_framing(&[CHUNKED], ""), rejected())
         .exchange_until_closed("client waits for 100 Continue", waiting_request, rejected())
 }
 
 fn content_lengths() -> Row {
-    let one = |field: &str| framed(&[field], BODY);
-    let two = |first: &str, second: &str| framed(&[first, second], BODY);
+    let one = |field: &str| with_framing(&[field], BODY);
+    let two = |first: &str, second: &str| with_framing(&[first, second], BODY);
     let attested_body = attested_body();
     let attested_length = format!("Content-Length: {}", attested_body.len());
-    let attested_twice = framed(&[&attested_length, &attested_length], attested_body);
+    let attested_twice = with_framing(&[&attested_length, &attested_length], attested_body);
     let mut row = row("E02", "differing Content-Lengths: 400; identical ones count once")
         .exchange("identical", two(BODY_LENGTH, BODY_LENGTH), vec![PLAINTEXT_RESPONSE])
         .exchange("identical, with a Recipient", attested_twice, vec![SEALED_RESPONSE])
@@ -108,12 +120,12 @@ fn odd_transfer_encodings() -> Row {
         // next request.
         .exchange(
             "Transfer_Encoding",
-            followed_by_plain_request(framed(&["Transfer_Encoding: chunked"], CHUNKS)),
+            followed_by_plain_request(with_framing(&["Transfer_Encoding: chunked"], CHUNKS)),
             vec![empty_body(), BAD_REQUEST],
         )
         .exchange(
             "Transfer_Encoding beside a length",
-            framed(&["Transfer_Encoding: chunked", BODY_LENGTH], BODY),
+            with_framing(&["Transfer_Encoding: chunked", BODY_LENGTH], BODY),
             vec![PLAINTEXT_RESPONSE],
         );
     // If chunked is the last coding, hyper leaves the rejection to the service.
@@ -131,7 +143,7 @@ fn odd_transfer_encodings() -> Row {
         let case = fields.join(", then ");
         row = row.exchange(
             case,
-            followed_by_plain_request(framed(fields, CHUNKS)),
+            followed_by_plain_request(with_framing(fields, CHUNKS)),
             vec![transfer_encoding()],
         );
     }
@@ -154,7 +166,7 @@ fn odd_transfer_encodings() -> Row {
         let case = fields.join(", then ");
         row = row.exchange(
             case,
-            followed_by_plain_request(framed(fields, CHUNKS)),
+            followed_by_plain_request(with_framing(fields, CHUNKS)),
             vec![BAD_REQUEST],
         );
     }
@@ -164,22 +176,26 @@ fn odd_transfer_encodings() -> Row {
 fn chunks() -> Row {
     let extension = format!("14;{}\r\n{BODY}\r\n0\r\n\r\n", "x".repeat(1024 * 1024));
     let mut row = row("E04", "chunk extensions of 1 MiB, invalid and overflowing sizes: not read")
-        .exchange("extensions of 1 MiB", framed(&[CHUNKED], extension), vec![transfer_encoding()])
+        .exchange(
+            "extensions of 1 MiB",
+            with_framing(&[CHUNKED], extension),
+            vec![transfer_encoding()],
+        )
         .exchange(
             "10,000 chunks with an extension",
-            framed(&[CHUNKED], "1;a=b\r\n \r\n".repeat(10_000)),
+            with_framing(&[CHUNKED], "1;a=b\r\n \r\n".repeat(10_000)),
             vec![transfer_encoding()],
         )
         .exchange(
             "trailers of 1 MiB",
-            framed(&[CHUNKED], format!("0\r\nX: {}\r\n\r\n", "x".repeat(1024 * 1024))),
+            with_framing(&[CHUNKED], format!("0\r\nX: {}\r\n\r\n", "x".repeat(1024 * 1024))),
             vec![transfer_encoding()],
         );
     for size in
         ["zz", "", "-1", "0x14", " 14", "14 ", "14\n", "fffffffffffffffe", "10000000000000000"]
     {
         let body = format!("{size}\r\n{BODY}\r\n0\r\n\r\n");
-        let bytes = followed_by_plain_request(framed(&[CHUNKED], body));
+        let bytes = followed_by_plain_request(with_framing(&[CHUNKED], body));
         row = row.exchange(format!("a size of {size:?}"), bytes, vec![transfer_encoding()]);
     }
     row
@@ -193,7 +209,7 @@ fn malformed_heads() -> Row {
         .exchange("a line feed alone ends a line", line_feeds, vec![PLAINTEXT_RESPONSE])
         .exchange(
             "high bytes in an unused value",
-            framed(&[BODY_LENGTH, "User-Agent: \u{e9}"], BODY),
+            with_framing(&[BODY_LENGTH, "User-Agent: \u{e9}"], BODY),
             vec![PLAINTEXT_RESPONSE],
         )
         .exchange(
@@ -219,7 +235,7 @@ fn malformed_heads() -> Row {
         "X-A: \u{1}",
         "X-A: \u{7f}",
     ] {
-        let bytes = followed_by_plain_request(framed(&[field, BODY_LENGTH], BODY));
+        let bytes = followed_by_plain_request(with_framing(&[field, BODY_LENGTH], BODY));
         row = row.exchange(format!("{field:?}"), bytes, vec![BAD_REQUEST]);
     }
     for line in [
@@ -240,7 +256,7 @@ fn malformed_heads() -> Row {
     }
     row.exchange_until_closed(
         "client stays connected",
-        framed(&["X-A : a", BODY_LENGTH], BODY),
+        with_framing(&["X-A : a", BODY_LENGTH], BODY),
         vec![BAD_REQUEST],
     )
 }
@@ -249,12 +265,12 @@ fn large_heads() -> Row {
     // In addition to Host, Content-Type, X-Amz-Target and Content-Length.
     let fields = |count: usize| {
         let fields: Vec<String> = (4..count).map(|number| format!("X-{number}: x")).collect();
-        framed(&[BODY_LENGTH, &fields.join("\r\n")], BODY)
+        with_framing(&[BODY_LENGTH, &fields.join("\r\n")], BODY)
     };
     let padded = |length: usize| {
-        let empty = framed(&[BODY_LENGTH, "X-A: "], "").len();
+        let empty = with_framing(&[BODY_LENGTH, "X-A: "], "").len();
         let padding = "x".repeat(length - empty);
-        framed(&[BODY_LENGTH, &format!("X-A: {padding}")], BODY)
+        with_framing(&[BODY_LENGTH, &format!("X-A: {padding}")], BODY)
     };
     let many = vec![format!("X-A: {}", "x".repeat(1000)); 64].join("\r\n");
     let endless = [b"POST / HTTP/1.1\r\nX-A: ", &[b'x'; 64 * 1024][..]].concat();
@@ -272,7 +288,7 @@ fn large_heads() -> Row {
         )
         .exchange(
             "64 KiB in 64 headers",
-            followed_by_plain_request(framed(&[BODY_LENGTH, &many], BODY)),
+            followed_by_plain_request(with_framing(&[BODY_LENGTH, &many], BODY)),
             rejected(),
         )
         .exchange_until_closed("64 KiB without an end", endless, rejected())

@@ -2,7 +2,7 @@
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE, TARGET,
-    attested_body, followed_by_plain_request, framed, plain, request,
+    attested_body, followed_by_plain_request, plain, request, with_framing,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
@@ -140,7 +140,7 @@ fn http2() -> Row {
         )
         .exchange(
             "an upgrade: ignored",
-            followed_by_plain_request(framed(&[&upgrade[..], &[BODY_LENGTH]].concat(), BODY)),
+            followed_by_plain_request(with_framing(&[&upgrade[..], &[BODY_LENGTH]].concat(), BODY)),
             vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
         .exchange("TLS", hello, vec![BAD_REQUEST])

@@ -1,8 +1,9 @@
 //! E: JSON, and NumberOfBytes.
 
 use crate::harness::requests::{
-    PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, followed_by_plain_request, generate,
-    recipient_body, rejects, serialization, validation, violation,
+    PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, constraint_violation,
+    followed_by_plain_request, generate, recipient_body, rejects, serialization_error,
+    validation_error,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
@@ -41,14 +42,14 @@ fn duplicates() -> Row {
         let (before, after) = body.split_once('^').unwrap();
         let message = format!("a member occurs twice at line 1 column {}", before.len());
         let body = format!("{before}{after}");
-        row = rejects(row, body.replace(recipient, "{...}"), body, serialization(&message));
+        row = rejects(row, body.replace(recipient, "{...}"), body, serialization_error(&message));
     }
     let describe = r#"{"Limit":1,"Limit":1}"#;
     let twice = "a member occurs twice at line 1 column 18";
     row.exchange(
         "in the other operation",
         post("TrentService.DescribeCustomKeyStores", describe.as_bytes()),
-        serialization(twice),
+        serialization_error(twice),
     )
     .exchange(
         "the same name in two objects",
@@ -67,7 +68,7 @@ fn depths() -> Row {
     let lists = |depth: usize| nested(depth, "[", "]");
     let maps = |depth: usize| nested(depth, r#"{"X":"#, "}");
     let too_deep = |column: usize| {
-        serialization(&format!("recursion limit exceeded at line 1 column {column}"))
+        serialization_error(&format!("recursion limit exceeded at line 1 column {column}"))
     };
     let mut row = row("E16", "depth 129, more than 64 members")
         // The JSON reader allows 127 levels, the request object included.
@@ -135,12 +136,12 @@ fn numbers() -> Row {
         ("true", "TRUE_VALUE"),
         ("false", "FALSE_VALUE"),
     ] {
-        let expected = serialization(&format!("{found} can not be converted to an Integer"));
+        let expected = serialization_error(&format!("{found} can not be converted to an Integer"));
         row = rejects(row, value, number(value), expected.clone());
         row = rejects(row, format!("{value}, with a Recipient"), attested(value), expected);
     }
     for (value, found) in [("[]", "list"), ("[32]", "list"), ("{}", "structure or map")] {
-        let expected = serialization(&format!("Start of {found} found where not expected"));
+        let expected = serialization_error(&format!("Start of {found} found where not expected"));
         row = rejects(row, value, number(value), expected);
     }
     for (value, column) in
@@ -152,10 +153,15 @@ fn numbers() -> Row {
             _ => "expected value",
         };
         let message = format!("{message} at line 1 column {column}");
-        row = rejects(row, format!("unquoted {value:?}"), number(value), serialization(&message));
+        row = rejects(
+            row,
+            format!("unquoted {value:?}"),
+            number(value),
+            serialization_error(&message),
+        );
     }
     let message = "number out of range at line 1 column 24";
-    row = rejects(row, "1e999", number("1e99999"), serialization(message));
+    row = rejects(row, "1e999", number("1e99999"), serialization_error(message));
     for (value, bound) in [
         ("-1", "greater than or equal to 1"),
         ("0", "greater than or equal to 1"),
@@ -165,14 +171,14 @@ fn numbers() -> Row {
         ("4294967328", "less than or equal to 1024"),
         ("18446744073709551615", "less than or equal to 1024"),
     ] {
-        let expected = violation(&format!(
+        let expected = constraint_violation(&format!(
             "'{value}' at 'numberOfBytes' failed to satisfy constraint: Member must have value \
              {bound}"
         ));
         row = rejects(row, value, number(value), expected.clone());
         row = rejects(row, format!("{value}, with a Recipient"), attested(value), expected);
     }
-    let required = || validation("NumberOfBytes is required.");
+    let required = || validation_error("NumberOfBytes is required.");
     row = rejects(row, "null", number("null"), required());
     row = rejects(row, "null, with a Recipient", attested("null"), required());
     row = rejects(row, "missing", "{}", required());
@@ -266,7 +272,7 @@ fn encodings() -> Row {
         ("form feed", b"\x0c{\"NumberOfBytes\":32}".into(), "expected value at line 1 column 1"),
     ];
     for (case, body, message) in cases {
-        row = rejects(row, case, body, serialization(message));
+        row = rejects(row, case, body, serialization_error(message));
     }
     for (body, message) in [
         (
@@ -322,7 +328,7 @@ fn encodings() -> Row {
         (r#"{/**/"NumberOfBytes":32}"#, "key must be a string at line 1 column 2"),
         ("NumberOfBytes=32", "expected value at line 1 column 1"),
     ] {
-        row = rejects(row, format!("{body:?}"), body, serialization(message));
+        row = rejects(row, format!("{body:?}"), body, serialization_error(message));
     }
     for (body, message) in [
         ("null", "NULL_VALUE can not be converted to a structure"),
@@ -332,7 +338,7 @@ fn encodings() -> Row {
         ("[]", "Start of list found where not expected"),
         (r#"[{"NumberOfBytes":32}]"#, "Start of list found where not expected"),
     ] {
-        row = rejects(row, body, body, serialization(message));
+        row = rejects(row, body, body, serialization_error(message));
     }
     row.exchange(
         "white space around",

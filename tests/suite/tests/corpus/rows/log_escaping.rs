@@ -11,7 +11,7 @@ use crate::harness::requests::{
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
-use crate::harness::service::good;
+use crate::harness::service::valid_document;
 use crate::harness::signed_requests::{
     access_key_form, credential_form, draft, mismatch, missing_token, not_printable, unrecognized,
 };
@@ -91,7 +91,7 @@ fn agents(mut row: Row) -> Row {
         let bytes = draft().with("User-Agent", agent).signed();
         row = row.logs(case, bytes, PLAINTEXT_RESPONSE, granted(Some(recorded)));
     }
-    let mut named = good();
+    let mut named = valid_document();
     named.document.module_id = "i-0\u{202e}\u{2028}\"%s".to_owned();
     let named = named.sign().unwrap();
     let two = draft().with("User-Agent", "first").with("User-Agent", "second \u{9b}");

@@ -7,7 +7,7 @@ use crate::harness::configuration::{ACCESS_KEY_ID, Configuration, principal};
 use crate::harness::requests::{PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body_with};
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
-use crate::harness::service::{generate_random, good};
+use crate::harness::service::{generate_random, valid_document};
 use crate::harness::signed_requests::{draft, followed_by_signed_request};
 use crate::harness::sigv4_signer::{SigningOptions, UnsignedRequest};
 
@@ -20,7 +20,7 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// Signs a valid document after a change to its claims.
 pub(crate) fn document(change: impl Fn(&mut DocumentSpec)) -> Vec<u8> {
-    let mut forgery = good();
+    let mut forgery = valid_document();
     change(&mut forgery.document);
     forgery.sign().unwrap()
 }

@@ -277,9 +277,9 @@ fn blocked_nsm() -> Row {
 fn later_block_fails() -> Row {
     let row = row("F23", "failure after the first of several blocks: nothing returned");
     // Four blocks are tested at boot, and each DRBG instance takes one.
-    let row = (0..6).fold(row, |row, good| {
-        row.custom(format!("at boot, after {good} valid blocks"), Rejected, move || {
-            let script = at(good..u64::MAX, || Err(NsmError::Malformed));
+    let row = (0..6).fold(row, |row, count| {
+        row.custom(format!("at boot, after {count} valid blocks"), Rejected, move || {
+            let script = at(count..u64::MAX, || Err(NsmError::Malformed));
             let error = FaultyService::with_entropy_settings("", true, script).err().unwrap();
             assert!(error.to_string().contains("is not valid CBOR"), "{error}");
         })

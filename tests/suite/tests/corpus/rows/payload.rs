@@ -8,7 +8,7 @@ use attestation::{
 use crate::harness::cbor::{self, BREAK, NULL};
 use crate::harness::payload::{Payload, one_pcr, pcrs};
 use crate::harness::row::{Row, row};
-use crate::harness::service::{NOW, good, verification_time};
+use crate::harness::service::{NOW, valid_document, verification_time};
 
 pub(crate) fn rows() -> Vec<Row> {
     [keys(), shapes(), times(), registers(), recipient_and_data(), sizes(), types()]
@@ -19,7 +19,7 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// Returns the signed payload with one field changed, and the offset of its value.
 fn set(field: &str, value: Vec<u8>) -> (Vec<u8>, usize) {
-    let changed = Payload::good().set(field, value);
+    let changed = Payload::valid().set(field, value);
     (changed.sign(), changed.offset_of_value(field))
 }
 
@@ -33,16 +33,16 @@ fn length(field: &'static str, length: usize, min: usize, max: usize) -> M {
 
 /// Returns the rows B01 to B03.
 fn keys() -> Vec<Row> {
-    let again = |name: &str, value: Vec<u8>| Payload::good().with(cbor::text(name), value).sign();
+    let again = |name: &str, value: Vec<u8>| Payload::valid().with(cbor::text(name), value).sign();
     let mut duplicates = row("B01", "duplicate text key");
     for field in Payload::names() {
         let expected = M::DuplicateField { field };
-        let same = Payload::good().value(field).to_vec();
+        let same = Payload::valid().value(field).to_vec();
         duplicates = duplicates
             .rejects(format!("{field}, equal"), again(field, same), expected.clone())
             .rejects(format!("{field}, null"), again(field, NULL.to_vec()), expected);
     }
-    let unknown = Payload::good().with(cbor::text("x"), NULL.to_vec());
+    let unknown = Payload::valid().with(cbor::text("x"), NULL.to_vec());
     let twice = unknown.clone().with(cbor::text("x"), cbor::unsigned(1));
     let register = (cbor::unsigned(3), cbor::filled(PCR_LENGTH));
     let registers = cbor::map(&[register.clone(), register]);
@@ -57,12 +57,12 @@ fn keys() -> Vec<Row> {
         passed_over = passed_over.accepts(case, again("x", value));
     }
     let many = |count: u64| {
-        (0..count).fold(Payload::good(), |payload, index| {
+        (0..count).fold(Payload::valid(), |payload, index| {
             payload.with(cbor::text(&format!("x{index}")), cbor::unsigned(index))
         })
     };
     let tpm = |registers: Vec<u8>| {
-        Payload::good().without("pcrs").with(cbor::text("nitrotpm_pcrs"), registers)
+        Payload::valid().without("pcrs").with(cbor::text("nitrotpm_pcrs"), registers)
     };
     let twice_tpm = tpm(pcrs(24)).with(cbor::text("nitrotpm_pcrs"), pcrs(24));
     let field = "nitrotpm_pcrs";
@@ -83,16 +83,16 @@ fn keys() -> Vec<Row> {
 
 /// Returns the rows B04 to B08.
 fn shapes() -> Vec<Row> {
-    let good = Payload::good();
-    let at = good.offset_of_payload();
-    let integer = good.clone().rename("nonce", cbor::unsigned(9));
+    let valid = Payload::valid();
+    let at = valid.offset_of_payload();
+    let integer = valid.clone().rename("nonce", cbor::unsigned(9));
     let found_integer = wrong_type("text string", "unsigned integer", integer.offset_of_last_key());
-    let bytes = good.clone().rename("nonce", cbor::bytes(b"nonce"));
+    let bytes = valid.clone().rename("nonce", cbor::bytes(b"nonce"));
     let found_bytes = wrong_type("text string", "byte string", bytes.offset_of_last_key());
     let values: Vec<Vec<u8>> =
-        Payload::names().iter().map(|name| good.value(name).to_vec()).collect();
-    let tagged = [&[0xd8, 99], &good.encode()[..]].concat();
-    let array = good.sign_as(&cbor::array(&values));
+        Payload::names().iter().map(|name| valid.value(name).to_vec()).collect();
+    let tagged = [&[0xd8, 99], &valid.encode()[..]].concat();
+    let array = valid.sign_as(&cbor::array(&values));
     // Array and map are both longer than 255 bytes, so the payload starts at the same offset.
     let mut rows = vec![
         row("B04", "integer field keys")
@@ -105,7 +105,7 @@ fn shapes() -> Vec<Row> {
         ),
         row("B06", "payload inside tag 99").rejects(
             "",
-            good.sign_as(&tagged),
+            valid.sign_as(&tagged),
             M::Encoding(wrong_type("map", "tag", at)),
         ),
     ];
@@ -113,10 +113,10 @@ fn shapes() -> Vec<Row> {
     for field in ["module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle"] {
         let expected = M::MissingField { field };
         missing = missing
-            .rejects(field, good.clone().without(field).sign(), expected.clone())
+            .rejects(field, valid.clone().without(field).sign(), expected.clone())
             .rejects(format!("{field}, null"), set(field, NULL.to_vec()).0, expected);
     }
-    rows.push(missing.rejects("all", good.sign_as(&[0xa0]), M::MissingField { field: "pcrs" }));
+    rows.push(missing.rejects("all", valid.sign_as(&[0xa0]), M::MissingField { field: "pcrs" }));
     let digests = ["SHA256", "sha384", "SHA512", "SHA384 ", ""];
     rows.push(digests.into_iter().fold(row("B08", "another digest"), |row, digest| {
         row.rejects(digest, set("digest", cbor::text(digest)).0, M::Digest)
@@ -168,7 +168,7 @@ fn registers() -> Vec<Row> {
     let (text, text_offset) = one(&cbor::text("0"), value());
     let text_error = wrong_type("unsigned integer", "text string", text_offset + 1);
     let zero = |registers: &[u8]| {
-        let mut forgery = good();
+        let mut forgery = valid_document();
         forgery.document.pcrs.extend(registers.iter().map(|index| (*index, [0; 48])));
         forgery.sign().unwrap()
     };
@@ -196,9 +196,9 @@ fn registers() -> Vec<Row> {
             .accepts("PCR1 is not", zero(&[0, 2]))
             .accepts("PCR0 is not", zero(&[1, 2])),
         row("B23", "both families of PCRs, or neither")
-            .rejects("both", tpm(Payload::good()).sign(), M::TwoPcrFamilies)
-            .rejects("neither", Payload::good().without("pcrs").sign(), neither)
-            .accepts("nitrotpm_pcrs alone", tpm(Payload::good().without("pcrs")).sign()),
+            .rejects("both", tpm(Payload::valid()).sign(), M::TwoPcrFamilies)
+            .rejects("neither", Payload::valid().without("pcrs").sign(), neither)
+            .accepts("nitrotpm_pcrs alone", tpm(Payload::valid().without("pcrs")).sign()),
     ]
 }
 
@@ -217,10 +217,10 @@ fn recipient_and_data() -> Vec<Row> {
             );
     }
     let both =
-        Payload::good().set("user_data", cbor::filled(1024)).set("nonce", cbor::filled(1024));
+        Payload::valid().set("user_data", cbor::filled(1024)).set("nonce", cbor::filled(1024));
     vec![
         row("B17", "public_key absent, null, empty")
-            .rejects("absent", Payload::good().without("public_key").sign(), absent)
+            .rejects("absent", Payload::valid().without("public_key").sign(), absent)
             .rejects("null", set("public_key", NULL.to_vec()).0, absent)
             .rejects(
                 "empty",
@@ -292,25 +292,25 @@ fn types() -> Vec<Row> {
         b22 =
             b22.rejects(format!("PCR index: {case}"), document, M::Field { field: "pcrs", error });
     }
-    let good = Payload::good();
+    let valid = Payload::valid();
     let endless = |opening: u8, definite: &[u8], head: usize| {
         [&[opening], &definite[head..], &BREAK].concat()
     };
-    let registers = endless(0xbf, good.value("pcrs"), 1);
-    let cabundle = endless(0x9f, good.value("cabundle"), 1);
-    let nulls = good.clone().set("user_data", NULL.to_vec()).set("nonce", NULL.to_vec());
-    let absent = good.clone().without("user_data").without("nonce");
+    let registers = endless(0xbf, valid.value("pcrs"), 1);
+    let cabundle = endless(0x9f, valid.value("cabundle"), 1);
+    let nulls = valid.clone().set("user_data", NULL.to_vec()).set("nonce", NULL.to_vec());
+    let absent = valid.clone().without("user_data").without("nonce");
     vec![
         b22,
         row("B24", "indefinite maps and null optionals: accepted")
-            .accepts("payload", good.sign_as(&good.encode_indefinite()))
-            .accepts("pcrs", good.clone().set("pcrs", registers.clone()).sign())
-            .accepts("cabundle", good.clone().set("cabundle", cabundle).sign())
+            .accepts("payload", valid.sign_as(&valid.encode_indefinite()))
+            .accepts("pcrs", valid.clone().set("pcrs", registers.clone()).sign())
+            .accepts("cabundle", valid.clone().set("cabundle", cabundle).sign())
             .accepts("null optionals", nulls.sign())
             .accepts("absent optionals", absent.sign())
             .accepts(
                 "payload and pcrs",
-                good.sign_as(&good.clone().set("pcrs", registers).encode_indefinite()),
+                valid.sign_as(&valid.clone().set("pcrs", registers).encode_indefinite()),
             ),
     ]
 }

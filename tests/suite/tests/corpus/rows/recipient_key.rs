@@ -7,7 +7,7 @@ use simulator::der::{self, oid};
 
 use crate::harness::document_error::DocumentError;
 use crate::harness::row::{Row, row};
-use crate::harness::service::{RECIPIENTS, good};
+use crate::harness::service::{RECIPIENTS, valid_document};
 
 /// OBJECT IDENTIFIERs without tag and length.
 const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
@@ -24,7 +24,7 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// Signs a valid document with this key.
 fn with_key(key: &[u8]) -> Vec<u8> {
-    let mut forgery = good();
+    let mut forgery = valid_document();
     forgery.document.public_key = Some(key.to_vec());
     forgery.sign().unwrap()
 }
@@ -84,8 +84,8 @@ fn sizes() -> Vec<Row> {
         &raw_integer(&[&[0, 0], &modulus(2048)[..]].concat()),
         &der::integer(&F4),
     ]));
-    let good = RECIPIENTS.iter().zip(["2048", "3072", "4096"]);
-    let d04 = good.fold(row("D04", "2048, 3072, 4096 bits: accepted"), |row, (key, case)| {
+    let valid = RECIPIENTS.iter().zip(["2048", "3072", "4096"]);
+    let d04 = valid.fold(row("D04", "2048, 3072, 4096 bits: accepted"), |row, (key, case)| {
         row.accepts(case, with_key(key.public_key_der()))
     });
     let (d05, no_field) = too_long(8192);
@@ -161,10 +161,10 @@ fn algorithms() -> Vec<Row> {
 /// Returns the rows D14 to D16.
 fn encodings() -> Vec<Row> {
     let key = rsa_public_key(&modulus(2048), &F4);
-    let good = rsa_spki(&key);
+    let valid = rsa_spki(&key);
     let trailing = |bytes: &[u8]| [bytes, &[0]].concat();
-    let indefinite = [&[0x30, 0x80], &good[4..], &[0, 0]].concat();
-    let long_length = [&[0x30, 0x83, 0], &good[2..]].concat();
+    let indefinite = [&[0x30, 0x80], &valid[4..], &[0, 0]].concat();
+    let long_length = [&[0x30, 0x83, 0], &valid[2..]].concat();
     let unused_bits = {
         let kind = der::sequence(&[&der::object_identifier(oid::RSA_ENCRYPTION), &NULL]);
         der::sequence(&[&kind, &der::bit_string(1, &[&key[..], &[0]].concat())])
@@ -174,7 +174,7 @@ fn encodings() -> Vec<Row> {
         der::sequence(&[&der::integer(&modulus(2048)), &der::integer(&F4), &der::integer(&F4)]);
     let negative = der::sequence(&[&raw_integer(&modulus(2048)), &der::integer(&F4)]);
     let d14 = row("D14", "trailing DER, BER lengths, NULL parameters missing");
-    let d14 = rejects_key(d14, "a byte after the key", &trailing(&good), NotSpki);
+    let d14 = rejects_key(d14, "a byte after the key", &trailing(&valid), NotSpki);
     let d14 =
         rejects_key(d14, "a byte after the inner key", &rsa_spki(&trailing(&key)), NotRsaPublicKey);
     let d14 = rejects_key(d14, "a third number", &rsa_spki(&three), NotRsaPublicKey);

@@ -4,12 +4,13 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
 use crate::harness::requests::{
-    PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, attested_body_with, document,
-    document_base64, generate, recipient_body, rejects, serialization, validation, violation,
+    PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, attested_body_with, constraint_violation,
+    document, document_base64, generate, recipient_body, rejects, serialization_error,
+    validation_error,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
-use crate::harness::service::good;
+use crate::harness::service::valid_document;
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![base64(), algorithms(), incomplete_recipients(), custom_key_stores()]
@@ -47,7 +48,7 @@ fn base64() -> Row {
         ("a character outside ASCII", format!("{first}\u{e9}{rest}")),
         ("only padding", "====".to_owned()),
     ] {
-        row = rejects(row, case, attested_body_with(&text), serialization(message));
+        row = rejects(row, case, attested_body_with(&text), serialization_error(message));
     }
     for padding in [1, 2] {
         let text = padded(padding);
@@ -59,7 +60,7 @@ fn base64() -> Row {
             ("with non-zero trailing bits", with_trailing_bit(&unpadded, padding)),
         ] {
             let case = format!("{case}, {padding} needed");
-            row = rejects(row, case, attested_body_with(&text), serialization(message));
+            row = rejects(row, case, attested_body_with(&text), serialization_error(message));
         }
         row = row.exchange(
             format!("padded with {padding}"),
@@ -75,7 +76,7 @@ fn base64() -> Row {
     ] {
         let body = attested_body_with("")
             .replace(r#""AttestationDocument":"""#, &format!(r#""AttestationDocument":{value}"#));
-        row = rejects(row, case, body, serialization(message));
+        row = rejects(row, case, body, serialization_error(message));
     }
     row
 }
@@ -85,7 +86,7 @@ fn padded(padding: usize) -> String {
     // Certificates are signed anew and their signatures vary in length, so several attempts may be needed.
     (0..)
         .map(|length| {
-            let mut forgery = good();
+            let mut forgery = valid_document();
             forgery.document.user_data = Some(vec![0; length % 3]);
             STANDARD.encode(forgery.sign().unwrap())
         })
@@ -123,14 +124,14 @@ fn algorithms() -> Row {
         "NONE",
         "",
     ] {
-        let expected = violation(&format!(
+        let expected = constraint_violation(&format!(
             "'{algorithm}' at 'recipient.keyEncryptionAlgorithm' failed to satisfy constraint: \
              Member must satisfy enum value set: [RSAES_OAEP_SHA_256]"
         ));
         row = rejects(row, format!("{algorithm:?}"), with(&format!("\"{algorithm}\"")), expected);
     }
     let long = "A".repeat(100_000);
-    let expected = violation(&format!(
+    let expected = constraint_violation(&format!(
         "'{}' at 'recipient.keyEncryptionAlgorithm' failed to satisfy constraint: Member must \
          satisfy enum value set: [RSAES_OAEP_SHA_256]",
         "A".repeat(1024)
@@ -142,7 +143,7 @@ fn algorithms() -> Row {
         (r#"["RSAES_OAEP_SHA_256"]"#, "Start of list found where not expected"),
         ("{}", "Start of structure or map found where not expected"),
     ] {
-        row = rejects(row, value, with(value), serialization(message));
+        row = rejects(row, value, with(value), serialization_error(message));
     }
     row.exchange(
         "the valid algorithm",
@@ -160,8 +161,8 @@ fn incomplete_recipients() -> Row {
     let base64 = document_base64();
     let algorithm = r#""KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256""#;
     let document = format!(r#""AttestationDocument":"{base64}""#);
-    let no_algorithm = || validation("Recipient.KeyEncryptionAlgorithm is required.");
-    let no_document = || validation("Recipient.AttestationDocument is required.");
+    let no_algorithm = || validation_error("Recipient.KeyEncryptionAlgorithm is required.");
+    let no_document = || validation_error("Recipient.AttestationDocument is required.");
     let mut row = row("E21", "incomplete Recipient: no plaintext response");
     for (case, members, expected) in [
         ("no algorithm", document.clone(), no_algorithm()),
@@ -181,7 +182,7 @@ fn incomplete_recipients() -> Row {
         (
             "document empty",
             format!(r#"{algorithm},"AttestationDocument":"""#),
-            violation(
+            constraint_violation(
                 "at 'recipient.attestationDocument' failed to satisfy constraint: Member must \
                  have length greater than or equal to 1",
             ),
@@ -208,14 +209,14 @@ fn incomplete_recipients() -> Row {
         ("false", "FALSE_VALUE can not be converted to a structure"),
         ("0", "NUMBER_VALUE can not be converted to a structure"),
     ] {
-        row = rejects(row, value, recipient_body(value), serialization(message));
+        row = rejects(row, value, recipient_body(value), serialization_error(message));
     }
     let list = format!("[{{{algorithm},{document}}}]");
     row = rejects(
         row,
         "a list of one",
         recipient_body(&list),
-        serialization("Start of list found where not expected"),
+        serialization_error("Start of list found where not expected"),
     );
     let whole = format!("{{{document},{algorithm},\"X\":1}}");
     let first = format!(r#"{{"Recipient":{{{algorithm},{document}}},"NumberOfBytes":32}}"#);
@@ -242,7 +243,7 @@ fn custom_key_stores() -> Row {
         vec![Expected::error(400, "CustomKeyStoreNotFoundException", &message)]
     };
     let length = |id: &str, bound: &str| {
-        violation(&format!(
+        constraint_violation(&format!(
             "'{id}' at 'customKeyStoreId' failed to satisfy constraint: Member must have length \
              {bound}"
         ))
@@ -272,12 +273,12 @@ fn custom_key_stores() -> Row {
         ("[]", "Start of list found where not expected"),
         ("{}", "Start of structure or map found where not expected"),
     ] {
-        row = rejects(row, json, with(json), serialization(message));
+        row = rejects(row, json, with(json), serialization_error(message));
         row = rejects(
             row,
             format!("{json}, with a Recipient"),
             attested(json),
-            serialization(message),
+            serialization_error(message),
         );
     }
     // A denied caller must not learn which stores exist.
@@ -288,14 +289,14 @@ fn custom_key_stores() -> Row {
         row,
         "with a rejected Recipient",
         body,
-        validation("Recipient.AttestationDocument: the document's signature does not verify"),
+        validation_error("Recipient.AttestationDocument: the document's signature does not verify"),
     );
     let escapes = r#""a\r\nb\u0000\"""#;
     row = rejects(row, "control characters", with(escapes), not_found("a\r\nb\0\""));
     let body = attested(r#""cks-1""#).replacen("32", "0", 1);
     let message = "'0' at 'numberOfBytes' failed to satisfy constraint: Member must have value \
                    greater than or equal to 1";
-    row = rejects(row, "with a number out of range", body, violation(message));
+    row = rejects(row, "with a number out of range", body, constraint_violation(message));
     row.exchange("null", generate(with("null")), vec![PLAINTEXT_RESPONSE]).exchange(
         "null, with a Recipient",
         generate(attested("null")),

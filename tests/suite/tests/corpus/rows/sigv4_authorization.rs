@@ -72,45 +72,45 @@ fn describe() -> UnsignedRequest {
 }
 
 fn several_values(mut row: Row) -> Row {
-    let good = SigningOptions::default().authorization(&draft());
+    let valid = SigningOptions::default().authorization(&draft());
     let other =
         SigningOptions { secret: "another", ..SigningOptions::default() }.authorization(&draft());
     for (case, values) in [
-        ("twice, identical", &[good.as_str(), &good][..]),
-        ("twice, a wrong one first", &[&other, &good]),
-        ("twice, a wrong one last", &[&good, &other]),
-        ("twice, an empty one first", &["", &good]),
-        ("twice, an empty one last", &[&good, ""]),
-        ("twice, Basic first", &["Basic dTpw", &good]),
-        ("twice, Basic last", &[&good, "Basic dTpw"]),
+        ("twice, identical", &[valid.as_str(), &valid][..]),
+        ("twice, a wrong one first", &[&other, &valid]),
+        ("twice, a wrong one last", &[&valid, &other]),
+        ("twice, an empty one first", &["", &valid]),
+        ("twice, an empty one last", &[&valid, ""]),
+        ("twice, Basic first", &["Basic dTpw", &valid]),
+        ("twice, Basic last", &[&valid, "Basic dTpw"]),
         ("twice, both empty", &["", ""]),
-        ("three times", &[&good, &good, &good]),
+        ("three times", &[&valid, &valid, &valid]),
     ] {
         let draft = values.iter().fold(draft(), |draft, value| draft.with("Authorization", value));
         row = rejects(row, case, draft.unsigned(), several_authorizations());
     }
-    let both_cases = draft().with("AUTHORIZATION", &good).with("authorization", &good);
+    let both_cases = draft().with("AUTHORIZATION", &valid).with("authorization", &valid);
     row = rejects(row, "twice, in other case", both_cases.unsigned(), several_authorizations());
-    let in_one_field = format!("{good}, {good}");
+    let in_one_field = format!("{valid}, {valid}");
     rejects(row, "twice in one", draft().authorized(in_one_field), unknown_parameter())
 }
 
 fn malformed_authorizations(mut row: Row) -> Row {
-    let good = SigningOptions::default().authorization(&draft());
+    let valid = SigningOptions::default().authorization(&draft());
     for value in [
         "",
         " \t ",
         "Basic dTpw",
         "Bearer token",
         "AWS AKIDEXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=",
-        &good.to_lowercase(),
-        &good.replacen(ALGORITHM, "AWS4-HMAC-SHA512", 1),
-        &good.replacen(ALGORITHM, "AWS4-HMAC-SHA256-PAYLOAD", 1),
-        &good.replacen(ALGORITHM, "AWS4-ECDSA-P256-SHA256", 1),
-        &good.replacen(ALGORITHM, "AWS4-X509-ECDSA-SHA384", 1),
-        &good.replacen(' ', "\t", 1),
-        &good.replacen(' ', ",", 1),
-        &good.replacen("AWS4-HMAC-SHA256 ", "", 1),
+        &valid.to_lowercase(),
+        &valid.replacen(ALGORITHM, "AWS4-HMAC-SHA512", 1),
+        &valid.replacen(ALGORITHM, "AWS4-HMAC-SHA256-PAYLOAD", 1),
+        &valid.replacen(ALGORITHM, "AWS4-ECDSA-P256-SHA256", 1),
+        &valid.replacen(ALGORITHM, "AWS4-X509-ECDSA-SHA384", 1),
+        &valid.replacen(' ', "\t", 1),
+        &valid.replacen(' ', ",", 1),
+        &valid.replacen("AWS4-HMAC-SHA256 ", "", 1),
     ] {
         row = rejects(row, format!("{value:?}"), draft().authorized(value), algorithm());
     }

@@ -10,7 +10,7 @@ use crate::harness::requests::{
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
-use crate::harness::service::{RECIPIENTS, good};
+use crate::harness::service::{RECIPIENTS, valid_document};
 use crate::harness::signed_requests::{
     accepts, access_key_form, draft, followed_by_signed_request, incomplete, mismatch, rejects,
     unrecognized,
@@ -61,7 +61,7 @@ fn bodies(mut row: Row) -> Row {
 
 fn recipients(row: Row) -> Row {
     let attested = UnsignedRequest::new(attested_body());
-    let mut foreign = good();
+    let mut foreign = valid_document();
     foreign.document.public_key = Some(RECIPIENTS[1].public_key_der().to_vec());
     let foreign = STANDARD.encode(foreign.sign().unwrap());
     let mut row = row.exchange(
