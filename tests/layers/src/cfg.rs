@@ -1,4 +1,4 @@
-//! Attributes that matter here: test-only cfgs, file paths and exported macros.
+//! The attributes that the checker reads: `#[cfg]`, `#[path]` and `#[macro_export]`.
 
 use syn::punctuated::Punctuated;
 use syn::{
@@ -45,7 +45,8 @@ pub(crate) fn is_exported_macro(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("macro_export"))
 }
 
-/// Returns the attributes of an item, and the name that it defines. Modules define theirs elsewhere.
+/// Returns the attributes of an item, and the name that the item defines. Returns no name for a module,
+/// because `read` adds modules.
 pub(crate) fn item_parts(item: &Item) -> (&[Attribute], Option<&Ident>) {
     match item {
         Item::Const(item) => (&item.attrs, Some(&item.ident)),
@@ -89,7 +90,8 @@ pub(crate) fn trait_item_attributes(item: &TraitItem) -> &[Attribute] {
     }
 }
 
-/// Returns the attributes of a statement, for the kinds of statement that commonly have some.
+/// Returns the attributes of a statement. Only the kinds of statement that commonly have attributes
+/// are supported.
 pub(crate) fn statement_attributes(statement: &Stmt) -> &[Attribute] {
     match statement {
         Stmt::Local(local) => &local.attrs,

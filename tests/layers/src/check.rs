@@ -12,11 +12,11 @@ use crate::report::{CrateReport, EdgeCount, Report};
 use crate::table::Entry;
 use crate::workspace::members;
 
-/// Checks the crates of the workspace at `root`, or only the one in the folder `only`. Without a
-/// `table`, layers are not checked.
+/// Checks the crates of the workspace at `root`. If `only` names a folder, checks only the crate in
+/// that folder. Does not check layers if `table` is `None`.
 ///
-/// # Errors
-/// Returns an error if a source file or a manifest cannot be read, or if `only` is no crate.
+/// # Errors Returns an error if a source file or a manifest cannot be read, or if `only` is not the
+/// folder of a crate.
 pub fn check(
     root: &Path,
     table: Option<&[Entry]>,

@@ -14,7 +14,8 @@ use crate::model::{Import, Location, Module, Path, PathUse};
 use crate::tokens::{self, TokenPath};
 use crate::unreadable::Unreadable;
 
-/// Adds the imports and paths of `item` to `module`. The caller reads modules inside `item`.
+/// Adds the imports and paths of `item` to `module`. Skips modules inside `item`, because the
+/// caller reads them.
 pub(crate) fn collect(item: &Item, module: &mut Module, file: Rc<str>) {
     let mut collector = Collector { module, file };
     if let Item::Macro(definition) = item
@@ -31,7 +32,7 @@ struct Collector<'a> {
     file: Rc<str>,
 }
 
-/// The part of a nested `use` that all of its names share.
+/// The properties that all names of a nested `use` share.
 struct UsePrefix {
     path: Path,
     reexport: bool,
@@ -100,7 +101,7 @@ impl Collector<'_> {
         }
     }
 
-    /// Adds the paths that attributes such as `#[serde(with = "crate::hex")]` name in a string.
+    /// Adds the paths in the strings of attributes, such as `#[serde(with = "crate::hex")]`.
     fn paths_in_strings(&mut self, stream: TokenStream) {
         for token in stream {
             match token {
@@ -184,7 +185,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         }
     }
 
-    /// Skips the path of `pub(in path)`, which is no dependency.
+    /// Skips the path of `pub(in path)`, because a visibility is not a dependency.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {

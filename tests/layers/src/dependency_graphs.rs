@@ -1,4 +1,5 @@
-//! Builds the graphs of a crate: one of its top-level modules, and one inside each module.
+//! Builds the graphs of a crate. One graph contains the top-level modules. Each module has another
+//! graph of its children.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use crate::resolve::{Target, resolve};
 /// The dependency graphs of a crate.
 #[derive(Debug, Default)]
 pub(crate) struct Graphs {
-    /// The edges between top-level modules, and from them to the crate root.
+    /// The edges between top-level modules, and the edges from top-level modules to the crate root.
     pub(crate) top_level: Graph,
     /// The edges between the children of each module.
     pub(crate) inner: BTreeMap<ModuleId, Graph>,
@@ -50,13 +51,14 @@ fn is_bare_name(path_use: &PathUse) -> bool {
     path_use.path.len() == 1
 }
 
-/// Returns true if a private import of `module` binds the name. That import has already added the edge.
+/// Returns true if a private import of `module` binds the name. The import has already added the edge of
+/// that name.
 fn is_imported(module: &Module, path_use: &PathUse) -> bool {
     let imports = path_use.path.first().and_then(|name| module.imports.get(name));
     imports.is_some_and(|imports| imports.iter().any(|import| !import.reexport))
 }
 
-/// Adds an edge to the graph of the module in which `from` and `to` have different children.
+/// Adds an edge to the graph of the innermost module that contains both `from` and `to`.
 fn add(
     graphs: &mut Graphs,
     krate: &Crate,
@@ -65,13 +67,15 @@ fn add(
     path_use: &PathUse,
 ) {
     let (from_ancestry, to_ancestry) = (krate.ancestry(from), krate.ancestry(to));
-    // The name of an enclosing module is a segment of other paths, not a use of its items.
+    // The name of an enclosing module is only a segment of other paths. It does not use an item of
+    // that module.
     if !is_item && from_ancestry.contains(&to) {
         return;
     }
     let pairs = from_ancestry.iter().zip(&to_ancestry);
     let shared = pairs.take_while(|(a, b)| a == b).count();
-    // Modules of `main.rs` and of the library share no ancestor, so they belong to the top level.
+    // A module of `main.rs` and a module of the library have no common ancestor. The edge therefore
+    // belongs to the top level.
     let depth = shared.max(1);
     let node = |ancestry: &[ModuleId]| match ancestry.get(depth) {
         Some(&child) => Node::Child(krate[child].name.clone()),
@@ -84,8 +88,8 @@ fn add(
             graphs.inner.entry(parent).or_default().add(from_node, to_node, occurrence);
         }
     } else if from_node != Node::Own && (shared > 0 || to_node != Node::Own) {
-        // The crate root is above all layers and may use every module. So is `main.rs`, and its modules
-        // may use items that the library root defines.
+        // `lib.rs` and `main.rs` are above all layers and may use every module. Modules of `main.rs` may
+        // use items that `lib.rs` defines.
         graphs.top_level.add(from_node, to_node, occurrence);
     }
 }

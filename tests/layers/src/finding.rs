@@ -1,4 +1,4 @@
-//! The findings and their text.
+//! The findings, and the text of each.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -49,13 +49,13 @@ pub enum Finding {
     Cycle(Cycle),
 }
 
-/// A strongly connected set of modules: each uses every other one, directly or through members of the
-/// set.
+/// A strongly connected set of modules. Each module uses every other module of the set, directly or
+/// through other members.
 #[derive(Debug)]
 pub struct Cycle {
     /// The module whose children form the cycle, or `None` for top-level modules.
     pub module: Option<String>,
-    /// The modules. `self` is the own file of `module`.
+    /// The names of the modules. The name `self` means the own file of `module`.
     pub members: Vec<String>,
     /// The edges between the members.
     pub edges: Vec<CycleEdge>,
@@ -70,7 +70,7 @@ pub struct CycleEdge {
     pub to: String,
     /// The file and line of one use.
     pub at: String,
-    /// The names used.
+    /// The names that the paths use.
     pub names: BTreeSet<String>,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::model::Location;
 
-/// The dependency edges between the children of one module, and between them and the module's own file.
+/// The dependency edges between the children of one module and the module's own file.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     edges: BTreeMap<(Node, Node), Vec<Occurrence>>,
@@ -16,7 +16,7 @@ pub(crate) struct Graph {
 pub(crate) enum Node {
     /// The items in the own file of the module.
     Own,
-    /// A child module, with everything in it.
+    /// A child module and all modules inside the child.
     Child(String),
 }
 
@@ -25,13 +25,13 @@ pub(crate) enum Node {
 pub(crate) struct Occurrence {
     /// The line that contains the path.
     pub(crate) at: Location,
-    /// The path as written, without its nested `use` braces.
+    /// The path from the source. For a nested `use`, this is the whole path of one branch.
     pub(crate) path: String,
 }
 
 impl Occurrence {
-    /// Returns the name of the item, without its variants and functions. By convention, that is the
-    /// first segment with a capital letter, or the last segment.
+    /// Returns the name of the item, without a variant or an associated function. The name is the
+    /// first segment that starts with a capital letter, or the last segment if no segment does.
     pub(crate) fn name(&self) -> &str {
         let is_type = |segment: &&str| segment.starts_with(char::is_uppercase);
         let last = || self.path.rsplit("::").next();
@@ -40,14 +40,14 @@ impl Occurrence {
 }
 
 impl Graph {
-    /// Adds a use of `to` by `from`. A use of a node by itself adds no edge.
+    /// Adds a use of `to` by `from`. Adds no edge if both are the same node.
     pub(crate) fn add(&mut self, from: Node, to: Node, occurrence: Occurrence) {
         if from != to {
             self.edges.entry((from, to)).or_default().push(occurrence);
         }
     }
 
-    /// Iterates over the edges, each with its occurrences.
+    /// Iterates over the edges. Each edge has a list of its occurrences.
     pub(crate) fn edges(&self) -> impl Iterator<Item = (&Node, &Node, &[Occurrence])> {
         self.edges.iter().map(|((from, to), occurrences)| (from, to, occurrences.as_slice()))
     }

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
-            // Without stderr, the exit status is the only way left to report the error.
+            // If stderr is closed, only the exit status reports the error.
             let _ = writeln!(io::stderr(), "layers: {error}");
             ExitCode::from(2)
         }

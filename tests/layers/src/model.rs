@@ -1,4 +1,5 @@
-//! The modules of one crate, the names that each declares, and the paths that each contains.
+//! The modules of one crate. Each module has the names that it declares and the paths that it
+//! contains.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,7 +22,8 @@ pub(crate) struct Crate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ModuleId(usize);
 
-/// A module, with all of its files if several are declared under different cfgs.
+/// A module. If `mod` items under different cfgs declare several files for one module, the module
+/// combines all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Module {
     /// The name, empty for a crate root.
@@ -30,17 +32,17 @@ pub(crate) struct Module {
     pub(crate) parent: Option<ModuleId>,
     /// The child modules, by name.
     pub(crate) children: BTreeMap<String, ModuleId>,
-    /// The names of the items that the module defines, macros included.
+    /// The names of the items and macros that the module defines.
     pub(crate) items: BTreeSet<String>,
-    /// The names of the macros among `items`.
+    /// The subset of `items` that are macros.
     pub(crate) macros: BTreeSet<String>,
-    /// The names of macros with `#[macro_export]`, which are items of the crate root.
+    /// The names of macros with `#[macro_export]`. Such a macro is an item of the crate root.
     pub(crate) exported_macros: BTreeSet<String>,
-    /// The imports that bind a name, by that name.
+    /// The imports that bind each name.
     pub(crate) imports: BTreeMap<String, Vec<Import>>,
     /// The modules and enums that the module imports with `*`.
     pub(crate) globs: Vec<Path>,
-    /// The paths that the module contains, those of its imports included.
+    /// The paths in the module, including the paths of its imports.
     pub(crate) uses: Vec<PathUse>,
     /// The constructs that the checker does not read.
     pub(crate) unreadable: Vec<(Location, Unreadable)>,
@@ -54,7 +56,7 @@ pub(crate) type Path = Vec<String>;
 pub(crate) struct Import {
     /// The imported path.
     pub(crate) path: Path,
-    /// The import is also a re-export: it has a visibility.
+    /// True if the import is also a re-export, because it has a visibility.
     pub(crate) reexport: bool,
 }
 
@@ -65,7 +67,7 @@ pub(crate) struct PathUse {
     pub(crate) path: Path,
     /// The position of the first segment.
     pub(crate) at: Location,
-    /// The path is that of a re-export.
+    /// True if the path belongs to a re-export.
     pub(crate) reexport: bool,
 }
 
@@ -89,7 +91,8 @@ impl Crate {
         self.add(Module::default())
     }
 
-    /// Adds a child module, or returns the one that has the name already.
+    /// Returns the child module with this name. Adds the child if the module has none with this
+    /// name.
     pub(crate) fn add_child(&mut self, parent: ModuleId, name: &str) -> ModuleId {
         if let Some(&id) = self[parent].children.get(name) {
             return id;
@@ -109,7 +112,7 @@ impl Crate {
         self.modules.iter().enumerate().map(|(index, module)| (ModuleId(index), module))
     }
 
-    /// Returns the modules from the crate root down to `id`, both included.
+    /// Returns the modules from the crate root down to `id`, including both.
     pub(crate) fn ancestry(&self, id: ModuleId) -> Vec<ModuleId> {
         let mut ancestry = vec![id];
         let mut current = id;

@@ -30,7 +30,7 @@ pub enum ReadError {
         /// The error of the parser.
         source: syn::Error,
     },
-    /// A manifest cannot be parsed, or lacks an entry.
+    /// A manifest cannot be parsed, or an entry is missing.
     #[error("cannot read the manifest {}: {reason}", path.display())]
     Manifest {
         /// The manifest.
@@ -46,7 +46,7 @@ pub enum ReadError {
         /// The file that declares the module.
         path: PathBuf,
     },
-    /// `--crate` or `--graph` gives a folder that is no crate of the workspace.
+    /// `--crate` or `--graph` names a folder that is not a crate of the workspace.
     #[error("the workspace has no crate {0:?} (give the folder, as `members` in Cargo.toml does)")]
     NoCrate(String),
 }
@@ -73,12 +73,13 @@ struct Reader<'a> {
     krate: Crate,
 }
 
-/// The file that contains an item, and the folders with the files of its child modules.
+/// The file that contains an item, and the folders that are searched for the files of child
+/// modules.
 struct FileContext<'a> {
     file: &'a Path,
-    /// The folder with the files of child modules.
+    /// The folder that contains the files of child modules.
     children: &'a Path,
-    /// The folder that `#[path]` is relative to.
+    /// The folder to which the path in a `#[path]` attribute is relative.
     path_attributes: &'a Path,
 }
 

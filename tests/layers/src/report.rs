@@ -10,7 +10,7 @@ use crate::finding::Finding;
 pub struct Report {
     /// The crates that were checked.
     pub crates: Vec<CrateReport>,
-    /// The crates of the table that the workspace does not have.
+    /// The folders in the table that are not crates of the workspace.
     pub absent_crates: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ pub struct CrateReport {
 /// An edge between two top-level modules.
 #[derive(Debug)]
 pub struct EdgeCount {
-    /// The module that contains the paths.
+    /// The module that contains the paths of this edge.
     pub from: String,
     /// The module that the paths resolve to.
     pub to: String,
@@ -83,7 +83,7 @@ impl CrateReport {
         pairs.collect::<BTreeSet<_>>().len()
     }
 
-    /// Returns the number of cycles, at the top level and inside modules.
+    /// Returns the number of cycles, both at the top level and inside modules.
     #[must_use]
     pub fn cycles(&self) -> usize {
         let is_cycle = |finding: &&Finding| matches!(finding, Finding::Cycle(_));

@@ -2,27 +2,28 @@
 
 use crate::model::{Crate, Import, ModuleId, Path};
 
-/// The target of a path.
+/// The target of a path. Each [`ModuleId`] is the module that the dependency edge leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The module itself.
     Module(ModuleId),
     /// An item that the module defines.
     Item(ModuleId),
-    /// An item of another crate that the module imports under this name.
+    /// An item of another crate. The `ModuleId` is the module that imports it.
     OtherCrate(ModuleId),
     /// A macro that the crate root defines.
     RootMacro,
 }
 
-/// Returns the target of `path` as written in module `from`, or `None` if it is in another crate.
+/// Returns the target of `path`, which module `from` contains. Returns `None` if the path leads to
+/// another crate.
 pub(crate) fn resolve(krate: &Crate, from: ModuleId, path: &Path) -> Option<Target> {
     Resolver { krate, in_progress: Vec::new() }.resolve(from, path)
 }
 
 struct Resolver<'a> {
     krate: &'a Crate,
-    /// The names under search, so that imports of each other end.
+    /// The lookups in progress. They stop the recursion when two imports refer to each other.
     in_progress: Vec<Lookup>,
 }
 
@@ -49,7 +50,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Resolves a path inside `from`, after any number of leading `super`.
+    /// Resolves a path relative to `from`. Each leading `super` moves to the parent module.
     fn ascend(&mut self, mut from: ModuleId, mut path: &[String]) -> Option<Target> {
         while let Some((first, rest)) = path.split_first()
             && first == "super"
@@ -60,7 +61,7 @@ impl Resolver<'_> {
         self.descend(from, path)
     }
 
-    /// Resolves a path of `main.rs` that starts with the name of the library.
+    /// Resolves a path of `main.rs` that starts with the name of the crate's library.
     fn resolve_in_library(&mut self, from: ModuleId, path: &[String]) -> Option<Target> {
         let (first, rest) = path.split_first()?;
         let library = self.krate.library_root?;
@@ -71,7 +72,7 @@ impl Resolver<'_> {
     }
 
     /// Resolves the rest of a path inside `module`. An unknown name counts as an item of the module,
-    /// because a macro may define it.
+    /// because a macro can define such an item.
     fn descend(&mut self, module: ModuleId, rest: &[String]) -> Option<Target> {
         let Some((name, rest)) = rest.split_first() else { return Some(Target::Module(module)) };
         match self.lookup(module, name, rest.is_empty()) {
@@ -81,8 +82,9 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns the target of `name` in the scope of `module`. A name that ends its path is an item
-    /// rather than a module, if both exist.
+    /// Returns the target of `name` in the scope of `module`. If the module has an item and a child
+    /// module with this name, the last segment of a path means the item. Other segments mean the
+    /// child module.
     fn lookup(&mut self, module: ModuleId, name: &str, ends_path: bool) -> Option<Target> {
         let lookup = Lookup { module, name: name.to_owned(), ends_path };
         if self.in_progress.contains(&lookup) {

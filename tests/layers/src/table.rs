@@ -9,7 +9,8 @@ pub struct Entry {
     pub layers: &'static [&'static [&'static str]],
 }
 
-/// The layers of every crate of this workspace. Layer 1 is the highest, below the crate root.
+/// The layers of every crate of this workspace. Layer 1 is the highest layer. Only the crate root
+/// is above it.
 pub const TABLE: &[Entry] = &[
     Entry {
         folder: "enclave",

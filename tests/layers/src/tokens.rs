@@ -1,4 +1,5 @@
-//! Finds paths in token streams that are not parsed: those of macros and attributes.
+//! Finds paths in the token streams of macros and attributes. The Rust parser does not parse these
+//! streams.
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
@@ -32,7 +33,8 @@ impl TokenPath {
             && self.path.last().is_some_and(|name| name == "include")
     }
 
-    /// Returns true if the path leads out of the module. `crate` alone is a visibility.
+    /// Returns true if the path leads out of the module. The segment `crate` alone is a visibility,
+    /// as in `pub(crate)`.
     pub(crate) fn leaves_module(&self) -> bool {
         let starts_at_root = self.path.first().is_some_and(|name| name == "crate");
         let is_whole = self.path.len() == 1 && self.next != NextTokens::Colons;
@@ -40,14 +42,16 @@ impl TokenPath {
     }
 }
 
-/// Returns every path in `tokens`, groups included. Fields, methods and macro variables are skipped.
+/// Returns every path in `tokens` and in the groups inside `tokens`. Skips fields, methods and macro
+/// variables.
 pub(crate) fn paths(tokens: TokenStream) -> Vec<TokenPath> {
     let mut found = Vec::new();
     scan(tokens, &[], &mut found);
     found
 }
 
-/// Adds the paths in `tokens`. After `prefix::`, they are the branches of a nested `use` tree.
+/// Adds the paths in `tokens`. If there is a `prefix`, the paths are branches of the nested `use`
+/// tree after `prefix::`.
 fn scan(tokens: TokenStream, prefix: &[String], found: &mut Vec<TokenPath>) {
     let tokens = tokens.into_iter().collect::<Vec<_>>();
     let mut rest = tokens.as_slice();
@@ -77,8 +81,8 @@ fn scan(tokens: TokenStream, prefix: &[String], found: &mut Vec<TokenPath>) {
     }
 }
 
-/// Adds `path`, or the paths of the nested `use` tree that starts with it. Returns the tokens that
-/// are not read yet.
+/// Adds `path`, or the paths of the nested `use` tree that starts with `path`. Returns the unread
+/// tokens.
 fn add<'a>(
     path: Path,
     line: usize,
@@ -102,7 +106,8 @@ fn add<'a>(
     after
 }
 
-/// Returns the path of a branch of a nested `use` tree. A path from the crate root is no branch.
+/// Returns the whole path of a branch of a nested `use` tree. A path that starts at the crate root
+/// is not a branch, so it stays unchanged.
 fn joined(prefix: &[String], path: Path) -> Path {
     match path.first().map(String::as_str) {
         Some("crate") => path,
@@ -122,8 +127,9 @@ fn are_colons(a: &TokenTree, b: &TokenTree) -> bool {
     as_punctuation(a) == Some(':') && as_punctuation(b) == Some(':')
 }
 
-/// Returns whether `ident` starts a path. It does not after `.`, `'`, `$` (unless it is `crate`) or
-/// `::`. The last case is the rest of a path with generic arguments, such as `new` in `Vec::<u8>::new`.
+/// Returns whether `ident` starts a path. After `..`, an identifier starts a path. After `.`, `'` or
+/// `::`, an identifier does not start a path. After `$`, only `crate` starts a path. An identifier after
+/// `::` belongs to a path with generic arguments, such as `new` in `Vec::<u8>::new`.
 fn starts_path(before: [Option<char>; 2], ident: &Ident) -> bool {
     match before {
         [Some('.'), Some('.')] => true,

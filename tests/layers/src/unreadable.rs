@@ -1,4 +1,4 @@
-//! Constructs that could hide a path, and that the rules forbid for that reason.
+//! Constructs that could hide a path from the checker. The rules therefore forbid them.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ pub enum Unreadable {
     Include,
     /// A module in the body of a function.
     ModuleInFunction,
-    /// A macro that the crate root defines, with a path into the crate. Every module can use it.
+    /// A macro of the crate root that contains a path into the crate. Every module can use such a
+    /// macro, so the path would count for the wrong module.
     PathInRootMacro,
 }
 

@@ -1,4 +1,4 @@
-//! The rules that neither top-level modules nor the children of a module form a cycle.
+//! Rule 2 (no cycle of top-level modules) and rule 3 (no cycle of the children of a module).
 
 use layers::Entry;
 

@@ -6,11 +6,11 @@ use std::path::Path;
 use layers::{CrateReport, Entry};
 use tempfile::TempDir;
 
-/// The table for crates with one module above another.
+/// A table of layers in which the module `upper` is above the module `lower`.
 pub(crate) const UPPER_AND_LOWER: &[Entry] =
     &[Entry { folder: "app", layers: &[&["upper"], &["lower"]] }];
 
-/// Writes a workspace whose crate `app` consists of `files`, named relative to `src`.
+/// Writes a workspace whose crate `app` consists of `files`. Their names are relative to `src`.
 pub(crate) fn workspace(files: &[(&str, &str)]) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let write = |path: &Path, text: &str| {
@@ -33,8 +33,8 @@ pub(crate) fn check(files: &[(&str, &str)], table: &[Entry]) -> CrateReport {
     report.crates.remove(0)
 }
 
-/// Returns the findings in a crate whose `lower` module consists of `lower`. Its `upper` module
-/// defines the struct `X` and the constant `LIMIT`.
+/// Returns the findings in a crate with two modules. The module `lower` has the source `lower`. The
+/// module `upper` defines the struct `X` and the constant `LIMIT`.
 pub(crate) fn findings_in_lower(lower: &str) -> Vec<String> {
     let files = [
         ("lib.rs", "mod lower;\nmod upper;\npub use upper::X;\n"),
@@ -49,7 +49,8 @@ pub(crate) fn findings(report: &CrateReport) -> Vec<String> {
     report.findings.iter().map(ToString::to_string).collect()
 }
 
-/// Returns the finding for a use of `upper` in `lower` at `at`.
+/// Returns the text of the finding for a use of `upper` in `lower`. `at` is the file and line of
+/// the use.
 pub(crate) fn upward(at: &str) -> String {
     format!(
         "{at}: `lower` (layer 2) uses `upper` (layer 1): a module uses its own layer and lower layers only"

@@ -1,4 +1,4 @@
-//! The rule that edges between top-level modules go to the same layer or a lower one.
+//! Rule 1: an edge between top-level modules goes to the same layer or to a lower layer.
 
 use layers::Entry;
 

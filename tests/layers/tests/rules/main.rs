@@ -1,4 +1,4 @@
-//! Checks small crates with planted violations.
+//! Tests of the checker with small crates that violate one rule each.
 
 #![expect(clippy::unwrap_used, reason = "an error in a test is a failure of the test")]
 

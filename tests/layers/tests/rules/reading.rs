@@ -1,4 +1,4 @@
-//! The files and items that are read.
+//! The files and items that the checker reads.
 
 use crate::fixture::{UPPER_AND_LOWER, check, findings, findings_in_lower, upward, workspace};
 

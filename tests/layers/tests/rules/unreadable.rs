@@ -8,7 +8,8 @@ const NESTED_MODULE: &str =
 const ROOT_MACRO: &str =
     "unreadable path in a macro of the crate root: define the macro in a module instead";
 
-/// Returns the findings in a crate whose root consists of `root` and the modules of the table.
+/// Returns the findings in a crate whose root consists of the code `root` and the modules of the
+/// table.
 fn findings_in_root(root: &str) -> Vec<String> {
     let root = format!("{root}mod lower {{}}\nmod upper {{ pub struct X; }}\n");
     findings(&check(&[("lib.rs", &root)], UPPER_AND_LOWER))
