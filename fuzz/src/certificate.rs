@@ -1,5 +1,6 @@
-//! A valid chain with one replaced certificate: arbitrary bytes, or an arbitrary TBSCertificate signed
-//! by the right issuer. The first byte selects the position, and the rest is the replacement.
+//! The target for certificates: a valid chain in which the input replaces one certificate. The first
+//! byte of the input selects the position in the chain and the kind of replacement. The other bytes are
+//! a whole certificate, or a TBSCertificate that the target signs with the issuer's key.
 
 use attestation::{DebugMode, MAX_CLOCK_SKEW_SECS, Rule, TrustAnchors, UnverifiedDocument};
 use rsa::pkcs8::der::asn1::{AnyRef, GeneralizedTime, UtcTime};
@@ -8,19 +9,22 @@ use simulator::der;
 
 use crate::fixture;
 
-/// Bit of the first byte: the rest is a TBSCertificate, to be signed by the right issuer.
+/// Bit of the first byte. If it is set, the other bytes are a TBSCertificate that the target signs
+/// with the issuer's key.
 pub const SIGNED: u8 = 0x80;
-/// Length of a DER header with two length bytes, which every certificate of the fixture has.
+/// Length of a DER header with two length bytes. Every certificate of the fixture has such a
+/// header.
 const HEADER_LENGTH: usize = 4;
-/// Modulus of the first byte: 0 to 4 is a position in the chain, 5 is the file of a trust anchor.
+/// Modulus of the first byte. The remainders 0 to 4 are positions in the chain. With the remainder
+/// 5, the other bytes are the file of a trust anchor.
 const CHOICES: u8 = 6;
 /// Bits of keyUsage (RFC 5280 section 4.2.1.3).
 const DIGITAL_SIGNATURE: u8 = 0x80;
 const KEY_CERT_SIGN: u8 = 0x04;
 
-/// Checks a chain with one replaced certificate. The document is not signed, so it must be rejected: by
-/// a rule about its certificates, or by the rule about its signature if the replacement is equivalent to
-/// the original.
+/// Checks that a document with one replaced certificate is rejected. The document's own signature is
+/// invalid. If the replacement is equivalent to the original certificate, the rule about the document's
+/// signature rejects the document. Otherwise a rule about certificates rejects it.
 pub fn run(data: &[u8]) {
     let Some((choice, replacement)) = data.split_first() else { return };
     let position = usize::from((choice & !SIGNED) % CHOICES);
@@ -36,8 +40,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Returns the rule that rejects the chain with `certificate` at `position`, or `None` if the document
-/// would be too long.
+/// Returns the rule that rejects a document with `certificate` at `position` of its chain. Returns
+/// `None` if the document cannot be parsed, for example because it is too long.
 fn rejecting_rule(certificate: &[u8], position: usize) -> Option<Rule> {
     let mut chain = fixture::certificates();
     chain[position] = certificate;
@@ -48,13 +52,13 @@ fn rejecting_rule(certificate: &[u8], position: usize) -> Option<Rule> {
     Some(verified.expect_err("the document is not signed").rule())
 }
 
-/// Checks that a certificate that passed the rules about certificates meets the requirements of its
-/// position.
+/// Checks a certificate that passed the rules about certificates. The certificate must meet the
+/// requirements of its position.
 fn assert_meets_requirements(certificate: &[u8], position: usize, signed: bool) {
     let original = &fixture::certificates()[position];
     if !signed {
-        // An ECDSA signature (r, s) has an equivalent (r, n - s), which needs no key. All other bytes
-        // are fixed.
+        // Without the key, the fuzzer can replace an ECDSA signature (r, s) only by the equivalent
+        // signature (r, n - s). All other bytes must be unchanged.
         let to_be_signed = to_be_signed(original);
         assert_eq!(to_be_signed, &certificate[HEADER_LENGTH..][..to_be_signed.len()]);
         assert!(position > 0 || certificate == *original, "the root was replaced");
@@ -97,8 +101,8 @@ fn seconds(time: AnyRef<'_>) -> decoder::Result<u64> {
     Ok(since_1970.as_secs())
 }
 
-/// Returns whether the certificate contains a keyUsage with this bit: the extension's OID, an optional
-/// TRUE, and an OCTET STRING with a BIT STRING.
+/// Returns whether the certificate contains a keyUsage extension in which this bit is set. The extension
+/// consists of the OID, an optional TRUE, and an OCTET STRING with a BIT STRING.
 fn allows(certificate: &[u8], bit: u8) -> bool {
     let oid = der::oid::KEY_USAGE;
     let usages = certificate.windows(oid.len() + 9).filter(|window| window.starts_with(oid));
@@ -108,7 +112,7 @@ fn allows(certificate: &[u8], bit: u8) -> bool {
     })
 }
 
-/// Returns the TBSCertificate of a certificate of the fixture.
+/// Returns the TBSCertificate inside a certificate of the fixture.
 pub fn to_be_signed(certificate: &[u8]) -> &[u8] {
     let length = |header: &[u8]| usize::from(header[2]) << 8 | usize::from(header[3]);
     let content = &certificate[HEADER_LENGTH..];

@@ -1,5 +1,6 @@
-//! Compares our CBOR decoder with serde_cbor, as the AWS crate uses it, and with ciborium. Both are less
-//! strict, so only accepted payloads are compared.
+//! Compares our CBOR decoder with two others: serde_cbor, through AWS's crate for documents, and
+//! ciborium. Both others accept more payloads than ours, so only payloads that ours accepts are
+//! compared.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,11 @@ use ciborium::Value;
 
 use crate::shortest_form;
 
-/// Checks that both decoders accept the payload and read the same values.
+/// Checks that the other decoders accept the payload and read the same values as ours.
 pub(crate) fn compare(claims: &Claims<'_>, payload: &[u8]) {
     assert!(shortest_form::skip_item(payload).is_empty(), "bytes follow the map");
     ciborium(claims, payload);
-    // The AWS type supports only the PCRs of an enclave.
+    // AWS's type has no field for the PCRs of a NitroTPM.
     if claims.pcrs().family() == PcrFamily::NitroEnclave {
         nsm_api(claims, payload);
     }

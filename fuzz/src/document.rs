@@ -1,5 +1,5 @@
-//! Attestation documents: arbitrary bytes, parsed and verified under AWS's root and under the fixture's
-//! root.
+//! The target for attestation documents: arbitrary bytes, verified under AWS's root and under the
+//! fixture's root.
 
 use std::sync::OnceLock;
 
@@ -16,8 +16,8 @@ use crate::fixture;
 const SIGNATURE_LENGTH: usize = 96;
 const TAG_COSE_SIGN1: u8 = 0xd2;
 
-/// SHA-256 digests of the genuine documents in the test vectors, without tag and signature. Only AWS can
-/// sign under AWS's root, so no other document may verify there.
+/// SHA-256 digests of the genuine documents in the test vectors, without the tag and the signature. Only
+/// AWS can sign under AWS's root, so no other document may verify under that root.
 #[rustfmt::skip]
 const GENUINE: [&str; 9] = [
     "5f068b86ec537cf081f51bba5d78086e1ba66ac1a419aa29dd6e9411de289623",
@@ -31,14 +31,14 @@ const GENUINE: [&str; 9] = [
     "8376491631e7fa9d5a81ab593725832a033db3656e2e79b1a540a504fa879a82",
 ];
 
-/// Checks that every document that verifies equals a valid document. The signature covers everything
-/// except the tag and the signature itself, which has an equivalent (r, n - s).
+/// Checks that the signed bytes of every document that verifies are the signed bytes of a valid
+/// document. The tag may be absent. The signature (r, s) may be replaced by its equivalent (r, n - s).
 pub fn run(data: &[u8]) {
     let parse = || UnverifiedDocument::parse(data.to_vec());
     let own_time = nsm_timestamp(data);
     let Ok(document) = parse() else { return };
     assert!(data.len() <= MAX_DOCUMENT_LENGTH);
-    // The parser for the enclave's own document checks less, but must read the same timestamp.
+    // `nsm_timestamp` checks less than the parser, but must read the same timestamp.
     assert_eq!(own_time, Ok(document.dangerous_unverified_claims().timestamp()));
     check_claims(&document.dangerous_unverified_claims(), data);
     let signed = signed_part(data);
@@ -66,8 +66,10 @@ fn signed_part(document: &[u8]) -> &[u8] {
 
 /// Returns whether a document verifies.
 ///
-/// Checks that a document that verifies live also verifies as a stored one, and that debug mode is the
-/// only difference between the two settings. A clock may be at most 60 s behind the document.
+/// Also checks that:
+/// - A document that verifies live also verifies as a stored document.
+/// - `DebugMode::Reject` rejects the documents in debug mode and no others.
+/// - A document verifies if the clock is at most 60 s behind its timestamp.
 fn verifies<T: Trust, E: std::fmt::Debug>(
     parse: impl Fn() -> Result<UnverifiedDocument, E>,
     anchors: &TrustAnchors<T>,
@@ -93,7 +95,7 @@ fn verifies<T: Trust, E: std::fmt::Debug>(
     true
 }
 
-/// Checks that every claim is within its limits and no longer than the document.
+/// Checks that every claim is within its limits and is not longer than the document.
 pub(crate) fn check_claims(claims: &Claims<'_>, document: &[u8]) {
     let within = |bytes: &[u8]| bytes.len() <= document.len();
     assert!(!claims.module_id().is_empty() && within(claims.module_id().as_bytes()));

@@ -1,8 +1,9 @@
-//! Endpoints: arbitrary text.
+//! The target for endpoints: arbitrary text.
 
 use transport::{Endpoint, InvalidEndpoint, listening_message};
 
-/// Checks that a printed endpoint parses to the same endpoint, and that errors have a bounded length.
+/// Checks that the text of a parsed endpoint parses to the same endpoint. Checks that the text of an
+/// error has a bounded length.
 pub fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let parsed: Result<Endpoint, InvalidEndpoint> = text.parse();

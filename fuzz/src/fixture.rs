@@ -1,5 +1,6 @@
-//! A fixed PKI, so that saved inputs keep their meaning: five certificates and their keys, valid from
-//! 2019 to 2049, and the documents that are valid under them.
+//! A fixed PKI, so that saved inputs stay valid. The PKI consists of five certificates, which are valid
+//! from 2019 to 2049, and of their keys. This module also builds the documents that are valid under the
+//! root.
 
 use std::sync::OnceLock;
 
@@ -29,7 +30,7 @@ const LEVELS: [&[u8]; 5] = [
 pub struct Level {
     /// The certificate, as DER.
     pub certificate: Vec<u8>,
-    /// The key that the certificate certifies.
+    /// The private key of the certificate.
     pub key: Key,
 }
 
@@ -74,7 +75,7 @@ pub fn recipient() -> &'static RecipientPrivateKey {
     })
 }
 
-/// Returns a document with the recipient's key and no other optional field.
+/// Returns a document whose only optional field is the recipient's public key.
 pub fn valid_spec() -> DocumentSpec {
     DocumentSpec {
         module_id: "simulated-i-00000000000000000-enc0000000000000000".to_owned(),
@@ -122,5 +123,6 @@ pub fn unsigned_document(payload: &[u8]) -> Vec<u8> {
     [&ENVELOPE[..], head, payload, &[0x58, 96], &[0x5a; 96]].concat()
 }
 
-/// An array of four, the protected header {1: -35}, and an empty unprotected header.
+/// The bytes encode the head of an array of four items, the protected header {1: -35}, and an empty
+/// unprotected header.
 const ENVELOPE: [u8; 7] = [0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0];

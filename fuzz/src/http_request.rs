@@ -1,4 +1,4 @@
-//! HTTP: arbitrary bytes of a client on one connection, sent at once and in pieces.
+//! The target for HTTP: arbitrary bytes of a client on one connection, sent at once and in pieces.
 
 use std::sync::OnceLock;
 
@@ -8,8 +8,8 @@ use enclave::config::Config;
 use crate::connection::{Enclave, response_checks};
 use crate::placeholder;
 
-/// Checks that the responses do not depend on how the bytes are split. The input may contain
-/// placeholders.
+/// Checks that the responses do not depend on the pieces in which the bytes arrive. The input may
+/// contain placeholders.
 pub fn run(data: &[u8]) {
     let sent = placeholder::expand(data, &[placeholder::document()]);
     let at_once = response_checks::check_responses(&sent, &exchange(&[&sent]));
@@ -25,7 +25,8 @@ fn exchange(pieces: &[&[u8]]) -> Vec<u8> {
     enclave.exchange(pieces)
 }
 
-/// Splits the bytes deterministically, into many small pieces and some large ones.
+/// Splits the bytes into many small pieces and some large pieces. The same bytes always have the
+/// same pieces.
 fn pieces(sent: &[u8]) -> Vec<&[u8]> {
     let mut state = sent
         .iter()

@@ -1,12 +1,13 @@
-//! Request bodies of both operations: serde_json must read the same values from every accepted body.
+//! The target for request bodies: arbitrary bytes as the body of both operations. serde_json must read
+//! the same values from every accepted body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kms_api::{DescribeCustomKeyStores, ErrorType, GenerateRandom, InvalidRequest, KmsError};
 use serde_json::Value;
 
-/// Maximum length of an error's text, in bytes: four values of at most 1,024 characters, and the text
-/// around them.
+/// Maximum length of an error's text, in bytes. An error quotes up to four values of at most 1,024
+/// characters.
 const MAX_ERROR_LENGTH: usize = 4 * 4 * 1024 + 2048;
 
 /// Checks arbitrary bytes as the body of both operations.

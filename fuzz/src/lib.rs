@@ -1,5 +1,5 @@
-//! Fuzz targets for all code that parses untrusted bytes, as functions of arbitrary bytes. A finding is
-//! a panic.
+//! Fuzz targets for all code that parses untrusted bytes. A target is a function of arbitrary bytes. The
+//! function panics if it finds an error.
 //!
 //! libFuzzer calls the targets through `fuzz_targets/`. The tests call them with the inputs in `corpus/`
 //! and with the seeds. The program `seeds` writes the seeds to files.

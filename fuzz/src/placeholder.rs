@@ -1,5 +1,6 @@
-//! Placeholders for long texts that an input needs unchanged. They keep inputs short, and mutations do
-//! not damage the texts.
+//! Placeholders for long texts, such as a valid document, in the inputs of a fuzz target. The target
+//! replaces each placeholder by its text. Placeholders keep inputs short, and the fuzzer cannot damage
+//! the text by a mutation.
 
 use std::sync::OnceLock;
 
@@ -9,10 +10,11 @@ use simulator::sign_payload;
 
 use crate::fixture;
 
-/// A placeholder and its text.
+/// A placeholder, such as `$D`, and the text that replaces it.
 pub(crate) type Placeholder<'a> = (&'a str, &'a str);
 
-/// Returns the placeholder of a valid document in base64, which would otherwise be most of an input.
+/// Returns the placeholder of a valid document in base64. Without the placeholder, the document would be
+/// most of the input.
 pub(crate) fn document() -> Placeholder<'static> {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| {
@@ -23,7 +25,7 @@ pub(crate) fn document() -> Placeholder<'static> {
     ("$D", document)
 }
 
-/// Replaces each placeholder by its text.
+/// Returns `data` with each placeholder replaced by its text.
 pub(crate) fn expand(data: &[u8], placeholders: &[Placeholder<'_>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut rest = data;

@@ -1,4 +1,4 @@
-//! Policies: arbitrary bytes.
+//! The target for policies: arbitrary bytes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,8 +15,8 @@ use crate::fixture;
 
 const NAME: &str = "fuzzed.json";
 
-/// Checks that an error has the right position. For an accepted policy, checks that decisions and
-/// explanations agree, and that both have the statements that `serde_json` reads.
+/// If the policy is rejected, checks the position in the error. Otherwise checks that decisions and
+/// explanations agree, and that the policy has the statements that `serde_json` reads.
 pub fn run(data: &[u8]) {
     match Policy::parse(NAME, data) {
         Ok(policy) => check_accepted(data, &policy),
@@ -44,8 +44,8 @@ fn check_rejected(data: &[u8], error: &PolicyError) {
     assert_readable(&error.to_string(), data);
 }
 
-/// Checks that a text has no control characters and a bounded length. DEL is the only unescaped JSON
-/// character that grows sixfold when it is escaped. A text quotes the input at most once.
+/// Checks that a text has no control characters and a bounded length. The text quotes the input at most
+/// once. In the quote, DEL grows most: from one byte to the six bytes of its escape.
 fn assert_readable(text: &str, data: &[u8]) {
     assert!(text.len() <= 6 * data.len() + 2048, "{} bytes of {}", text.len(), data.len());
     assert!(!text.chars().any(char::is_control), "{text:?}");
@@ -60,15 +60,16 @@ fn check_accepted(data: &[u8], policy: &Policy) {
         assert_same_statements(data, &explanations);
         let decision = evaluate([policy], &context);
         assert_eq!(decision, expected(&explanations), "{context:?}");
-        // The first matching statement decides, in whichever policy it is.
+        // The first statement that matches decides, regardless of its policy.
         assert_eq!(evaluate([&again, policy], &context), decision);
         let texts = explanations.iter().map(ToString::to_string);
         texts.for_each(|text| assert_readable(&text, data));
     }
 }
 
-/// Returns the decision that IAM prescribes: explicit deny, then allow, then implicit deny. The first
-/// matching statement is named.
+/// Returns the decision that IAM prescribes. A Deny statement that matches overrides all Allow
+/// statements. If no statement matches, the request is denied. The decision names the first statement
+/// that matches.
 fn expected<'p>(explanations: &[Explanation<'p, '_>]) -> Decision<'p> {
     let first = |effect| {
         let mut applying = explanations.iter().filter(|explanation| explanation.applies());
@@ -81,7 +82,7 @@ fn expected<'p>(explanations: &[Explanation<'p, '_>]) -> Decision<'p> {
     }
 }
 
-/// Checks that no statement is skipped or misread.
+/// Checks that the policy has each statement that `serde_json` reads, and no other statement.
 fn assert_same_statements(data: &[u8], explanations: &[Explanation<'_, '_>]) {
     let read: Value = serde_json::from_slice(data).expect("serde_json accepts the text, too");
     let statement = &read["Statement"];
@@ -115,7 +116,7 @@ const ENCLAVE: Registers = Registers(PcrFamily::NitroEnclave, [0xab; PCR_LENGTH]
 const DEBUG: Registers = Registers(PcrFamily::NitroEnclave, [0; PCR_LENGTH]);
 const NITRO_TPM: Registers = Registers(PcrFamily::NitroTpm, [0xab; PCR_LENGTH]);
 
-/// Returns a context without keys, and contexts with each kind of value.
+/// Returns a context without condition keys, and contexts with each kind of value.
 fn contexts() -> [Context<'static>; 5] {
     let empty = Context {
         action: Operation::GenerateRandom,

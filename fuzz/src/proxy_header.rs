@@ -1,12 +1,14 @@
-//! PROXY headers: arbitrary bytes at the start of a connection.
+//! The target for PROXY headers: arbitrary bytes at the start of a connection.
 
 use transport::ProxyHeader;
 
 /// Maximum length of a header, in bytes.
 const MAX_LENGTH: usize = 16 + 1024;
 
-/// Checks that an accepted header has the length that it states, and equals its own encoding when parsed
-/// again. An invalid header must be rejected within the maximum length.
+/// Checks three properties:
+/// - An accepted header has the length that its length field contains.
+/// - An accepted header that is encoded and parsed again is equal to the first header.
+/// - An invalid header is rejected after at most the maximum length.
 pub fn run(data: &[u8]) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().build().expect("the runtime starts");

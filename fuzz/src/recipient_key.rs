@@ -1,5 +1,5 @@
-//! The field `public_key`: the crate `rsa` must read the same key from every accepted input, and the
-//! provider must seal to it.
+//! The target for recipient keys: arbitrary bytes as the field `public_key`. The crate `rsa` must read
+//! the same key from every accepted input, and the provider must seal to the key.
 
 use std::convert::Infallible;
 
@@ -28,7 +28,8 @@ pub fn run(data: &[u8]) {
     seal_to(data, modulus_length);
 }
 
-/// Seals to a key as the service does: only a verified document returns a key.
+/// Seals to a key as the service does. Only a verified document returns a `RecipientKey`, so the
+/// key is put into a signed document.
 fn seal_to(spki: &[u8], modulus_length: usize) {
     let spec = DocumentSpec { public_key: Some(spki.to_vec()), ..fixture::valid_spec() };
     let document = sign_payload(&fixture::payload_with_chain(&spec), fixture::leaf_key());
@@ -44,7 +45,7 @@ fn seal_to(spki: &[u8], modulus_length: usize) {
     assert_eq!(sealed.len(), sealed_length(modulus_length, CONTENT.len()));
 }
 
-/// Returns a content encryption that is always the same.
+/// Returns a fixed content key and IV.
 pub(crate) fn encryption() -> ContentEncryption {
     let fill = |part: &mut [u8]| {
         part.fill(7);
@@ -53,7 +54,8 @@ pub(crate) fn encryption() -> ContentEncryption {
     ContentEncryption::draw(fill).unwrap_or_else(|never| match never {})
 }
 
-/// Returns the documented length of [`seal`]'s result. Only the key and the content vary in length.
+/// Returns the length that [`seal`] documents for its result. The length depends only on the
+/// lengths of the key and of the content.
 pub(crate) fn sealed_length(modulus_length: usize, content_length: usize) -> usize {
     let padded = (content_length / 16 + 1) * 16;
     let header = match padded {
@@ -64,7 +66,8 @@ pub(crate) fn sealed_length(modulus_length: usize, content_length: usize) -> usi
     FIXED_LENGTH + modulus_length + header + padded
 }
 
-/// Length of an envelope without encrypted key and encrypted content, in bytes, counted from RFC 5652:
-/// the outer layers up to the version, the recipient, the header of the content, and the end markers.
+/// Length of an envelope without the encrypted key and the encrypted content, in bytes (RFC 5652). The
+/// terms are the outer layers up to the version, the recipient, the header of the content, and the end
+/// markers.
 const FIXED_LENGTH: usize =
     (2 + 11 + 2 + 2 + 3) + (4 + 4 + 3 + 34 + 62 + 4) + (2 + 11 + 31 + 2) + 10;

@@ -1,5 +1,5 @@
-//! Checks that CBOR is in its shortest form, with an independent walk. The other decoders accept longer
-//! forms, and ours must not.
+//! Checks that CBOR is in its shortest form. The other decoders accept longer forms, so they cannot
+//! check this requirement for our decoder.
 
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
@@ -9,8 +9,8 @@ const TAG: u8 = 6;
 const SIMPLE: u8 = 7;
 const BREAK: &[u8] = &[0xff];
 
-/// Skips one data item (RFC 8949 section 3), and returns the rest. Panics if a length or number is not
-/// in its shortest form, or if a string is in chunks.
+/// Skips one data item (RFC 8949 section 3), and returns the bytes after it. Panics if a length or a
+/// number is not in its shortest form, or if a string consists of chunks.
 pub(crate) fn skip_item(bytes: &[u8]) -> &[u8] {
     let (initial, rest) = bytes.split_first().expect("an item");
     let (major, info) = (initial >> 5, initial & 0x1f);

@@ -1,5 +1,6 @@
-//! Arbitrary payloads, correctly signed by the fixture's leaf, so that only the decoder and the rules
-//! can reject them. Two other decoders must read the same values.
+//! The target for signed payloads: arbitrary payloads that the target signs with the fixture's leaf key.
+//! Because the signature is valid, inputs reach the decoder and the later rules. Two other decoders must
+//! read the same values.
 
 use attestation::cms::{MAX_CIPHERTEXT_LENGTH, open, seal};
 use attestation::{Claims, DebugMode, UnverifiedDocument, VerifiedDocument};
@@ -10,14 +11,15 @@ use crate::{decoders, document, fixture};
 
 const CONTENT: [u8; 100] = [0x63; 100];
 
-/// A byte string of two bytes, the first of which is `$`, is a placeholder. Placeholders keep inputs
-/// short, so that most mutations matter.
+/// The start of a placeholder, which is a byte string of two bytes: `$` and a name. Placeholders keep
+/// inputs short, so that mutations rarely change a certificate or a key.
 const PLACEHOLDER: [u8; 2] = [0x42, b'$'];
 
-/// Checks arbitrary bytes as a payload, with placeholders.
+/// Checks arbitrary bytes as a payload. The input may contain placeholders.
 pub fn run(data: &[u8]) {
     let payload = expand(data);
-    // Parsing does not depend on the signature, and signing takes a hundred times as long.
+    // Parsing does not verify the signature. Signing takes a hundred times as long as parsing, so
+    // only documents that parse are signed.
     if UnverifiedDocument::parse(fixture::unsigned_document(&payload)).is_err() {
         return;
     }
@@ -35,8 +37,8 @@ pub fn run(data: &[u8]) {
     seal_to(&verified);
 }
 
-/// Checks the chain of a verified document. Only the fixture's certificates are signed, so no others can
-/// verify.
+/// Checks the chain of a verified document. The input has no key of a CA, so a verified chain consists
+/// of the fixture's certificates.
 fn assert_chain(claims: &Claims<'_>) {
     let [cabundle @ .., leaf] = fixture::certificates();
     assert_eq!(claims.certificate(), leaf);
@@ -58,8 +60,8 @@ fn seal_to<T: attestation::Trust>(document: &VerifiedDocument<T>) {
     }
 }
 
-/// Replaces each placeholder: `$0` to `$4` are certificates, `$K` is the recipient's key, and `$P` is
-/// the value of a register.
+/// Returns `data` with each placeholder replaced by its value. `$0` to `$4` are certificates, `$K` is
+/// the recipient's key, and `$P` is a PCR value.
 pub fn expand(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut rest = data;

@@ -32,7 +32,8 @@ fn replay(target: &str) {
     assert!(findings.is_empty(), "{target}: {findings:?}");
 }
 
-/// Defines one test per target, and a list of the targets, so that a missing test is detected.
+/// Defines one test per target, and a list of the tested targets. Another test compares the list
+/// with all targets.
 macro_rules! replay {
     ($($target:ident)*) => {
         $(#[test]

@@ -1,4 +1,5 @@
-//! A client's connection without a network. It delivers the pieces one by one, then closes its side.
+//! A client's connection without a network. The client sends the given pieces one by one, and then
+//! closes its sending half.
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +12,8 @@ pub(super) struct ClientStream<'a> {
     pieces: &'a [&'a [u8]],
     /// Number of bytes of the first piece that were read.
     read: usize,
-    /// True if the next piece has not arrived yet, so that no read returns parts of two pieces.
+    /// True if the next read must first return `Pending`, so that no read returns bytes of two
+    /// pieces.
     is_waiting: bool,
     response: &'a mut Vec<u8>,
 }

@@ -1,9 +1,9 @@
-//! Splits a connection into requests and responses (RFC 9112), independently of hyper: `httparse` parses
-//! the heads, as hyper uses it, and this code determines the bodies.
+//! Splits a connection into requests and responses (RFC 9112), independently of hyper. The crate
+//! `httparse` parses the heads, as in hyper. This module determines the length of the bodies.
 
 use transport::limits::MAX_HEADERS;
 
-/// The parts of a request that matter for its response.
+/// The parts of a request that determine its response.
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
     /// Request target, as sent.
@@ -21,7 +21,7 @@ impl<'a> Request<'a> {
         self.uri().contains('?')
     }
 
-    /// Returns the path without query, scheme, authority and first slash.
+    /// Returns the path of the request target, without the query and without the first slash.
     pub(crate) fn path(&self) -> &'a str {
         let path = self.uri().split('?').next().unwrap_or_default();
         match path.split_once("://") {
@@ -30,8 +30,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Returns the request target without a fragment. A target has no fragment (RFC 9112 section 3.2),
-    /// and hyper ignores one.
+    /// Returns the request target without a fragment. RFC 9112 section 3.2 allows no fragment, and hyper
+    /// ignores a fragment.
     fn uri(&self) -> &'a str {
         self.target.split('#').next().unwrap_or_default()
     }
@@ -68,8 +68,8 @@ fn content_length(headers: Headers<'_, '_>) -> Option<usize> {
     str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// Returns the requests that can have a response, and the remaining bytes, which start with an invalid
-/// request or are empty. The last body may be truncated.
+/// Returns the requests that can have a response, and the remaining bytes. The remaining bytes are empty
+/// or start with an invalid request. The body of the last request may be truncated.
 pub(crate) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
     let mut requests = Vec::new();
     loop {
@@ -79,7 +79,8 @@ pub(crate) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
             return (requests, sent);
         };
         let rest = &sent[length..];
-        // With any other Transfer-Encoding, the connection also ends with that request.
+        // The connection closes after a request with a Transfer-Encoding, so this request is the
+        // last.
         let chunked = !values(head.headers, "transfer-encoding").is_empty();
         let claimed = if chunked { Some(0) } else { content_length(head.headers) };
         let Some(claimed) = claimed else { return (requests, sent) };
@@ -97,15 +98,16 @@ pub(crate) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
     }
 }
 
-/// Returns whether the connection closes after a message. HTTP/1.0 closes it by default, HTTP/1.1 keeps
-/// it (RFC 9112 section 9.3).
+/// Returns whether the connection closes after a message. By default, an HTTP/1.0 connection closes and
+/// an HTTP/1.1 connection stays open (RFC 9112 section 9.3).
 fn closes(is_http_1_1: bool, headers: Headers<'_, '_>) -> bool {
     let has_option = |option: &[u8]| values(headers, "connection").contains(&option);
     if is_http_1_1 { has_option(b"close") } else { !has_option(b"keep-alive") }
 }
 
-/// Returns the responses in `received`, which must contain nothing else. `is_head` returns whether the
-/// response with an index must not have a body. Interim responses are omitted.
+/// Returns the responses in `received`, except interim responses. `received` must contain no other
+/// bytes. `is_head` returns whether the request with this index is a HEAD request, whose response has no
+/// body.
 pub(crate) fn responses(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Response<'_>> {
     let mut responses = Vec::new();
     while !received.is_empty() {

@@ -21,8 +21,9 @@ use tokio::runtime::{Builder, Runtime};
 use self::client_stream::ClientStream;
 use crate::fixture;
 
-/// A simulated platform that trusts the fixture's root, at the fixture's time. It lacks the simulator's
-/// own routes, whose documents would differ between runs.
+/// A simulated platform that trusts the fixture's root and whose clock shows the fixture's time. The
+/// platform has none of the simulator's own routes, because the documents of these routes would differ
+/// between runs.
 struct FixedPlatform;
 
 impl Platform for FixedPlatform {
@@ -47,8 +48,8 @@ pub(crate) struct Enclave {
 impl Enclave {
     /// Starts an enclave with this configuration, in the development profile.
     pub(crate) fn start(config: Config, audit: Audit) -> Self {
-        // Deadlines use a real clock and are never reached, because a client that has sent all bytes
-        // closes its side. With a paused clock, time would advance while the NSM thread works.
+        // The real clock reaches no deadline, because the client closes its sending half after the last
+        // byte. A paused clock would reach deadlines, because it advances while the NSM thread works.
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
         let [root, ..] = fixture::certificates();
         let pki = Arc::new(SimulatedPki::new(Arc::new(now)).expect("the provider works"));
@@ -60,7 +61,8 @@ impl Enclave {
         Self { runtime, server: Server::new(service) }
     }
 
-    /// Returns the bytes that the enclave sends until the connection ends.
+    /// Sends `pieces` on a new connection. Returns all bytes that the enclave sends on the
+    /// connection.
     pub(crate) fn exchange(&self, pieces: &[&[u8]]) -> Vec<u8> {
         let Self { runtime, server } = self;
         let mut response = Vec::new();

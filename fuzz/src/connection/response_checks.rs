@@ -9,14 +9,15 @@ use serde_json::Value;
 use super::framing::{self, Request, Response};
 use crate::fixture;
 
-/// Statuses of hyper's own responses, which have no body: invalid HTTP, a target or a header that is too
-/// long.
+/// Statuses of hyper's own responses, which have no body. The reasons are invalid HTTP, a request target
+/// that is too long, or a header that is too long.
 const STATUSES_WITHOUT_BODY: [u16; 3] = [400, 414, 431];
 
-/// Stands for such a response.
+/// The comparable form of a response of hyper itself.
 const HYPER_REJECTION: &str = "rejected by hyper";
 
-/// The deterministic parts of responses: statuses, and bodies without random bytes.
+/// The parts of responses that do not differ between runs: the status, and the body without random
+/// bytes.
 pub(crate) type ComparableResponses = Vec<(u16, String)>;
 
 /// Checks the responses in `received` to the requests in `sent`.
@@ -29,7 +30,8 @@ pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableRespons
     let checked = responses.iter().enumerate().map(|(index, response)| {
         assert!(!response.closes || index == last, "a response follows the last one");
         let checked = check_response(response, requests.get(index));
-        // Which violation hyper detects first depends on the pieces.
+        // If a request is invalid in two ways, the pieces determine the status of hyper's response.
+        // All these responses count as 400.
         (if checked == HYPER_REJECTION { 400 } else { response.status }, checked)
     });
     let mut checked: ComparableResponses = checked.collect();
@@ -41,11 +43,12 @@ pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableRespons
     checked
 }
 
-/// Returns whether hyper always responds to these bytes, which are no valid request. hyper parses a head
-/// only when it is complete, so a truncated head may be rejected or ignored. It does not respond to
-/// HTTP/2 once it has enough bytes to recognize it.
+/// Returns whether hyper responds to these bytes regardless of the pieces. The bytes are not a valid
+/// request. hyper parses a head that arrives in pieces only when the head is complete, so it may reject
+/// or ignore a truncated head. hyper does not respond to the preface of HTTP/2.
 fn always_gets_response(rest: &[u8]) -> bool {
-    // Empty lines before a request are skipped (RFC 9112 section 2.2). They do not end a head.
+    // hyper skips empty lines before a request (RFC 9112 section 2.2). Such an empty line does not
+    // end a head.
     let first = rest.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(rest.len());
     let rest = &rest[first..];
     let ends: [&[u8]; 2] = [b"\n\r\n", b"\n\n"];
@@ -67,7 +70,7 @@ fn check_response(response: &Response<'_>, request: Option<&Request<'_>>) -> Str
             assert_eq!(response.status, 200);
             let text = str::from_utf8(response.body).expect("text");
             if request.path() == "metrics" {
-                // The numbers change between two requests.
+                // The values of metrics differ between requests, so they are not compared.
                 assert!(text.starts_with("# HELP") && text.ends_with("# EOF\n"), "{text}");
                 return "metrics".to_owned();
             }
@@ -99,8 +102,8 @@ fn check_kms_response(response: &Response<'_>, request: &Request<'_>) -> String 
     }
 }
 
-/// Checks the random bytes of a response. With a Recipient, only the recipient can decrypt them. Without
-/// one, the response contains the requested number of bytes.
+/// Checks the random bytes of a response. If the request has a Recipient, the recipient's key must
+/// decrypt them. Otherwise the response must contain the requested number of bytes.
 fn check_random_bytes(member: &str, blob: &[u8], request: &Request<'_>) {
     let request_body: Value = serde_json::from_slice(request.body).expect("the request is JSON");
     let number_of_bytes = request_body["NumberOfBytes"].as_u64().expect("a number");

@@ -1,4 +1,5 @@
-//! Certificates: rows C of the corpus, each at its position.
+//! Seeds of the target for certificates: the rows C of the corpus of hostile input
+//! (`tests/suite/tests/corpus`).
 
 use simulator::der;
 
@@ -7,7 +8,8 @@ use crate::fixture;
 
 use super::mutations;
 
-/// Replacements in a TBSCertificate that keep it well-formed DER.
+/// Bytes of a TBSCertificate and their replacements. The changed TBSCertificate is still
+/// well-formed DER.
 const CHANGES: [(&[u8], &[u8]); 11] = [
     (&[0xa0, 3, 2, 1, 2], &[0xa0, 3, 2, 1, 1]),
     (der::oid::ECDSA_WITH_SHA384, der::oid::ECDSA_WITH_SHA256),
@@ -44,11 +46,12 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     inputs
 }
 
-/// Returns the same certificate with the equivalent signature (r, n - s).
+/// Returns the certificate with the signature (r, n - s) instead of its equivalent (r, s).
 fn with_twin(certificate: &[u8]) -> Vec<u8> {
     let head = to_be_signed(certificate);
     let algorithm = der::algorithm(der::oid::ECDSA_WITH_SHA384);
-    // A BIT STRING of a SEQUENCE of two INTEGERs, all with lengths of one byte.
+    // The signature is a BIT STRING that contains a SEQUENCE of two INTEGERs. Each length is one
+    // byte.
     let signature = &certificate[4 + head.len() + algorithm.len() + 3..];
     let (r, s) = signature[2..].split_at(2 + usize::from(signature[3]));
     let twin = der::integer(&mutations::negated_s(&s[s.len().saturating_sub(48).max(2)..]));

@@ -1,4 +1,5 @@
-//! Envelopes: as the service seals them, in other forms that KMS has sent, and damaged.
+//! Seeds of the target for envelopes: envelopes of the service, envelopes in other forms that KMS
+//! has sent, and damaged envelopes.
 
 use attestation::cms::seal;
 use attestation::{DebugMode, UnverifiedDocument};
@@ -13,8 +14,8 @@ use super::mutations;
 const OUTER: usize = 20;
 /// Length of the header of the RecipientInfos, in bytes.
 const SET_HEADER: usize = 4;
-/// Length of the header of EncryptedContentInfo, of the fields before the content, and of the content's
-/// header, in bytes.
+/// Total length of the header of EncryptedContentInfo, of the fields before the content, and of the
+/// header of the content, in bytes.
 const BEFORE_CONTENT: usize = 2 + 42 + 2;
 /// Length of the end-of-contents markers, in bytes.
 const ENDS: usize = 10;
@@ -46,7 +47,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
         &fixture::recipient().subject_key_identifier(),
         &[0; 32],
     ));
-    // id-sha1 instead of the first id-sha256; both have the same length.
+    // id-sha1 replaces the first id-sha256. The replacement has the same length.
     inputs.push(mutations::replaced(
         &good,
         &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01],

@@ -1,4 +1,4 @@
-//! Whole documents: rows A of the corpus.
+//! Seeds of the target for attestation documents: the rows A of the corpus of hostile input.
 
 use simulator::sign_payload;
 

@@ -1,4 +1,4 @@
-//! Endpoints: valid and invalid.
+//! Seeds of the target for endpoints: valid and invalid endpoints.
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
     let longest = format!("unix:{}", "a".repeat(107));

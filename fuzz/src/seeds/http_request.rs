@@ -1,4 +1,4 @@
-//! Requests of a client: rows E of the corpus.
+//! Seeds of the target for HTTP: the rows E of the corpus of hostile input.
 
 use crate::placeholder;
 
@@ -31,7 +31,8 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     inputs
 }
 
-/// Returns a valid request with this body. The length is correct after the placeholders are expanded.
+/// Returns a valid request with this body. Content-Length is the length of the body after its
+/// placeholders are replaced.
 fn post(body: &str) -> String {
     let length = placeholder::expand(body.as_bytes(), &[placeholder::document()]).len();
     format!("POST / HTTP/1.1\r\nHost: h\r\n{TYPE}{TARGET}Content-Length: {length}\r\n\r\n{body}")

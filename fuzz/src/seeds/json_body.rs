@@ -1,4 +1,4 @@
-//! Request bodies in JSON.
+//! Seeds of the target for request bodies.
 
 /// A Recipient as a member of a request.
 const RECIPIENT: &str = r#""Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"hEShATgi"}"#;

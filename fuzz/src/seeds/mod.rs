@@ -1,5 +1,5 @@
-//! The initial inputs of each target: valid ones, and hostile ones that follow the rows of the corpus of
-//! hostile input. The fuzzer mutates them.
+//! The initial inputs of each target, which the fuzzer mutates. Some inputs are valid. The others follow
+//! the rows of the corpus of hostile input (`tests/suite/tests/corpus`).
 
 mod certificate;
 mod cms_open;

@@ -1,6 +1,7 @@
 //! Mutations that turn valid inputs into hostile ones.
 
-/// Returns copies of `good` with one bit flipped, and truncated copies, at about `steps` positions each.
+/// Returns changed copies of `good`. At each of about `steps` positions, one copy has a flipped bit and
+/// one copy is truncated.
 pub(super) fn mutated(good: &[u8], steps: usize) -> Vec<Vec<u8>> {
     let step = good.len().div_ceil(steps).max(1);
     let flipped = (0..good.len()).step_by(step).map(|position| {
@@ -25,7 +26,7 @@ pub(super) const ORDER: [u8; 48] = [
     0x58, 0x1a, 0x0d, 0xb2, 0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73,
 ];
 
-/// Returns n - s. An ECDSA signature with it instead of s verifies too.
+/// Returns n - s. An ECDSA signature (r, n - s) verifies if (r, s) does.
 pub(super) fn negated_s(s: &[u8]) -> Vec<u8> {
     let mut difference = ORDER;
     let mut borrow = false;

@@ -1,7 +1,8 @@
-//! Policies: each element, operator and condition key once, and invalid ones.
+//! Seeds of the target for policies: each element, operator and condition key once, and invalid
+//! policies.
 
-/// Replaces abbreviations: `'` by the quotation mark, `ra:` by the prefix of the keys, `<ab>` by a
-/// measurement.
+/// Replaces abbreviations. `'` is the quotation mark, `ra:` is the prefix
+/// `kms:RecipientAttestation:`, and `<ab>` is a measurement of 48 such bytes in hexadecimal.
 fn expand(json: &str) -> Vec<u8> {
     let mut text = json.replace('\'', "\"").replace("ra:", "kms:RecipientAttestation:");
     for byte in ["00", "ab", "AB"] {
@@ -30,7 +31,8 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     let stars = String::from_utf8_lossy(&inputs[0]).replacen("\"kms:GenerateRandom\"", &stars, 1);
     inputs.push(stars.into_bytes());
     inputs.push(b"{\"Id\": \"\xff\"}".to_vec());
-    // A truncated character, and a name that grows when it is escaped.
+    // The next inputs are a truncated character, and a name that is longer in an error, because the
+    // error escapes it.
     inputs.push(b"{\"Id\": \"\xe2\x82".to_vec());
     inputs.push(format!("{{\"{}\":1}}", "\u{7f}".repeat(400)).into_bytes());
     inputs.push("{\"\u{1b}\u{9b}\u{202e}\u{2028}\":1}".into());

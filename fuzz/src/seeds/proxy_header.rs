@@ -1,4 +1,5 @@
-//! PROXY headers: of this relay, of other relays, and invalid ones.
+//! Seeds of the target for PROXY headers: headers of this relay, headers of other relays, and
+//! invalid headers.
 
 use transport::{ConnectionId, ProxyHeader};
 

@@ -1,4 +1,4 @@
-//! Recipient keys: rows D of the corpus.
+//! Seeds of the target for recipient keys: the rows D of the corpus of hostile input.
 
 use simulator::der;
 

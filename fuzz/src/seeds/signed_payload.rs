@@ -1,4 +1,5 @@
-//! Payloads to be signed: rows B of the corpus, and the encodings of rows A that apply to a payload.
+//! Seeds of the target for signed payloads: the rows B of the corpus of hostile input, and the encodings
+//! of the rows A that apply to a payload.
 
 use super::mutations;
 

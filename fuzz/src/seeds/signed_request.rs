@@ -1,5 +1,8 @@
-//! Requests with valid signatures, requests that were changed after signing, and correctly signed
-//! requests that must be rejected: rows of "Credentials" in `docs/configuration.md`.
+//! Seeds of the target for signed requests:
+//! - Requests with valid signatures.
+//! - Requests that were changed after signing.
+//! - Correctly signed requests that break a rule in the section "Credentials" of
+//!   `docs/configuration.md`.
 
 use crate::signed_request::request_builder::{
     ATTESTED, Credential, EXPIRED, HTTP_DATE, PLAIN, PLAIN_SHA_256, RECIPIENT_ONLY, RequestBuilder,
@@ -15,12 +18,12 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     let mut inputs: Vec<String> = valid_requests::all().iter().map(ValidRequest::input).collect();
     inputs.extend(CHANGES.map(|(from, to)| changed(&plain, from, to)));
     inputs.extend(TOKEN_CHANGES.map(|(from, to)| changed(&session, from, to)));
-    // A Recipient that was removed, added or replaced.
+    // The next inputs remove, add or replace the Recipient.
     inputs.push(RequestBuilder::valid().body(PLAIN).with_signature("$1"));
     inputs.push(RequestBuilder::valid().body(ATTESTED).with_signature("$0"));
     const OTHER: &str = r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"hEShATgi"}}"#;
     inputs.push(RequestBuilder::valid().body(OTHER).with_signature("$1"));
-    // A signed hash that differs from the body's hash.
+    // The signed hash differs from the hash of the body.
     let hashed = RequestBuilder::valid().with("X-Amz-Content-Sha256", PLAIN_SHA_256);
     inputs.push(changed(&hashed.signed(), ":32", ":33"));
     inputs.extend(rejected().iter().map(RequestBuilder::signed));
@@ -38,7 +41,7 @@ fn changed(input: &str, from: &str, to: &str) -> String {
     input.replacen(from, to, 1)
 }
 
-/// Changes after signing.
+/// Changes of a request after it was signed: a text and its replacement.
 const CHANGES: [(&str, &str); 40] = [
     ("NumberOfBytes\":32", "NumberOfBytes\":33"),
     ("{\"NumberOfBytes\":32}", "{\"NumberOfBytes\":9 }"),
@@ -127,7 +130,7 @@ fn authorization_headers(plain: &str) -> Vec<String> {
     ]
 }
 
-/// Returns correctly signed requests that the service rejects for another reason.
+/// Returns requests with a correct signature that the service rejects for another reason.
 fn rejected() -> Vec<RequestBuilder> {
     [wrong_credentials(), wrong_headers(), wrong_dates_and_scopes(), wrong_request_lines()].concat()
 }

@@ -1,4 +1,4 @@
-//! The audit trail of an enclave, read along with its responses.
+//! The audit trail of an enclave, from which the target reads the records of its requests.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,13 +10,14 @@ use serde_json::Value;
 use crate::connection::Enclave;
 use crate::connection::framing;
 
-/// The audit records, in the order of their requests. A separate thread writes them.
+/// The audit records, in the order of the requests. A separate thread of the enclave writes the
+/// records.
 pub(super) struct AuditTrail(Receiver<String>);
 
-/// A request without credentials, whose record marks the end of the earlier records.
+/// A request without credentials. Its record comes after the records of all earlier requests.
 const MARKER_REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// Time limit for a record. The thread writes a line much faster.
+/// Time limit for a record. Only an enclave that hangs reaches it.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl AuditTrail {

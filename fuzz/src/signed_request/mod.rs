@@ -1,4 +1,5 @@
-//! Authentication: arbitrary bytes of a client on one connection to an enclave that requires signatures.
+//! The target for signed requests: arbitrary bytes of a client on one connection to an enclave that
+//! requires signatures.
 
 mod audit_trail;
 pub(crate) mod request_builder;
@@ -18,8 +19,8 @@ use crate::connection::framing::{self, Request, Response};
 use crate::connection::{Enclave, response_checks};
 use crate::placeholder;
 
-/// Checks arbitrary bytes with placeholders. Only requests with a valid signature may succeed, or name a
-/// caller in the audit trail.
+/// Checks arbitrary bytes, which may contain placeholders. Without a valid signature, a request must not
+/// succeed, and its audit record must not name a caller.
 pub fn run(data: &[u8]) {
     let sent = expand(data);
     let Exchange { received, records } = exchange(&sent);
@@ -43,7 +44,8 @@ pub fn run(data: &[u8]) {
     assert_eq!(records.next(), None, "an audit record without a request");
 }
 
-/// Checks that success and the caller's name in the record require a valid signature.
+/// Checks one response and its audit record. A success, or a caller in the record, requires a valid
+/// signature.
 fn check_response(response: &Response<'_>, request: &Request<'_>, record: &Value) {
     let valid = valid_requests::find(request);
     let is_success = response.status == 200;
@@ -59,15 +61,17 @@ fn check_response(response: &Response<'_>, request: &Request<'_>, record: &Value
     }
 }
 
-/// Returns whether the response belongs to a KMS request, and is not a rejection by the HTTP layer.
+/// Returns whether the KMS API returned the response. The HTTP layer rejects a request with another
+/// method or path, without an audit record.
 fn is_kms_response(response: &Response<'_>, request: &Request<'_>) -> bool {
     response.content_type == Some(CONTENT_TYPE)
         && request.method == "POST"
         && request.path().is_empty()
 }
 
-/// Returns the secrets that responses and records must not contain: all except those that the client
-/// sent itself outside of X-Amz-Security-Token. The service must not repeat that header.
+/// Returns the secrets that responses and records must not contain. A secret that the client sent in
+/// another part of the request may occur, because errors quote requests. The header X-Amz-Security-Token
+/// is the exception: the service must not repeat it.
 fn undisclosed_secrets(sent: &[u8], requests: &[Request<'_>]) -> Vec<&'static str> {
     let credentials = [&UNRESTRICTED, &SESSION, &RECIPIENT_ONLY, &EXPIRED].into_iter();
     let secrets = credentials.flat_map(|key| [Some(key.secret), key.session_token]).flatten();
@@ -96,7 +100,7 @@ fn exchange(sent: &[u8]) -> Exchange {
         let (audit, audit_trail) = AuditTrail::start();
         Mutex::new((Enclave::start(config, audit), audit_trail))
     });
-    // An exchange leaves no state behind, so the enclave stays usable after a panic.
+    // A failed exchange leaves no state in the enclave, so the next exchange can use it.
     let (enclave, audit_trail) = &*enclave.lock().unwrap_or_else(PoisonError::into_inner);
     let received = enclave.exchange(&[sent]);
     let records = audit_trail.take_records(enclave);
@@ -115,7 +119,7 @@ pub(crate) fn expand(data: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// Checks the premise of the target: the valid requests are accepted.
+    /// Checks that the enclave accepts the valid requests. The target relies on that.
     #[test]
     fn valid_requests_are_answered_for_their_signer() {
         for valid in valid_requests::all() {

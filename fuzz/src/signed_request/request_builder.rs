@@ -1,5 +1,6 @@
-//! Builds and signs requests, independently of the product except for its hash functions ("Create a
-//! signed AWS API request" of the IAM User Guide). It signs valid and invalid requests alike.
+//! Builds and signs requests as the IAM User Guide describes ("Create a signed AWS API request").
+//! The builder shares only the hash functions with the service. The builder can also sign invalid
+//! requests.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +44,7 @@ pub(crate) const EXPIRED: Credential = Credential {
     session_token: None,
 };
 
-/// The time of the signatures, `fixture::NOW`.
+/// The time of the signatures, which is `fixture::NOW`.
 pub(crate) const DATE: &str = "20270115T080000Z";
 
 /// The same time in the format of the Date header.
@@ -54,7 +55,7 @@ pub(crate) const PLAIN_SHA_256: &str =
     "b386e4217667b85b62d23d3751c5cd6ec17da520661d3785147076dbc373761c";
 pub(crate) const ATTESTED: &str = r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"$D"}}"#;
 
-/// A request. Its body may contain the placeholder of a document.
+/// A request. The body may contain the placeholder of a document.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestBuilder {
     method: &'static str,
@@ -67,7 +68,7 @@ pub(crate) struct RequestBuilder {
     credential: &'static Credential,
     scope: &'static str,
     body: &'static str,
-    /// Text that is signed instead of the body's hash.
+    /// A text that is signed instead of the hash of the body.
     payload_hash: Option<&'static str>,
 }
 
@@ -92,7 +93,7 @@ impl RequestBuilder {
         }
     }
 
-    /// Uses another credential, with its session token.
+    /// Replaces the credential, and sends the session token of the new credential.
     pub(crate) fn with_credential(mut self, credential: &'static Credential) -> Self {
         self.headers.extend(credential.session_token.map(|token| ("X-Amz-Security-Token", token)));
         Self { credential, ..self }
@@ -155,7 +156,7 @@ impl RequestBuilder {
         placeholder::expand(self.body.as_bytes(), &[placeholder::document()])
     }
 
-    /// Returns the signed headers in order, each with its canonical value.
+    /// Returns the names of the signed headers in order, each with its canonical value.
     pub(crate) fn signed_headers(&self) -> Vec<(String, Vec<u8>)> {
         let signed = self.headers.iter().filter(|(name, _)| !self.unsigned.contains(name));
         let names: BTreeSet<String> = signed.map(|(name, _)| name.to_lowercase()).collect();
@@ -225,8 +226,8 @@ impl RequestBuilder {
     }
 }
 
-/// Returns the canonical value of a header: white space is collapsed and trimmed, and several values are
-/// joined with commas.
+/// Returns the canonical value of a header. Repeated white space is replaced by one space, and
+/// surrounding white space is removed. Several values are joined with commas.
 pub(crate) fn canonical_value<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let one = |value: &[u8]| {
         let words = value.split(|byte| b" \t".contains(byte)).filter(|word| !word.is_empty());

@@ -1,5 +1,5 @@
-//! The requests with valid signatures. The fuzzer refers to the signatures by placeholders and has no
-//! secret, so it cannot sign other requests.
+//! The requests with valid signatures. An input can contain these signatures as placeholders. An input
+//! contains no secret, so no other request can have a valid signature.
 
 use std::sync::OnceLock;
 
@@ -33,7 +33,7 @@ pub(crate) enum Outcome {
 
 use Outcome::{Error, Success};
 
-/// The characters after the dollar sign, one per request.
+/// The characters after the dollar sign of a placeholder, one per request.
 const PLACEHOLDERS: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// Returns all valid requests.
@@ -70,8 +70,8 @@ impl ValidRequest {
         self.builder.credential()
     }
 
-    /// Returns whether `request` has the same signed parts, except for white space and order, and no
-    /// unsigned `x-amz-` header.
+    /// Returns whether `request` has the same signed parts and no unsigned `x-amz-` header. White space
+    /// and the order of headers may differ.
     pub(crate) fn matches(&self, request: &Request<'_>) -> bool {
         let holds = |text: &str| {
             let mut values = request.values("authorization").into_iter();
@@ -93,15 +93,16 @@ impl ValidRequest {
     }
 }
 
-/// Returns the valid request that `request` matches. If the Content-Type is not signed, several requests
-/// share a signature; one that succeeds is preferred.
+/// Returns the valid request that `request` matches. Several valid requests can match if their
+/// Content-Type is not signed. In that case, returns one that succeeds, if there is one.
 pub(crate) fn find(request: &Request<'_>) -> Option<&'static ValidRequest> {
     let mut found: Vec<_> = all().iter().filter(|valid| valid.matches(request)).collect();
     found.sort_by_key(|valid| valid.outcome != Success);
     found.first().copied()
 }
 
-/// Returns the requests. Add new ones at the end, because saved inputs refer to them by position.
+/// Returns the requests. Add new requests at the end, because the placeholders in saved inputs
+/// depend on the position of a request.
 fn requests() -> Vec<(RequestBuilder, Outcome)> {
     let valid = RequestBuilder::valid;
     let describe =
