@@ -1,4 +1,5 @@
-//! Property: the responses do not depend on how a stream of requests is split into segments.
+//! Property test: the responses do not depend on the segments in which a stream of requests
+//! arrives.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,7 +40,8 @@ enum Message {
 
 impl Message {
     fn strategy() -> impl Strategy<Value = Self> {
-        // One in four ends the connection. With more of them, long streams would be rare.
+        // One request in four ends the connection. If the share were higher, long streams would be
+        // rare.
         let valid = prop_oneof![
             Just(Self::Plain),
             Just(Self::Large),
@@ -89,10 +91,12 @@ impl Message {
     }
 }
 
-/// Concatenates one to five requests. The last may be cut if no earlier one has a false length.
+/// Concatenates one to five requests. Truncates the last request at `cut` if each request has its
+/// true length.
 ///
-/// hyper parses a head that arrives in pieces only when it is complete. A malformed head that never
-/// ends gets 400 when it arrives at once, and no response otherwise. No such head is generated.
+/// No stream contains a malformed head that never ends, because the response depends on the pieces.
+/// hyper returns 400 if such a head arrives at once. If the head arrives in pieces, hyper waits for
+/// its end and sends no response.
 fn stream(messages: &[Message], cut: Option<Index>) -> Vec<u8> {
     let mut stream: Vec<u8> = messages.iter().flat_map(|message| message.bytes()).collect();
     let is_wrong_length =
@@ -101,7 +105,7 @@ fn stream(messages: &[Message], cut: Option<Index>) -> Vec<u8> {
         return stream;
     };
     if before.clone().any(is_wrong_length) || is_wrong_length(last) {
-        // Ends the head that begins with the surplus bytes.
+        // The bytes after the announced length start another head. The empty line ends that head.
         stream.extend_from_slice(b"\r\n\r\n");
     } else if let (Some(cut), Message::Plain | Message::Attested) = (cut, last) {
         let length = last.bytes().len();
@@ -110,7 +114,7 @@ fn stream(messages: &[Message], cut: Option<Index>) -> Vec<u8> {
     stream
 }
 
-/// Splits the stream at `cuts`, or into single bytes if there are none.
+/// Splits the stream at `cuts`. If there are no cuts, splits the stream into single bytes.
 fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     if cuts.is_empty() || stream.is_empty() {
         return stream.chunks(1).collect();
@@ -122,7 +126,7 @@ fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     starts.zip(ends).map(|(start, end)| &stream[start..end]).collect()
 }
 
-/// Returns the normalised responses and the number of entropy draws.
+/// Returns the responses without their random parts, and the number of entropy draws.
 fn responses(service: &TestService, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Response>, u64) {
     let before = service.draws();
     let responses = service.send_in_pieces(pieces, pipe_length);

@@ -1,6 +1,6 @@
-//! The corpus of hostile input: input that must be rejected and by which rule, and input that looks
-//! hostile and must be accepted. Each row is a test named by its id. The summary at the end prints
-//! totals.
+//! The corpus of hostile input. A row has an id, such as `C07`, and a list of cases. A case is one
+//! input and its expected result: rejection by a certain rule, or acceptance if the input only
+//! looks hostile. Each row is a test with the id as its name. A summary at the end prints totals.
 
 #![expect(
     clippy::expect_used,
@@ -43,8 +43,8 @@ fn rows() -> Vec<Row> {
 
 /// Returns the rows of `modules`.
 ///
-/// # Panics
-/// If a module has a row of another section, which [`section_of`] would not find.
+/// # Panics If a module has a row of another section, because [`section_of`] would not find that
+/// row.
 fn rows_of<'a>(modules: impl IntoIterator<Item = &'a Module>) -> Vec<Row> {
     let mut all = Vec::new();
     for (letter, rows) in modules {
@@ -58,10 +58,11 @@ fn rows_of<'a>(modules: impl IntoIterator<Item = &'a Module>) -> Vec<Row> {
     all
 }
 
-/// Returns the rows of the section that contains the row `name`, or all rows if `name` is no row.
+/// Returns the rows of the section that contains the row `name`. Returns all rows if no row has
+/// this name.
 ///
-/// Building a section takes up to half a second. This matters when each row runs in its own
-/// process.
+/// The construction of a section takes up to half a second. Some test runners start a process for
+/// each row, so a process must not construct all sections.
 fn section_of(name: &str) -> Vec<Row> {
     let is_row = expected_ids().iter().any(|id| name.split(' ').next() == Some(id));
     rows_of(MODULES.iter().filter(|(letter, _)| !is_row || name.starts_with(*letter)))
@@ -75,7 +76,7 @@ fn expected_ids() -> Vec<String> {
     sections.into_iter().flat_map(ids).collect()
 }
 
-/// Returns the trials that concern all rows together.
+/// Returns the tests that check all rows together.
 fn trials_over_all_rows(rows: &[Row]) -> Vec<Trial> {
     let trial = |name: &str, check: Box<dyn FnOnce() + Send>| {
         Trial::test(name, move || {

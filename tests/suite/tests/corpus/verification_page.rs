@@ -1,5 +1,5 @@
-//! Compares docs/verification.md with the code: each rule with its name, its function and the rows
-//! that it rejects.
+//! Compares docs/verification.md with the code. The page lists each rule with its name, its
+//! function, and the rows of the corpus that the rule rejects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,8 +12,8 @@ use crate::harness::row::Row;
 
 type Ids = BTreeSet<&'static str>;
 
-/// One value of each variant, sorted by name. `Unusable` comes from the provider, for keys that no
-/// rule rejects.
+/// One value of each variant, sorted by name. `Unusable` is an error of the provider for a key that
+/// no rule rejects.
 const KEY_ERRORS: [RecipientKeyError; 10] = [
     RecipientKeyError::Absent,
     RecipientKeyError::Algorithm,
@@ -45,11 +45,11 @@ fn variant(error: RecipientKeyError) -> String {
     format!("{error:?}").split(' ').next().unwrap_or_default().to_owned()
 }
 
-/// The rows that each rule and each key error rejects.
+/// The rows that each rule and each key error reject.
 #[derive(Default)]
 pub(crate) struct RowIndex {
     by_rule: BTreeMap<Rule, Ids>,
-    /// By variant name.
+    /// The rows of each key error, by the name of its variant.
     by_key_error: BTreeMap<String, Ids>,
     accepted: Ids,
 }

@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::harness::log_capture;
 
-/// The expected audit record and log line of one request.
+/// The expected audit record and the expected log line of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct ExpectedLogs {
-    /// The user agent in the record.
+    /// The user agent in the audit record.
     pub(crate) user_agent: Option<String>,
-    /// The error's name and its recorded message.
+    /// The error's name and message in the audit record.
     pub(crate) error: Option<(&'static str, Option<String>)>,
-    /// The reason in the log line of the rejection, if there is such a line.
+    /// The reason in the log line of the rejection, or `None` if the rejection is not logged.
     pub(crate) logged: Option<String>,
-    /// The access key id in that line.
+    /// The access key id in the log line of the rejection.
     pub(crate) access_key_id: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl ExpectedLogs {
     }
 }
 
-/// Parses the only record, which must be one line of printable ASCII.
+/// Parses the only audit record. The record must be one line of printable ASCII.
 fn only_record(trail: &[u8], context: &str) -> Value {
     let (end, line) = trail.split_last().expect(context);
     let is_printable = |byte: &u8| (b' '..=b'~').contains(byte);

@@ -20,7 +20,8 @@ pub(crate) fn head(major: u8, argument: u64) -> Vec<u8> {
     wide_head(major, exponent, argument)
 }
 
-/// Encodes a head with its argument in `2^exponent` bytes, even if fewer are enough.
+/// Encodes a head with its argument in `2^exponent` bytes, even if the argument fits into fewer
+/// bytes.
 pub(crate) fn wide_head(major: u8, exponent: u8, argument: u64) -> Vec<u8> {
     let bytes = argument.to_be_bytes();
     [&[(major << 5) | (24 + exponent)], &bytes[8 - (1 << exponent)..]].concat()
@@ -50,7 +51,7 @@ pub(crate) fn map(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     [head(MAP, length(entries.len())), concat(entries)].concat()
 }
 
-/// Concatenates keys and values without a head.
+/// Concatenates keys and values without the head of the map.
 pub(crate) fn concat(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     entries.iter().flat_map(|(key, value)| [&key[..], value].concat()).collect()
 }

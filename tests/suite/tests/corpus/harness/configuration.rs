@@ -1,4 +1,5 @@
-//! Configurations of services: files in a temporary folder, read as the binaries read them.
+//! Configurations of services. The files are in a temporary folder, and the code of the binaries
+//! reads them.
 
 use std::fs;
 
@@ -9,24 +10,24 @@ use enclave::config::{Config, ConfigError, Profile, Settings};
 pub(crate) struct Configuration {
     profile: Profile,
     toml: String,
-    /// File name and content of each policy.
+    /// The file name and the content of each policy.
     policies: Vec<(String, String)>,
-    /// Lines of the table `[entropy]`.
+    /// The lines of the table `[entropy]`.
     entropy: String,
 }
 
-/// The region of requests to [`Configuration::signed`].
+/// The region in the signatures of requests to [`Configuration::signed`].
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 /// A credential that may call every operation.
 pub(crate) const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
-/// A credential that may call every operation and sends [`SESSION_TOKEN`].
+/// A credential that may call every operation. Its requests contain [`SESSION_TOKEN`].
 pub(crate) const SESSION_KEY_ID: &str = "AKIDSESSION";
 pub(crate) const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//token+==";
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
 
-/// Disables prefetching, so that each draw belongs to a request.
+/// A line that disables prefetching, so that each entropy draw belongs to a request.
 const NO_PREFETCH: &str = "prefetch = 0\n";
 
 impl Configuration {
@@ -57,7 +58,7 @@ impl Configuration {
         Self::new("").with_development_profile()
     }
 
-    /// Sets further lines of the table `[entropy]`.
+    /// Sets the lines of the table `[entropy]` after the line that disables prefetching.
     pub(crate) fn with_entropy(self, lines: &str) -> Self {
         Self { entropy: [NO_PREFETCH, lines].concat(), ..self }
     }
@@ -66,7 +67,8 @@ impl Configuration {
         Self { profile: Profile::Development, ..self }
     }
 
-    /// Adds a credential with its own principal and policy, both named after the access key id.
+    /// Adds a credential with its own principal and its own policy. The names of both contain the
+    /// access key id.
     pub(crate) fn credential(mut self, access_key_id: &str, lines: &str, policy: &str) -> Self {
         let principal = principal(access_key_id);
         self.toml += &format!(
@@ -81,11 +83,12 @@ impl Configuration {
         self.read().0
     }
 
-    /// Loads the configuration, and returns the result and the folder of the files.
+    /// Loads the configuration. Returns the result and the folder that contains the files.
     fn read(&self) -> (Result<Settings, ConfigError>, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enclave.toml");
-        // The table is last, so that it shifts no line number.
+        // The table `[entropy]` is last, so that the line numbers of the other tables do not depend
+        // on it.
         fs::write(&path, [&self.toml, "\n[entropy]\n", &self.entropy].concat()).unwrap();
         fs::write(folder.path().join("salt"), [7; 32]).unwrap();
         for (name, json) in &self.policies {
@@ -95,8 +98,8 @@ impl Configuration {
         (settings, folder.path().display().to_string())
     }
 
-    /// Asserts that loading fails with this text. The file's name before it and the folder of
-    /// policies are left out.
+    /// Asserts that loading the configuration fails with the error `text`. `text` contains neither
+    /// the file name at its start nor the folder of the policies.
     pub(crate) fn assert_invalid(&self, expected: &str, context: &str) {
         let (settings, folder) = self.read();
         let error = settings

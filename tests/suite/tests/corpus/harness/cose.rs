@@ -1,4 +1,4 @@
-//! Valid and invalid COSE_Sign1 envelopes (RFC 9052), with signatures over their content.
+//! Valid and invalid COSE_Sign1 envelopes (RFC 9052), each with a signature over its content.
 
 use simulator::Key;
 
@@ -27,10 +27,10 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// Offset of the payload's byte string in an untagged, well-formed document.
+    /// The offset of the payload's byte string in a well-formed document without a tag.
     pub(crate) const OFFSET_OF_PAYLOAD: usize = 7;
 
-    /// Creates a valid envelope, signed by the leaf of the valid chain.
+    /// Creates a valid envelope that the leaf of the valid chain signs.
     pub(crate) fn signed(payload: &[u8]) -> Self {
         Self {
             protected: cbor::bytes(&ES384),
@@ -53,8 +53,8 @@ fn array_of_four(parts: &[&[u8]; 4]) -> Vec<u8> {
     [&[0x84], &parts.concat()[..]].concat()
 }
 
-/// Signs a document whose protected header is encoded as `protected` and decodes to `header`. The
-/// signature covers `header`.
+/// Signs a document whose protected header consists of the bytes `protected`. The signature covers
+/// `header`, which is the header that `protected` decodes to.
 pub(crate) fn sign(protected: &[u8], header: &[u8], unprotected: &[u8], payload: &[u8]) -> Vec<u8> {
     let signature = cbor::bytes(&signature(header, payload));
     array_of_four(&[protected, unprotected, &cbor::bytes(payload), &signature])
@@ -75,12 +75,12 @@ fn signature(header: &[u8], payload: &[u8]) -> Vec<u8> {
     with_leaf_key(|key| key.sign(&sig_structure(header, payload)).unwrap())
 }
 
-/// Returns a valid signature in DER instead of the fixed format.
+/// Returns a valid signature in DER. COSE requires the concatenation of r and s instead.
 pub(crate) fn der_signature(payload: &[u8]) -> Vec<u8> {
     with_leaf_key(|key| key.sign_der(&sig_structure(&ES384, payload)).unwrap())
 }
 
-/// Returns n - `s`, big-endian.
+/// Returns n - `s` as big-endian bytes. If (r, s) is a valid signature, (r, n - s) is valid too.
 pub(crate) fn n_minus(s: [u8; 48]) -> [u8; 48] {
     let mut difference = [0; 48];
     let mut borrow = false;

@@ -41,7 +41,8 @@ impl fmt::Display for DocumentError {
 }
 
 impl DocumentError {
-    /// Returns the broken rule of the checklist. An unusable recipient key breaks none.
+    /// Returns the rule of `docs/verification.md` that the document breaks. An unusable recipient
+    /// key breaks no rule.
     pub(crate) fn rule(&self) -> Option<Rule> {
         match self {
             Self::Malformed(error) => Some(error.rule()),

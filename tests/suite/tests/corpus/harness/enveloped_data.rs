@@ -1,5 +1,6 @@
-//! The random values of one `CiphertextForRecipient`, extracted with the recipient's private key:
-//! content, content key, IV and OAEP seed. No other decryptor returns the seed.
+//! Extracts the random values of one `CiphertextForRecipient` with the recipient's private key:
+//! content, content key, IV and OAEP seed. The other decryptors of the tests do not return the
+//! seed.
 
 use std::convert::Infallible;
 use std::sync::LazyLock;
@@ -14,7 +15,8 @@ use crate::harness::service::recipient;
 
 /// Length of a modulus of 2048 bits, in bytes.
 const MODULUS_LENGTH: usize = 256;
-/// The header of an OCTET STRING of that length. Only the encrypted key has it.
+/// The header of an OCTET STRING of [`MODULUS_LENGTH`] bytes. Only the encrypted key has this
+/// header.
 const ENCRYPTED_KEY: [u8; 4] = [0x04, 0x82, 0x01, 0x00];
 /// id-aes256-CBC, followed by the header of the IV.
 const IV: [u8; 13] = [0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a, 0x04, 0x10];
@@ -47,7 +49,7 @@ fn after<'a>(sealed: &'a [u8], header: &[u8]) -> &'a [u8] {
     &sealed[at + header.len()..]
 }
 
-/// Decrypts RSA without removing the padding.
+/// Decrypts an RSA ciphertext. The result still contains the OAEP padding.
 fn decrypt(encrypted: &[u8]) -> Vec<u8> {
     let encrypted = BoxedUint::from_be_slice(&encrypted[..MODULUS_LENGTH], 2048).unwrap();
     let padded = rsa_decrypt(None::<&mut Unused>, &*KEY, &encrypted).unwrap();
@@ -75,7 +77,8 @@ fn masked(bytes: &[u8], seed: &[u8]) -> Vec<u8> {
     bytes.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect()
 }
 
-/// A random generator that is never used: tests do not blind RSA operations.
+/// The type of a random generator that does not exist. The tests do not blind RSA operations, so
+/// they need no random bytes.
 enum Unused {}
 
 impl TryRng for Unused {

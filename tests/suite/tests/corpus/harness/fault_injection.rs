@@ -1,4 +1,4 @@
-//! A service whose NSM or system clock behaves as a case specifies.
+//! A service in which a case injects faults of the NSM or of the system clock.
 
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,11 +24,11 @@ use crate::harness::requests::{attested, plain};
 use crate::harness::response::{Expected, Response};
 use crate::harness::service::{NOW, PIPE_LENGTH, anchors};
 
-/// The replacement for the NSM's response to a draw. The argument counts draws since the service is
-/// ready.
+/// A function that can replace the NSM's response to an entropy draw. The argument is the number of
+/// draws that the service made since it became ready.
 pub(crate) type Script = Box<dyn FnMut(u64) -> Option<Result<NsmResponse, NsmError>> + Send>;
 
-/// A working NSM whose draws a script can replace.
+/// A working NSM. A script can replace its responses to entropy draws.
 pub(crate) struct ScriptedNsm {
     nsm: SimulatedNsm,
     script: Script,
@@ -49,7 +49,7 @@ impl Nsm for ScriptedNsm {
     }
 }
 
-/// A settable system clock. Its monotonic time is constant.
+/// A system clock that a case sets. The monotonic time is constant.
 #[derive(Clone, Debug)]
 pub(crate) struct ManualClock(Arc<AtomicU64>);
 
@@ -96,7 +96,7 @@ pub(crate) struct FaultyService {
 }
 
 impl FaultyService {
-    /// Starts a service without prefetching, so that each draw belongs to a request.
+    /// Starts a service without prefetching, so that each entropy draw belongs to a request.
     pub(crate) fn start(script: Script) -> Self {
         Self::with_entropy_settings("", false, script).unwrap()
     }
@@ -106,8 +106,8 @@ impl FaultyService {
         Self::build("", false, Box::new(|_| None), Audit::to_writer(records).unwrap()).unwrap()
     }
 
-    /// Starts a service with further `[entropy]` lines. With `from_boot` the script applies from
-    /// the first draw.
+    /// Starts a service with additional lines in the table `[entropy]`. If `from_boot` is true, the
+    /// script also applies to the draws of the start.
     pub(crate) fn with_entropy_settings(
         entropy: &str,
         from_boot: bool,
@@ -142,17 +142,17 @@ impl FaultyService {
         self.runtime.block_on(future)
     }
 
-    /// Sends a request on its own connection and returns the response.
+    /// Sends a request on a new connection and returns the response.
     pub(crate) fn send_request(&self, request: Vec<u8>) -> Response {
         self.block_on(send_request(&self.server, request))
     }
 
-    /// Requests random bytes with or without a Recipient.
+    /// Requests random bytes. The request has a Recipient if `sealed` is true.
     pub(crate) fn generate(&self, sealed: bool) -> Response {
         self.send_request(if sealed { attested() } else { plain() })
     }
 
-    /// Asserts the responses to a request without a Recipient and to one with it.
+    /// Asserts the responses to two requests: one without a Recipient and one with a Recipient.
     pub(crate) fn assert_response(&self, plain: &Expected, sealed: &Expected, context: &str) {
         self.generate(false).assert_is(plain, context);
         self.generate(true).assert_is(sealed, context);
@@ -208,7 +208,7 @@ fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
-/// Sends a request on its own connection and returns the only response.
+/// Sends a request on a new connection and returns the only response.
 pub(crate) async fn send_request(
     server: &Server<Service<FaultyPlatform>>,
     request: Vec<u8>,

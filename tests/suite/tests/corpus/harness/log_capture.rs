@@ -1,5 +1,5 @@
-//! The service's log in its production format, captured per thread. Each case runs with its service
-//! on its own thread.
+//! Captures the service's log in its production format, separately for each thread. Each case and
+//! its service run on their own thread.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -12,11 +12,10 @@ thread_local! {
     static PANICS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The log of the NSM threads, which belong to no case.
+/// The log of the NSM threads. An NSM thread does not belong to one case.
 static NSM_THREAD_LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Characters that break lines, reverse text or are invisible although they are not control
-/// characters.
+/// Characters that are not control characters, but break lines, reverse text or are invisible.
 const FORMAT_CHARACTERS: [char; 8] = [
     '\u{200b}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{feff}',
 ];
@@ -26,7 +25,7 @@ struct ThreadLogWriter;
 impl Write for ThreadLogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if PANICS.take() {
-            // Unlike `panic!`, this does not run the panic hook, which would print a backtrace.
+            // `resume_unwind` does not run the panic hook. The hook would print a backtrace.
             std::panic::resume_unwind(Box::new("on purpose"));
         }
         match thread::current().name() {
@@ -41,7 +40,7 @@ impl Write for ThreadLogWriter {
     }
 }
 
-/// Installs the capture. Must be called once per process.
+/// Installs the log capture. A process must call this function exactly once.
 pub(crate) fn init() {
     enclave::init_logging_to(|| ThreadLogWriter);
 }
@@ -51,7 +50,7 @@ pub(crate) fn panic_once() {
     PANICS.set(true);
 }
 
-/// Returns and removes the log of this thread.
+/// Removes the captured log of this thread, and returns the log.
 pub(crate) fn take() -> Vec<u8> {
     LINES.take()
 }
@@ -61,7 +60,8 @@ pub(crate) fn nsm_thread_log() -> Vec<u8> {
     NSM_THREAD_LOG.lock().unwrap().clone()
 }
 
-/// Asserts that the log has complete lines without control or format characters.
+/// Asserts that the log consists of complete lines without control characters and format
+/// characters.
 pub(crate) fn assert_printable(log: &[u8], context: &str) {
     let text = std::str::from_utf8(log).expect(context);
     for line in text.lines() {

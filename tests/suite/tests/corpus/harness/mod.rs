@@ -1,4 +1,5 @@
-//! The parts that the corpus rows use: requests, documents, services and expected responses.
+//! The parts from which the rows of the corpus are built: requests, documents, services and
+//! expected responses.
 
 pub(crate) mod audit_capture;
 pub(crate) mod cbor;

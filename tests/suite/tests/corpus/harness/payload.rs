@@ -1,25 +1,25 @@
-//! Payloads that a row changes field by field and then signs.
+//! Payloads of documents. A row changes single fields of a payload and then signs the payload.
 
 use simulator::DocumentBuilder;
 
 use crate::harness::cbor;
 use crate::harness::service::{LEAF, NOW, valid_document};
 
-/// The fields of a valid payload in the order of AWS, as encoded keys and values.
+/// The encoded keys and values of a payload, in AWS's order of the fields.
 #[derive(Clone)]
 pub(crate) struct Payload {
     forgery: DocumentBuilder,
     fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Encodes the PCRs 0 to `count` - 1, none of them zero.
+/// Encodes the PCRs 0 to `count` - 1. No value is zero.
 pub(crate) fn pcrs(count: u64) -> Vec<u8> {
     let entries: Vec<_> =
         (0..count).map(|index| (cbor::unsigned(index), cbor::filled(48))).collect();
     cbor::map(&entries)
 }
 
-/// Encodes a map of one PCR.
+/// Encodes a map that contains one PCR.
 pub(crate) fn one_pcr(index: &[u8], value: Vec<u8>) -> Vec<u8> {
     cbor::map(&[(index.to_vec(), value)])
 }

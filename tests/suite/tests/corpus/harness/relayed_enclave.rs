@@ -1,4 +1,4 @@
-//! A simulated enclave behind the relay, both as binaries, and clients of the relay.
+//! The binaries of a simulated enclave and of a relay in front of it, and clients of the relay.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -27,7 +27,7 @@ impl RelayedEnclave {
         Self::with_relay_flags(&[])
     }
 
-    /// Starts both, with further options of the relay.
+    /// Starts an enclave, and a relay with these additional options.
     pub(crate) fn with_relay_flags(flags: &[&str]) -> Self {
         Self::with_commands(
             |command| command,
@@ -38,7 +38,7 @@ impl RelayedEnclave {
         )
     }
 
-    /// Starts both, after changing the command of each.
+    /// Starts an enclave and a relay after functions have changed their commands.
     pub(crate) fn with_commands(
         enclave: impl FnOnce(Command) -> Command,
         proxy: impl FnOnce(Command) -> Command,
@@ -49,12 +49,12 @@ impl RelayedEnclave {
         Self { proxy, enclave, folder }
     }
 
-    /// Starts a new enclave after the first has ended.
+    /// Starts a new enclave after the previous enclave has exited.
     pub(crate) fn restart_enclave(&mut self) {
         self.enclave = Process::start(enclave_command(&socket(&self.folder)), 1);
     }
 
-    /// Starts a new relay on the same address after the first has ended.
+    /// Starts a new relay on the same address after the previous relay has exited.
     pub(crate) fn restart_proxy(&mut self) {
         let address = self.proxy.endpoint(0).to_owned();
         self.proxy = Process::start(relay_command(&address, &socket(&self.folder)), 1);
@@ -69,12 +69,12 @@ impl RelayedEnclave {
         self.connect().assert_response(&plain(), &PLAINTEXT_RESPONSE, context);
     }
 
-    /// Waits until a request succeeds.
+    /// Repeats a request on new connections until the request succeeds.
     pub(crate) fn wait_until_serves(&self) {
         wait_until_serves(address(&self.proxy));
     }
 
-    /// Returns a request with a document of the enclave.
+    /// Returns a request with a document that the enclave signed.
     pub(crate) fn attested(&self) -> Vec<u8> {
         let client = Client::new(&format!("http://{}", address(&self.proxy)));
         let document = client.document(&Document::for_key(recipient())).unwrap();
@@ -86,14 +86,14 @@ fn socket(folder: &TempDir) -> PathBuf {
     folder.path().join("enclave")
 }
 
-/// Returns the command of an enclave that listens on a socket.
+/// Returns the command of an enclave that listens on a Unix socket.
 pub(crate) fn enclave_command(socket: &std::path::Path) -> Command {
     let mut command = Command::new(binary("enclave-simulator"));
     command.arg("--listen").arg(format!("unix:{}", socket.display()));
     command
 }
 
-/// Returns the command of a relay to an enclave on a socket.
+/// Returns the command of a relay to an enclave that listens on a Unix socket.
 pub(crate) fn relay_command(listen: &str, socket: &std::path::Path) -> Command {
     relay_command_to(listen, &format!("unix:{}", socket.display()))
 }
@@ -110,7 +110,7 @@ pub(crate) fn address(proxy: &Process) -> SocketAddr {
     proxy.endpoint(0).trim_start_matches("tcp:").parse().unwrap()
 }
 
-/// Repeats a request until it succeeds.
+/// Sends a request repeatedly until the response is successful.
 pub(crate) fn wait_until_serves(address: SocketAddr) {
     wait_until("a request succeeds", || {
         let mut connection = ClientConnection::try_open(address).ok()?;
@@ -154,7 +154,7 @@ impl ClientConnection {
         self.try_receive().unwrap().expect("a response")
     }
 
-    /// Returns the next response; `None` at the end of the stream.
+    /// Returns the next response, or `None` at the end of the stream.
     fn try_receive(&mut self) -> io::Result<Option<Response>> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
@@ -168,7 +168,7 @@ impl ClientConnection {
         }
     }
 
-    /// Returns the next response; `None` if the peer has closed or reset the connection.
+    /// Returns the next response, or `None` if the peer has closed or reset the connection.
     pub(crate) fn next(&mut self) -> Option<Response> {
         self.try_receive().unwrap_or_else(|error| {
             let reset = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
@@ -182,8 +182,8 @@ impl ClientConnection {
         self.receive().assert_is(response, context);
     }
 
-    /// Waits until the peer closes or resets the connection without a further response. Returns the
-    /// elapsed time.
+    /// Waits until the peer closes or resets the connection. Panics if the peer sends another
+    /// response. Returns the elapsed time.
     pub(crate) fn wait_until_closed(&mut self) -> Duration {
         let start = Instant::now();
         assert_eq!(self.next(), None);

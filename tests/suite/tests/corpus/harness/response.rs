@@ -18,27 +18,29 @@ pub(crate) struct Response {
 /// An expected response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// A KMS error with this status and exact body.
+    /// A KMS error with this status and exactly this body.
     Error { status: u16, body: String },
-    /// A response of hyper before the request reaches the service: no body, and the connection
-    /// closes.
+    /// A response of hyper itself to a request that does not reach the service. The response has no
+    /// body, and the connection closes.
     Http { status: u16 },
     /// Random bytes in plaintext.
     Plaintext { length: usize },
-    /// Random bytes, sealed to one of [`RECIPIENTS`].
+    /// Random bytes that are sealed to one of [`RECIPIENTS`].
     Sealed { length: usize },
-    /// Another successful response with this exact body.
+    /// Another successful response with exactly this body.
     Ok { body: String },
     /// The interim response 100 Continue.
     Continue,
-    /// The response to HEAD: status and length of the response to GET, without a body.
+    /// The response to HEAD. It has the status and the Content-Length of the response to GET, but
+    /// no body.
     Head { status: u16, length: usize },
-    /// A response with `Connection: close`.
+    /// The inner response with the header `Connection: close`.
     Last(Box<Self>),
 }
 
 impl Expected {
-    /// Creates `{"__type": ..., "message": ...}`, the form of all errors except two.
+    /// Creates the error body `{"__type": ..., "message": ...}`. Only AccessDeniedException and
+    /// UnknownOperationException have another form.
     pub(crate) fn error(status: u16, error_type: &str, message: &str) -> Self {
         let message = Value::from(message);
         let body = format!(r#"{{"__type":"{error_type}","message":{message}}}"#);
@@ -60,7 +62,7 @@ impl Expected {
         Self::capitalised("AccessDeniedException", message)
     }
 
-    /// Creates `{"Message": ..., "__type": ...}`.
+    /// Creates the error body `{"Message": ..., "__type": ...}`.
     fn capitalised(error_type: &str, message: &str) -> Self {
         let message = Value::from(message);
         let body = format!(r#"{{"Message":{message},"__type":"{error_type}"}}"#);
@@ -72,7 +74,7 @@ impl Expected {
         Self::Error { status: 400, body: r#"{"__type":"UnknownOperationException"}"#.to_owned() }
     }
 
-    /// Expects `Connection: close` as well.
+    /// Also expects the header `Connection: close`.
     pub(crate) fn and_close(self) -> Self {
         Self::Last(Box::new(self))
     }
@@ -116,8 +118,8 @@ impl Expected {
 }
 
 impl Response {
-    /// Removes one response from the front of `bytes`, by its Content-Length. Returns `None` if it
-    /// is incomplete.
+    /// Removes one response from the front of `bytes`. Content-Length determines the end of the
+    /// response. Returns `None` if the response is incomplete.
     pub(crate) fn split_off(bytes: &mut Vec<u8>, bodiless: bool) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).unwrap();

@@ -1,4 +1,4 @@
-//! A corpus row: an id, and cases with their expected results.
+//! A row of the corpus: an id, and cases with their expected results.
 
 use std::collections::BTreeSet;
 
@@ -14,22 +14,24 @@ use crate::harness::response::Expected;
 use crate::harness::service::{ClosedBy, NOW, Step, TestService, generate_random};
 use crate::harness::summary::{Outcome, Summary};
 
-/// A genuine document needs five: four certificates below the root, and the document itself.
+/// A genuine document needs five verifications: of the four certificates below the root and of the
+/// document itself.
 const MAX_SIGNATURE_VERIFICATIONS: u64 = 6;
 
 /// The input of a case and its expected result.
 pub(crate) enum CaseKind {
-    /// A document in an otherwise valid request. `outside` is the response if the API's limits
-    /// reject the document first.
+    /// A document in an otherwise valid request. If the document breaks a limit of the API,
+    /// `outside` is the response of the API, which does not parse the document.
     Document { document: Vec<u8>, expected: Option<DocumentError>, outside: Option<Expected> },
-    /// The steps of a client on one connection, and the responses until it is closed.
+    /// The steps of a client on one connection, including the expected responses.
     Exchange { steps: Vec<Step>, closed_by: ClosedBy },
-    /// A direct call of a function, for input that no document can carry. The function returns its
-    /// error.
+    /// A call of a function with input that a document cannot contain. The function returns the
+    /// error of that input.
     Function { expected: DocumentError, function: fn() -> Option<DocumentError> },
-    /// A configuration with which the service does not start, and the error's text.
+    /// A configuration with which the service does not start, and the text of the error.
     InvalidConfiguration { configuration: Configuration, error: String },
-    /// A function that starts its own service, injects a fault and asserts the result.
+    /// A function that starts its own service, injects a fault and asserts the result. `outcome` is
+    /// the outcome for the summary.
     Custom { check: Box<dyn Fn() + Send + Sync>, outcome: Outcome },
     /// A request, its response, and its expected audit record and log line.
     Logged { request: Vec<u8>, response: Expected, expected_logs: ExpectedLogs },
@@ -38,15 +40,15 @@ pub(crate) enum CaseKind {
 pub(crate) struct Case {
     name: String,
     check: CaseKind,
-    /// Configuration of the service; `None` is the development default.
+    /// The configuration of the service. `None` means the development defaults.
     configuration: Option<Configuration>,
 }
 
-/// A row, named by its id.
+/// A row of the corpus. The test of the row has the id as its name.
 pub(crate) struct Row {
     pub(crate) id: &'static str,
     name: &'static str,
-    /// Configuration for the cases that follow.
+    /// The configuration for the cases that are added next.
     configuration: Option<Configuration>,
     cases: Vec<Case>,
 }
@@ -62,12 +64,12 @@ impl Row {
         self
     }
 
-    /// Sets the configuration of the service for the cases that follow.
+    /// Sets the configuration of the service for the cases that are added next.
     pub(crate) fn with_configuration(self, configuration: Configuration) -> Self {
         Self { configuration: Some(configuration), ..self }
     }
 
-    /// Adds a case: the service does not start with `configuration`, for exactly this reason.
+    /// Adds a case: the service does not start with `configuration`. `error` is the exact error.
     pub(crate) fn prevents_start(
         self,
         name: impl Into<String>,
@@ -77,7 +79,8 @@ impl Row {
         self.with(name, CaseKind::InvalidConfiguration { configuration, error: error.into() })
     }
 
-    /// Adds a case: `check` asserts the result itself and declares its outcome.
+    /// Adds a case: the function `check` asserts the result. The summary counts the case by
+    /// `outcome`.
     pub(crate) fn custom(
         self,
         name: impl Into<String>,
@@ -87,7 +90,8 @@ impl Row {
         self.with(name, CaseKind::Custom { check: Box::new(check), outcome })
     }
 
-    /// Adds a case: `request` gets `response` and leaves the expected logs.
+    /// Adds a case: the service returns `response` to `request`, and writes the expected audit
+    /// record and log line.
     pub(crate) fn logs(
         self,
         name: impl Into<String>,
@@ -109,8 +113,8 @@ impl Row {
         self.with(name, CaseKind::Document { document, expected, outside: None })
     }
 
-    /// Adds a case like [`rejects`](Self::rejects), with a document that also breaks the API's
-    /// limits.
+    /// Adds a case like [`rejects`](Self::rejects) for a document that also breaks a limit of the
+    /// API. `outside` is the response of the API.
     pub(crate) fn rejects_by_api_limit(
         self,
         name: impl Into<String>,
@@ -127,7 +131,7 @@ impl Row {
         self.with(name, CaseKind::Document { document, expected: None, outside: None })
     }
 
-    /// Adds a case: `bytes` on one connection get exactly `responses`.
+    /// Adds a case: the client sends `bytes` on one connection, and receives exactly `responses`.
     pub(crate) fn exchange(
         self,
         name: impl Into<String>,
@@ -137,8 +141,8 @@ impl Row {
         self.exchange_steps(name, exchange(bytes.into(), responses), ClosedBy::Client)
     }
 
-    /// Adds a case like [`exchange`](Self::exchange), but the client keeps its sending half open
-    /// and the service closes the connection.
+    /// Adds a case like [`exchange`](Self::exchange) in which the client keeps its sending half
+    /// open, so the service must close the connection.
     pub(crate) fn exchange_until_closed(
         self,
         name: impl Into<String>,
@@ -148,7 +152,8 @@ impl Row {
         self.exchange_steps(name, exchange(bytes.into(), responses), ClosedBy::Service)
     }
 
-    /// Adds a case: `steps` receive exactly the responses that they expect.
+    /// Adds a case: the client runs `steps` on one connection, and receives exactly the responses
+    /// in them.
     pub(crate) fn exchange_steps(
         self,
         name: impl Into<String>,
@@ -158,7 +163,7 @@ impl Row {
         self.with(name, CaseKind::Exchange { steps, closed_by })
     }
 
-    /// Adds a case: a function rejects input that no document can carry.
+    /// Adds a case: a function rejects input that a document cannot contain.
     pub(crate) fn function_rejects(
         self,
         name: impl Into<String>,
@@ -187,7 +192,7 @@ impl Row {
         })
     }
 
-    /// Counts the expensive operations of each document and function call.
+    /// Returns the number of expensive operations for each document and each function call.
     pub(crate) fn operations(&self) -> Vec<OperationCounts> {
         let service = TestService::new();
         let cost = |case: &Case| match &case.check {
@@ -208,7 +213,7 @@ impl Row {
         format!("{} {}", self.id, self.name)
     }
 
-    /// Checks each case. Consecutive cases with the same configuration share a service.
+    /// Checks each case. Consecutive cases with equal configurations use the same service.
     pub(crate) fn run(&self, summary: &Summary) {
         assert!(!self.cases.is_empty(), "{} has no case", self.id);
         let names: BTreeSet<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
@@ -260,8 +265,8 @@ fn service_for(configuration: Option<&Configuration>) -> TestService {
     configuration.map_or_else(TestService::new, TestService::with_configuration)
 }
 
-/// Asserts the exact error of the library, and that it does no more work than for a genuine
-/// document.
+/// Asserts the exact error of the library. Asserts that the library verifies no more signatures
+/// than for a genuine document.
 fn check_library(
     service: &TestService,
     document: &[u8],
@@ -281,7 +286,7 @@ fn check_library(
             "{context}: expensive operations before rule 15"
         );
     }
-    // A malformed key is never passed to the provider.
+    // The library must not pass a malformed key to the provider.
     assert_eq!(operations.rsa_keys, 0, "{context}");
     operations
 }
@@ -304,13 +309,14 @@ fn expected_response(rejection: Option<&DocumentError>) -> Expected {
     }
 }
 
-/// Returns steps that send everything before they read.
+/// Returns the steps of a client that sends all bytes and then reads the responses.
 fn exchange(bytes: Vec<u8>, responses: Vec<Expected>) -> Vec<Step> {
     let responses = responses.into_iter().map(Step::Receive);
     std::iter::once(Step::Send(bytes)).chain(responses).collect()
 }
 
-/// Asserts the exact responses, and that entropy is drawn only for them.
+/// Asserts the exact responses. Asserts that the service draws entropy only for successful
+/// responses.
 fn check_exchange(
     service: &TestService,
     steps: &[Step],
@@ -330,13 +336,14 @@ fn check_exchange(
     }
     let needed: usize = expected.clone().map(Expected::draws).sum();
     assert_eq!(usize::try_from(drawn), Ok(needed), "{context}: draws");
-    // A valid request after a rejected one shows where the rejected one ended.
+    // A response to a valid request after a rejected request shows that the service found the end
+    // of the rejected request.
     let is_rejected = received.is_empty() || expected.clone().any(Expected::is_rejection);
     if is_rejected { Outcome::Rejected } else { Outcome::Accepted }
 }
 
-/// Asserts the exact response, audit record and log line, with a service of the case's own. A
-/// stopped service has written its records.
+/// Starts a service for this case alone, and asserts the exact response, audit record and log line.
+/// The service is stopped before its records are read, so all records have been written.
 fn check_logs(
     configuration: Option<&Configuration>,
     request: &[u8],

@@ -1,4 +1,5 @@
-//! A whole service in this process, with the root and the time of the forged documents.
+//! A whole service in this process. The service trusts the root of the rows' documents, and its
+//! clock shows their time.
 
 use std::future::pending;
 use std::sync::{Arc, LazyLock};
@@ -23,17 +24,19 @@ use tokio::{task, time};
 use crate::harness::configuration::Configuration;
 use crate::harness::response::{Expected, Response};
 
-/// The time of every forged document and of the service.
+/// The time at which every document of a row is signed, and the time of the service's clock.
 pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
-/// Index of the leaf: AWS has three certificates between root and leaf.
+/// The index of the leaf in a chain that starts with the root. As in AWS's chains, three CAs are
+/// between the root and the leaf.
 pub(crate) const LEAF: usize = 4;
 
 /// Default capacity of a pipe, in bytes.
 pub(crate) const PIPE_LENGTH: usize = 64 * 1024;
-/// Shorter than every deadline of the service, so an exchange that takes longer waits for a
-/// deadline.
+/// Time limit of an exchange, shorter than every deadline of the service. An exchange that takes
+/// longer waits for a deadline.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Longer than every deadline of the service, on a paused clock that jumps to the next timer.
+/// Time limit of an exchange in which the service must reach a deadline. The limit is longer than
+/// every deadline of the service. The clock is paused, and jumps to the next timer.
 const DEADLINE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Keys of 2048, 3072 and 4096 bits.
@@ -57,8 +60,8 @@ pub(crate) fn recipient() -> &'static RecipientKey {
     &RECIPIENTS[0]
 }
 
-/// Returns the chain and content of a valid document, for changes. All copies share their keys and
-/// root.
+/// Returns a builder of a valid document. A row can change the chain and the content before it
+/// signs the document. All builders share the same keys and the same root.
 pub(crate) fn valid_document() -> DocumentBuilder {
     VALID_DOCUMENT.clone()
 }
@@ -66,24 +69,24 @@ pub(crate) fn valid_document() -> DocumentBuilder {
 /// A step of a client.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Sends bytes; the service may leave some unread.
+    /// Sends bytes. The service may leave some of them unread.
     Send(Vec<u8>),
-    /// Sends bytes that the service must read.
+    /// Sends bytes. The service must read all of them.
     SendAll(Vec<u8>),
     /// Reads one response.
     Receive(Expected),
 }
 
-/// The side that ends a connection after the last bytes were sent.
+/// The side that closes a connection after the client has sent the last bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClosedBy {
-    /// The client closes its sending half at once and reads on.
+    /// The client closes its sending half at once, and continues to read.
     Client,
     /// The client keeps its sending half open, and the service closes at once.
     Service,
-    /// The client keeps its sending half open, and the service closes at its deadline. Responses
-    /// with random bytes come from another thread, which the paused clock does not wait for, so
-    /// such cases cannot use this.
+    /// The client keeps its sending half open, and the service closes at its deadline on a paused
+    /// clock. A case with random bytes cannot use this variant. Another thread draws the bytes, and
+    /// the paused clock does not wait for that thread.
     Deadline,
 }
 
@@ -108,8 +111,8 @@ pub(crate) fn verification_time(signed_at: UnixMillis) -> VerificationTime {
     VerificationTime { reading: ClockReading::enclave(NOW), signed_at }
 }
 
-/// Chains under an expired root, under a root that is not yet valid, and under a root that becomes
-/// valid in 60 s, which is within the leeway. All three roots are trust anchors.
+/// Three chains whose roots are trust anchors. The first root is expired. The second root is not
+/// yet valid. The third root becomes valid in 60 s, which is within the allowed clock skew.
 pub(crate) static ROOTS_OUTSIDE_VALIDITY: LazyLock<[DocumentBuilder; 3]> = LazyLock::new(|| {
     let under_root = |not_before: UnixMillis, not_after: UnixMillis| {
         let mut forgery = valid_document();
@@ -163,7 +166,7 @@ impl TestService {
         &self.anchors
     }
 
-    /// Returns the entropy blocks drawn since the start.
+    /// Returns the number of entropy blocks that the service drew since its start.
     pub(crate) fn draws(&self) -> u64 {
         self.draws.count() - self.drawn_to_start
     }
@@ -189,8 +192,8 @@ impl TestService {
         self.runtime.block_on(both)
     }
 
-    /// Sends `at_once`, then one byte of `bytes` per second on a paused clock. Returns the time
-    /// until the service closes without a response.
+    /// Sends `at_once`, and then one byte of `bytes` per second on a paused clock. The service must
+    /// close the connection without a response. Returns the time until the service closes.
     pub(crate) fn time_until_closed(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
         let (client, server) = duplex(PIPE_LENGTH);
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
@@ -198,8 +201,8 @@ impl TestService {
             let TestClient { mut writing, mut reading, .. } = TestClient::new(client);
             writing.write_all(at_once).await.unwrap();
             for byte in bytes {
-                // A write to a closed connection does not fail here; the end of `serve` shows the
-                // close.
+                // The error of a write to a closed connection is ignored. The end of `serve` shows
+                // that the service has closed the connection.
                 drop(writing.write_all(&[*byte]).await);
                 time::sleep(Duration::from_secs(1)).await;
             }
@@ -219,7 +222,7 @@ impl TestService {
     }
 
     /// Sends `pieces` one by one, closes the sending half, and returns the responses. The service
-    /// may read after each piece; the pipe holds `pipe_length` bytes in each direction.
+    /// may read after each piece. The pipe contains up to `pipe_length` bytes in each direction.
     pub(crate) fn send_in_pieces(&self, pieces: &[&[u8]], pipe_length: usize) -> Vec<Response> {
         let (client, server) = duplex(pipe_length);
         let TestClient { mut reading, mut writing, mut received } = TestClient::new(client);
@@ -280,7 +283,7 @@ impl TestClient {
         responses
     }
 
-    /// Returns the next response; `None` at the end of the stream.
+    /// Returns the next response, or `None` at the end of the stream.
     async fn receive(&mut self, bodiless: bool) -> Option<Response> {
         loop {
             if let Some(response) = Response::split_off(&mut self.received, bodiless) {
@@ -293,7 +296,7 @@ impl TestClient {
     }
 }
 
-/// Returns GenerateRandom of 32 bytes for `document`.
+/// Returns a GenerateRandom request for 32 bytes with `document` in its Recipient.
 pub(crate) fn generate_random(document: &[u8]) -> Vec<u8> {
     let document = STANDARD.encode(document);
     let body = format!(

@@ -1,11 +1,11 @@
-//! Responses to signed requests in the words of KMS, and the parts of signed requests.
+//! Parts of signed requests, and the expected errors with the messages of KMS.
 
 use crate::harness::requests::{BODY, PLAINTEXT_RESPONSE};
 use crate::harness::response::Expected;
 use crate::harness::row::Row;
 use crate::harness::sigv4_signer::UnsignedRequest;
 
-/// Returns an unsigned GenerateRandom without a Recipient.
+/// Returns an unsigned GenerateRandom request without a Recipient.
 pub(crate) fn draft() -> UnsignedRequest {
     UnsignedRequest::new(BODY)
 }
@@ -15,8 +15,8 @@ pub(crate) fn followed_by_signed_request(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [bytes.as_ref(), &draft().signed()].concat()
 }
 
-/// Adds a case: the service rejects `bytes` with `response`, draws no entropy for them, and serves
-/// the request after them.
+/// Adds a case: the service rejects `bytes` with `response` and draws no entropy for them. The
+/// service then serves the next request.
 pub(crate) fn rejects(
     row: Row,
     case: impl Into<String>,
@@ -26,7 +26,7 @@ pub(crate) fn rejects(
     row.exchange(case, followed_by_signed_request(bytes), vec![response, PLAINTEXT_RESPONSE])
 }
 
-/// Adds a case: the service accepts `bytes` and the request after them.
+/// Adds a case: the service accepts `bytes` and the next request.
 pub(crate) fn accepts(row: Row, case: impl Into<String>, bytes: impl AsRef<[u8]>) -> Row {
     row.exchange(
         case,
@@ -47,13 +47,13 @@ pub(crate) fn invalid(message: &str) -> Expected {
     Expected::error(400, "InvalidSignatureException", message)
 }
 
-/// Expects the response to an unknown access key or session token.
+/// Returns the expected response to an unknown access key or session token.
 pub(crate) fn unrecognized() -> Expected {
     let message = "The security token included in the request is invalid.";
     Expected::error(400, "UnrecognizedClientException", message)
 }
 
-/// Expects the response to a signature that does not match the received request.
+/// Returns the expected response to a signature that does not match the received request.
 pub(crate) fn mismatch() -> Expected {
     invalid(
         "The request signature we calculated does not match the signature you provided. Check your \
@@ -69,7 +69,7 @@ pub(crate) fn sent_twice(name: &str) -> Expected {
     incomplete(&format!("The header '{name}' must be sent only once."))
 }
 
-/// Expects the response to a SignedHeaders that is not a valid list of names.
+/// Returns the expected response to a `SignedHeaders` parameter that is not a valid list of names.
 pub(crate) fn no_list() -> Expected {
     incomplete(
         "SignedHeaders must be header names in lower case, each once, in ascending order, \
@@ -92,7 +92,8 @@ pub(crate) fn unknown_parameter() -> Expected {
     )
 }
 
-/// Expects the response to missing parameters. AWS concatenates one sentence per parameter.
+/// Returns the expected response to missing parameters. AWS's message contains one sentence per
+/// parameter.
 pub(crate) fn missing_parameters(names: &[&str]) -> Expected {
     let sentence = |name: &&str| format!("Authorization header requires '{name}' parameter. ");
     incomplete(&names.iter().map(sentence).collect::<String>())

@@ -1,5 +1,6 @@
-//! A signer for AWS Signature Version 4 that can also sign incorrectly. Written from the IAM User
-//! Guide ("Create a signed AWS API request"), without code of the service.
+//! A signer for AWS Signature Version 4 that can also create incorrect signatures. The signer
+//! follows the IAM User Guide ("Create a signed AWS API request") and shares no code with the
+//! service.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -9,7 +10,7 @@ use crate::harness::requests::GENERATE_RANDOM;
 
 /// [`NOW`](crate::harness::service::NOW) in the format of X-Amz-Date.
 pub(crate) const DATE: &str = "20270115T080000Z";
-/// The same time in the format of Date.
+/// [`NOW`](crate::harness::service::NOW) in the format of the header Date.
 pub(crate) const HTTP_DATE: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
 pub(crate) const SIGNED_HEADERS: &str = "content-type;host;x-amz-date;x-amz-target";
 /// The algorithm in the Authorization header.
@@ -19,7 +20,7 @@ pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 #[derive(Clone)]
 pub(crate) struct UnsignedRequest {
     line: String,
-    /// Field name, and everything after the colon.
+    /// The name of each header field, and the bytes after its colon.
     fields: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
@@ -29,11 +30,11 @@ pub(crate) struct UnsignedRequest {
 pub(crate) struct SigningOptions {
     pub(crate) access_key_id: String,
     pub(crate) secret: &'static str,
-    /// The scope in the credential, from which the key is derived.
+    /// The scope in the Credential parameter. The signing key is derived from this scope.
     pub(crate) scope: String,
-    /// Names of the signed headers, in this order.
+    /// The names of the signed headers, in the order of the signature.
     pub(crate) signed_headers: String,
-    /// Replacement for the hash of the body.
+    /// A text that is signed instead of the hash of the body.
     pub(crate) payload_hash: Option<String>,
 }
 
@@ -41,7 +42,7 @@ pub(crate) struct SigningOptions {
 pub(crate) type HeaderCase = fn(&str) -> String;
 
 impl UnsignedRequest {
-    /// Creates GenerateRandom with this body.
+    /// Creates a GenerateRandom request with this body.
     pub(crate) fn new(body: impl AsRef<[u8]>) -> Self {
         Self { line: "POST / HTTP/1.1".to_owned(), fields: Vec::new(), body: Vec::new() }
             .with("Host", "localhost")
@@ -59,12 +60,12 @@ impl UnsignedRequest {
         Self { body: body.as_ref().to_vec(), ..self }
     }
 
-    /// Appends a field.
+    /// Appends a header field.
     pub(crate) fn with(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.with_raw(name, [b" ", value.as_ref()].concat())
     }
 
-    /// Appends a field without a space after the colon.
+    /// Appends a header field without a space after the colon.
     pub(crate) fn with_raw(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push((name.to_owned(), value.as_ref().to_vec()));
         self
@@ -75,18 +76,18 @@ impl UnsignedRequest {
         self
     }
 
-    /// Replaces a field, and moves it to the end.
+    /// Removes a header field, and appends the field with the new value.
     pub(crate) fn set(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.without(name).with(name, value)
     }
 
-    /// Reorders the fields by index.
+    /// Reorders the header fields by index.
     pub(crate) fn ordered(self, order: &[usize]) -> Self {
         let fields = order.iter().map(|index| self.fields[*index].clone()).collect();
         Self { fields, ..self }
     }
 
-    /// Changes the case of all field names.
+    /// Changes the case of the letters in all field names.
     pub(crate) fn named(mut self, header_case: HeaderCase) -> Self {
         for (name, _) in &mut self.fields {
             *name = header_case(name);
@@ -130,8 +131,8 @@ impl UnsignedRequest {
         self.fields.iter().filter(is_header).map(|(_, value)| value.as_slice()).collect()
     }
 
-    /// Returns the signing time for the string to sign. If Date replaces X-Amz-Date, this is
-    /// [`DATE`], regardless of the header's format.
+    /// Returns the time in the string to sign. If the request has Date instead of X-Amz-Date,
+    /// returns [`DATE`], regardless of the format of the header.
     fn date(&self) -> String {
         match self.values("x-amz-date").first() {
             Some(value) => String::from_utf8_lossy(value.trim_ascii()).into_owned(),
@@ -139,7 +140,7 @@ impl UnsignedRequest {
         }
     }
 
-    /// Returns path and query.
+    /// Returns the path and the query.
     fn target(&self) -> (&str, &str) {
         let target = self.line.split(' ').nth(1).unwrap();
         let target = target.strip_prefix("http://localhost").unwrap_or(target);
@@ -160,7 +161,7 @@ impl Default for SigningOptions {
     }
 }
 
-/// Returns the valid scope of a day.
+/// Returns the valid scope for requests on a day.
 pub(crate) fn scope(date: &str) -> String {
     format!("{date}/{REGION}/kms/aws4_request")
 }

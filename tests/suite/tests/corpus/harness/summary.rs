@@ -14,7 +14,7 @@ pub(crate) struct Summary {
     rows: AtomicUsize,
     accepted: AtomicUsize,
     rejected: AtomicUsize,
-    /// Maximum signatures verified for one document.
+    /// The maximum number of signatures that were verified for one document.
     verifications: AtomicU64,
 }
 

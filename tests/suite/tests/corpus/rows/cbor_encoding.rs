@@ -1,4 +1,4 @@
-//! A: nesting, lengths, and bytes outside of the signature.
+//! Rows A: nesting, lengths, and bytes that the signature does not cover.
 
 use attestation::MalformedDocument as M;
 use attestation::{CborError, CborFault, MAX_DOCUMENT_LENGTH, UntrustedDocument};
@@ -76,7 +76,8 @@ fn claimed_lengths() -> Row {
                 M::Field { field, error },
             );
         }
-        // An array or map whose claimed length includes the fields after it.
+        // The length of an array or map is too great, so it includes the next fields of the
+        // payload.
         let pcrs = payload.clone().set("pcrs", head(cbor::MAP));
         let error = CborError {
             offset: pcrs.offset_of_value("pcrs") + head_length,
@@ -176,7 +177,8 @@ fn not_shortest() -> Row {
     let row = field(row, ("pcrs", [&[0xb8, 1][..], &[0], &cbor::filled(48)].concat()), 0);
     let row = field(row, ("cabundle", [&[0x98, 4], &payload.value("cabundle")[1..]].concat()), 0);
     let row = field(row, ("user_data", [0x58, 1, 0].to_vec()), 0);
-    // The index and the value's length of a PCR; the length of a certificate.
+    // The next encodings change the index of a PCR, the length of a PCR's value, and the length of
+    // a certificate.
     let row = field(row, ("pcrs", [&[0xa1, 0x18, 0], &cbor::filled(48)[..]].concat()), 1);
     let row = field(row, ("pcrs", [&[0xa1, 0, 0x59, 0, 48], &[7; 48][..]].concat()), 2);
     let row = field(row, ("cabundle", [0x82, 0x58, 1, 7, 0x41, 7].to_vec()), 1);

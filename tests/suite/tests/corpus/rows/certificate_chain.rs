@@ -1,4 +1,4 @@
-//! C: the chain as a whole.
+//! Rows C: the chain of certificates as a whole.
 
 use attestation::ChainPosition::{self, Cabundle, Leaf};
 use attestation::MalformedDocument as M;
@@ -31,7 +31,7 @@ pub(crate) fn changed(change: impl FnOnce(&mut [CertificateSpec])) -> Vec<u8> {
     forgery.sign().unwrap()
 }
 
-/// Returns the valid chain with CAs that allow any number of CAs below them.
+/// Returns a builder whose CAs allow any number of CAs below them.
 fn any_path_length() -> DocumentBuilder {
     let mut forgery = valid_document();
     for spec in &mut forgery.specs[1..LEAF] {
@@ -45,7 +45,8 @@ fn sign_over(forgery: &DocumentBuilder, chain: &[Vec<u8>]) -> Vec<u8> {
     forgery.sign_over(&chain).unwrap()
 }
 
-/// Signs a document with the certificates of `levels`, in this order, leaf last.
+/// Signs a document with the certificates of `levels` in this order. The last certificate is the
+/// leaf.
 fn ordered(forgery: &DocumentBuilder, levels: &[usize]) -> Vec<u8> {
     let certificates = forgery.certificates().unwrap();
     let chain: Vec<Vec<u8>> = levels.iter().map(|level| certificates[*level].clone()).collect();
@@ -209,7 +210,7 @@ fn counts() -> Vec<Row> {
     ]
 }
 
-/// Returns the rows C25.
+/// Returns the row C25.
 fn signatures() -> Vec<Row> {
     let certificates = valid_document().certificates().unwrap();
     let with = |level: usize, change: fn(&mut Vec<u8>)| {

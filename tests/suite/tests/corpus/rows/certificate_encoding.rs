@@ -1,5 +1,5 @@
-//! C: correctly signed certificates that are almost X.509 v3 in DER. General parsers accept many of
-//! them.
+//! Rows C: certificates with valid signatures that break one rule of X.509 v3 or DER. General
+//! parsers accept many of these certificates.
 
 use attestation::UntrustedDocument as U;
 use simulator::der::{self, oid};
@@ -9,7 +9,7 @@ use crate::harness::row::Row;
 use crate::harness::service::{LEAF, valid_document};
 use crate::rows::certificate_chain::{changed, position};
 
-/// Adds cases to C25.
+/// Adds cases to the row C25.
 pub(crate) fn malformed(mut row: Row) -> Row {
     let parts = [versions(), serial_numbers(), keys(), extension_lists()].concat();
     for level in [2, LEAF] {
@@ -71,14 +71,14 @@ fn serial_numbers() -> Vec<(&'static str, Overrides)> {
     ]
 }
 
-/// Returns wrong encodings of the leaf's own key.
+/// Returns wrong encodings of the leaf's public key.
 fn keys() -> Vec<(&'static str, Overrides)> {
     let point = valid_document().key(LEAF).unwrap().public_key().to_vec();
     let bits = der::bit_string(0, &point);
     let kind = [der::object_identifier(oid::EC_PUBLIC_KEY), der::object_identifier(oid::SECP384R1)];
     let algorithm = der::sequence(&[&kind[0], &kind[1]]);
     let key = |key: Vec<u8>| Overrides { public_key: Some(key), ..Overrides::default() };
-    // Another tag than SEQUENCE would not even be parsed as a key.
+    // The outer tag stays SEQUENCE, because otherwise the encoding would not be parsed as a key.
     vec![(
         "a key of indefinite length",
         key([&[0x30, 0x80], &algorithm[..], &bits, &[0, 0]].concat()),
@@ -123,7 +123,8 @@ fn extension_lists() -> Vec<(&'static str, Overrides)> {
     ]
 }
 
-/// Returns name, extension index (0 is basicConstraints, 1 is keyUsage) and value.
+/// Returns the name of each case, the index of the changed extension (0 is basicConstraints, 1 is
+/// keyUsage) and the new value.
 fn extension_values() -> Vec<(&'static str, usize, Vec<u8>)> {
     vec![
         ("basicConstraints: no byte", 0, Vec::new()),

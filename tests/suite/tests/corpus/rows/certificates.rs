@@ -1,4 +1,4 @@
-//! C: validity, role and encoding of single certificates.
+//! Rows C: the validity, the role and the encoding of single certificates.
 
 use attestation::ChainPosition::{self, Cabundle, Leaf};
 use attestation::UntrustedDocument as U;
@@ -22,7 +22,8 @@ fn validity() -> Vec<Row> {
         let document = changed(|specs| specs[level].not_after = not_after);
         (document, U::CertificateExpired { certificate, not_after, at: verification_time(NOW) })
     };
-    // A document may not be older than its leaf, and may be up to 60 s in the future.
+    // A document must not be older than its leaf. The document's time may be up to 60 s after the
+    // time of the service.
     let signed_at = |level| if level == LEAF { NOW.plus_secs(60) } else { NOW };
     let starts_at = |level: usize, not_before| {
         let mut forgery = valid_document();
@@ -71,7 +72,7 @@ fn validity() -> Vec<Row> {
     ]
 }
 
-/// Adds cases to C28.
+/// Adds cases to the row C28.
 pub(crate) fn malformed_times(row: Row) -> Row {
     let utc = |text: &str| der::tlv(0x17, text.as_bytes());
     let generalized = |text: &str| der::tlv(0x18, text.as_bytes());
@@ -116,7 +117,8 @@ fn roles() -> Vec<Row> {
                    case: &str,
                    change: fn(&mut CertificateSpec),
                    expected: fn(ChainPosition) -> U| {
-        // The root is included: its role is checked before the trust anchors are.
+        // The root is one of the changed certificates. The service checks its role before it
+        // searches for the trust anchor.
         (0..LEAF).fold(row, |row, level| {
             let certificate = position(level);
             let document = changed(|specs| change(&mut specs[level]));
@@ -239,7 +241,7 @@ fn forms() -> Vec<Row> {
                 c20.rejects(certificate.to_string(), with_key(level, rsa), key_error(certificate));
         }
     }
-    // One fault per case. Only C17 and C18 combine several.
+    // Each case has one fault. Only cases of C17 and C18 combine several faults.
     let point = [&[4][..], &[7; 96]].concat();
     let spki = |kind: &[u8], curve: &[u8], unused_bits: u8, point: &[u8]| {
         let kind = der::sequence(&[&der::object_identifier(kind), &der::object_identifier(curve)]);

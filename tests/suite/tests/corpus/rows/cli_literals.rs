@@ -1,4 +1,4 @@
-//! E: the forms in which AWS CLI v1 sends a document.
+//! Rows E: the forms in which AWS CLI v1 sends a document.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,8 +17,8 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![literals()]
 }
 
-/// Returns the row of CLI v1, which sends `AttestationDocument=fileb://FILE` literally and encodes inline
-/// base64 once more.
+/// Returns the row for CLI v1. With `AttestationDocument=fileb://FILE`, the CLI sends this text
+/// instead of the file. With base64 in the argument, the CLI encodes the text a second time.
 fn literals() -> Row {
     let file = "Recipient.AttestationDocument: the document is the text of a file reference, not the \
                 file's content; with AWS CLI v1 write AttestationDocument@=fileb://FILE";
@@ -56,7 +56,7 @@ fn literals() -> Row {
         ("hexadecimal", const_hex::encode(document()), twice("hexadecimal")),
         ("hexadecimal, upper case", const_hex::encode_upper(document()), twice("hexadecimal")),
         ("hexadecimal, of a tagged document", const_hex::encode(&tagged), twice("hexadecimal")),
-        // Other texts get the general error.
+        // Similar texts cause the general error.
         ("base64 three times", STANDARD.encode(&base64), other.to_owned()),
         ("a path", "/tmp/doc.bin".to_owned(), other.to_owned()),
         ("FILEB://doc.bin", "FILEB://doc.bin".to_owned(), other.to_owned()),
@@ -67,7 +67,7 @@ fn literals() -> Row {
         let bytes = UnsignedRequest::new(attested_body_with(&STANDARD.encode(text))).signed();
         row = rejects(row, case, bytes, Expected::validation(&message));
     }
-    // A literal that was not encoded at all is not base64.
+    // The text `fileb://FILE` without an encoding is not base64.
     let message = "Recipient.AttestationDocument is not base64 (standard alphabet, padded, without white space)";
     for text in ["fileb://doc.bin", "file://doc.bin"] {
         let bytes = UnsignedRequest::new(attested_body_with(text)).signed();

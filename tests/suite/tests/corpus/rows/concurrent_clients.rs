@@ -1,4 +1,4 @@
-//! F: concurrent requests, cancelled requests, and NSM output that must not leak.
+//! Rows F: concurrent requests, cancelled requests, and NSM output that must not leak.
 
 use std::collections::BTreeSet;
 use std::future::{Future, pending};
@@ -19,7 +19,7 @@ use crate::harness::service::PIPE_LENGTH;
 use crate::harness::summary::Outcome::Accepted;
 use crate::secret_search;
 
-/// Requests sent concurrently.
+/// The number of requests that are sent concurrently.
 const CONCURRENT_REQUESTS: usize = 1000;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -34,7 +34,7 @@ fn thousand_concurrent_requests() -> Row {
     ];
     settings.into_iter().fold(row, |row, (case, lines)| {
         row.custom(case, Accepted, move || {
-            // No request may time out on a slow machine.
+            // The time limit is long, so that no request times out on a slow machine.
             let deadlines = "deadline_ms = 60000\nwatchdog_ms = 120000\n";
             let threads = "[verification]\nthreads = 4\n";
             let lines = [lines, deadlines, threads].concat();
@@ -65,7 +65,8 @@ fn responses(service: &FaultyService) -> Vec<OpenedEnvelope> {
     })
 }
 
-/// Asserts that all values are distinct, also values of different kinds with the same length.
+/// Asserts that all values are distinct. Values of different kinds are also compared if they have
+/// the same length.
 fn assert_all_distinct(opened: &[OpenedEnvelope]) {
     assert_eq!(opened.len(), CONCURRENT_REQUESTS);
     let long = |opened: &OpenedEnvelope| {
@@ -91,7 +92,8 @@ fn cancelled_futures() -> Row {
                     while !completes_after(steps, mode, &request) {
                         steps += 1;
                     }
-                    // The request waits at least for its bytes, for the block and for the client.
+                    // The request waits at least for its own bytes, for the entropy block and for
+                    // the client.
                     assert!(steps >= 2, "{steps}");
                 }
             }
@@ -99,8 +101,8 @@ fn cancelled_futures() -> Row {
     )
 }
 
-/// Polls a request `steps` times while the NSM is blocked, then drops it. Asserts that the service
-/// is unaffected. Returns whether the request had completed.
+/// Polls a request `steps` times, and then drops the request. The NSM is blocked at first. Asserts
+/// that the service then works as before. Returns whether the request was complete.
 fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     let held = Latch::default();
     let blocked = held.clone();
@@ -117,7 +119,8 @@ fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
         let mut connection =
             pin!(service.server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
         let mut context = Context::from_waker(Waker::noop());
-        // Three pieces, so that the request is also dropped within the head and the body.
+        // The request is sent in three pieces, so that it is also dropped within its head and
+        // within its body.
         let (head, body) = request.split_at(request.len() - 10);
         let pieces = [&head[..20], &head[20..], body];
         let mut ended = false;
@@ -140,14 +143,15 @@ fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
         ended
     });
     held.release();
-    // The next request succeeds with a block of its own.
+    // The next requests succeed, and no unused block remains.
     service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
     assert_eq!(service.readiness(), Readiness::Ready);
     assert_eq!(service.metric("nsm_blocks_ready"), 0);
     ended || steps > 1000
 }
 
-/// Returns the pattern that the NSM returns in each block, except for the last bytes.
+/// Returns the bytes with which each block of the NSM starts. Only the last bytes of a block
+/// differ.
 fn canary() -> Vec<u8> {
     (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
 }
@@ -161,7 +165,8 @@ fn marked_nsm_output() -> Row {
             let script: Script = Box::new(|draw| {
                 let mut random = [canary(), vec![0; 16]].concat();
                 attestation::crypto::fill_random(&mut random[240..]).unwrap();
-                // The last responses are a response of another type and a block that is too long.
+                // The last two kinds of response are invalid: a response of another type, and a
+                // block that is too long.
                 match draw {
                     0..4 => Some(Ok(Response::GetRandom { random })),
                     4 => Some(Ok(Response::Attestation { document: random })),

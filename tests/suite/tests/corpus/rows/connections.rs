@@ -1,4 +1,4 @@
-//! F: effects of single connections on the relay and the enclave.
+//! Rows F: the effects of single connections on the relay and the enclave.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -16,11 +16,12 @@ use crate::harness::row::{Row, row};
 use crate::harness::service::{ClosedBy, TestService};
 use crate::harness::summary::Outcome::{Accepted, Rejected};
 
-/// Longer than a deadline of seconds takes on a slow machine.
+/// Maximum time until a connection closes. On a slow machine, a deadline of a few seconds can take
+/// that long.
 const MAX_CLOSE_TIME: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
-/// Memory in KiB that a connection may cost a process while the client does not read. The relay's
-/// buffers take 128 KiB, the rest is allocator overhead.
+/// Maximum memory growth of a process for one connection whose client does not read, in KiB. The
+/// relay's buffers need 128 KiB. The rest is a margin for the allocator.
 const STALLED_KIB: u64 = 16 * 1024;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -100,7 +101,8 @@ fn half_closed_by_enclave() -> Row {
             let last = String::from_utf8(plain()).unwrap();
             connection.send(last.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes());
             connection.receive().assert_is(&PLAINTEXT_RESPONSE.and_close(), "the last response");
-            // Nothing is lost, and the client's sending half stays open until the client closes it.
+            // The client receives all bytes. The client's sending half stays open until the client
+            // closes it.
             connection.wait_until_closed();
             drop(connection);
             deployment.assert_serves("afterwards");
@@ -110,7 +112,7 @@ fn half_closed_by_enclave() -> Row {
             let socket = folder.path().join("enclave");
             let listener = UnixListener::bind(&socket).unwrap();
             let mut command = relay_command("127.0.0.1:0", &socket);
-            // The first accepted connection must be the client's, not a health check's.
+            // Health checks are disabled, so the first accepted connection is the client's.
             command.args(["--health-interval", "0"]);
             let proxy = Process::start(command, 1);
             let mut connection = ClientConnection::open(address(&proxy));
@@ -130,10 +132,10 @@ fn half_closed_by_enclave() -> Row {
 
 fn reset_connections() -> Row {
     const REPETITIONS: usize = 50;
-    /// Asserts that both processes have no more open descriptors than before.
+    /// Asserts that neither process has more open descriptors after `test` than before.
     fn assert_no_descriptor_leak(reset: fn(&RelayedEnclave)) {
         let deployment = RelayedEnclave::start();
-        // Threads and runtimes open descriptors when they start.
+        // A request before the measurement makes threads and runtimes open their own descriptors.
         (0..REPETITIONS).for_each(|_| reset(&deployment));
         deployment.assert_serves("after the first round");
         let before = [&deployment.proxy, &deployment.enclave].map(Process::stable_descriptors);
@@ -168,10 +170,11 @@ fn slow_reader() -> Row {
         "and keeps sending requests",
         Accepted,
         || {
-            // The socket buffers in the kernel hold requests as well, and may grow to some MiB
-            // each.
+            // The limit includes requests in the kernel's socket buffers. Each buffer may grow to a
+            // few MiB.
             const MAX_GROWTH: usize = 32 * 1024 * 1024;
-            // None of the thousands of requests may time out on a busy machine.
+            // The deadlines are long, so that none of the thousands of requests times out on a busy
+            // machine.
             let folder = tempfile::tempdir().unwrap();
             let config = folder.path().join("enclave.toml");
             fs::write(&config, "[entropy]\ndeadline_ms = 60000\nwatchdog_ms = 120000\n").unwrap();
@@ -204,7 +207,7 @@ fn slow_reader() -> Row {
                 assert!(now < before + STALLED_KIB, "{before} KiB, and then {now}");
             }
             deployment.assert_serves("meanwhile");
-            // Once the client reads, every request gets its complete response.
+            // When the client reads, every request must have its complete response.
             connection.half_close();
             for n in 0..sent / request.len() {
                 let response: Response = connection.receive();
@@ -225,7 +228,7 @@ fn small_segments() -> Row {
                 [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
             {
                 let mut connection = deployment.connect();
-                // If a byte of the document changed, verification would fail.
+                // The verification of the document fails if a byte of it was changed.
                 request.iter().for_each(|byte| connection.send(&[*byte]));
                 connection.receive().assert_is(&response, "in one-byte segments");
             }

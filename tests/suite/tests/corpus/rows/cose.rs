@@ -1,4 +1,4 @@
-//! A: CBOR and COSE envelopes.
+//! Rows A: CBOR and COSE envelopes.
 
 use attestation::{CborError, CborFault, MalformedDocument};
 use attestation::{MalformedDocument as M, UntrustedDocument};
@@ -83,7 +83,7 @@ fn cut_at_every_offset(document: &[u8], empty: Expected) -> Row {
     let rejection = |length: usize| match length {
         1..6 => M::ProtectedHeader,
         6 => M::UnprotectedHeader,
-        // The head of the payload's byte string is 0x59 and two bytes of length.
+        // The head of the payload's byte string consists of 0x59 and a length of two bytes.
         7 => M::Payload(truncated(payload)),
         8..10 => M::Payload(truncated(payload + 1)),
         _ if length < signature => M::Payload(truncated(payload + 3)),
@@ -98,7 +98,7 @@ fn cut_at_every_offset(document: &[u8], empty: Expected) -> Row {
     })
 }
 
-/// Returns the rows A11 to A18. The signature covers the protected header as encoded.
+/// Returns the rows A11 to A18. Each signature covers the protected header in its changed encoding.
 fn headers() -> Vec<Row> {
     let payload = Payload::valid().encode();
     let protected = |header: &[u8]| cose::sign(&cbor::bytes(header), header, &[0xa0], &payload);

@@ -1,4 +1,4 @@
-//! E: bodies, bytes after them, and `Expect`.
+//! Rows E: bodies, bytes after a body, and the header `Expect`.
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE,
@@ -32,7 +32,8 @@ fn large_bodies() -> Row {
         )
         .exchange("a byte over the limit", followed_by_plain_request(over()), rejected())
         .exchange_until_closed("a byte over the limit, client stays connected", over(), rejected())
-        // The service reads all of it. With unread bytes, TCP could discard the response.
+        // The service must read the whole body before it closes. If bytes were unread, TCP could
+        // discard the response.
         .exchange_steps(
             "a byte over the limit, all of it read",
             vec![Step::SendAll(over()), Step::Receive(too_large())],
@@ -66,8 +67,8 @@ fn large_bodies() -> Row {
             rejected(),
         )
         .exchange("2^63", followed_by_plain_request(no_body("9223372036854775808")), rejected())
-        // hyper reserves two values and returns 431 instead of 400 for them. The connection closes
-        // as well.
+        // hyper uses two values of the length for other purposes. For these two, hyper returns 431
+        // instead of 400 and also closes the connection.
         .exchange(
             "2^64 - 3",
             followed_by_plain_request(no_body("18446744073709551613")),
@@ -117,7 +118,7 @@ fn wrong_lengths() -> Row {
         )
         .exchange("a byte too long, followed by a request", with_length(21, &both), {
             let mut responses = trailing();
-            // Without its first letter the next request has the method OST.
+            // The body includes the P of the next request, so the next request has the method OST.
             responses.push(Expected::unknown_operation());
             responses
         })
@@ -128,7 +129,7 @@ fn wrong_lengths() -> Row {
             with_length(both_attested.len(), &both_attested),
             trailing(),
         )
-        // The bytes after the announced end start the next request.
+        // The bytes after the announced length start the next request.
         .exchange("three bytes too short", with_length(17, BODY.as_bytes()), {
             let mut responses = cut();
             responses.push(BAD_REQUEST);
@@ -341,7 +342,8 @@ fn expectations() -> Row {
             ClosedBy::Client,
         )
         .exchange_steps("an empty one", does_not_wait(""), ClosedBy::Client)
-        // A client that does not wait is read as if it had sent no Expect.
+        // The service does not send 100 Continue here, and reads the body as if the request had no
+        // `Expect`.
         .exchange_steps("another expectation, a body over the limit", over_other, ClosedBy::Service)
         .exchange_steps("HTTP/1.0, a body over the cap", over_http_10, ClosedBy::Service)
 }

@@ -1,4 +1,5 @@
-//! E: HTTP framing. Responses of hyper itself have no JSON body.
+//! Rows E: HTTP framing. hyper itself rejects many of these requests, with a response that has no
+//! JSON body.
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE,
@@ -97,8 +98,8 @@ fn content_lengths() -> Row {
                 vec![BAD_REQUEST],
             );
     }
-    // A recipient may merge a list of identical values or reject it (RFC 9112 section 6.3). hyper
-    // rejects it.
+    // The receiver may merge a list of identical values, or reject the request (RFC 9112 section
+    // 6.3). hyper rejects the request.
     for value in
         ["20, 20", "20,19", "+20", "-20", "0x14", "2 0", "20.0", "1e2", "20;", "\"20\"", ""]
     {
@@ -116,8 +117,8 @@ fn odd_transfer_encodings() -> Row {
             followed_by_plain_request(request("POST / HTTP/1.0", &[JSON, TARGET, CHUNKED], CHUNKS)),
             vec![BAD_REQUEST],
         )
-        // This is another field name. Without a length there is no body, so the chunks start the
-        // next request.
+        // `Transfer_Encoding` is another field name, so the request has no body. The chunks start
+        // the next request.
         .exchange(
             "Transfer_Encoding",
             followed_by_plain_request(with_framing(&["Transfer_Encoding: chunked"], CHUNKS)),
@@ -128,7 +129,7 @@ fn odd_transfer_encodings() -> Row {
             with_framing(&["Transfer_Encoding: chunked", BODY_LENGTH], BODY),
             vec![PLAINTEXT_RESPONSE],
         );
-    // If chunked is the last coding, hyper leaves the rejection to the service.
+    // If `chunked` is the last coding, hyper accepts the request and the service rejects it.
     for fields in [
         &["Transfer-Encoding: Chunked"][..],
         &["transfer-encoding:chunked"],
@@ -262,7 +263,7 @@ fn malformed_heads() -> Row {
 }
 
 fn large_heads() -> Row {
-    // In addition to Host, Content-Type, X-Amz-Target and Content-Length.
+    // The number of headers in addition to Host, Content-Type, X-Amz-Target and Content-Length.
     let fields = |count: usize| {
         let fields: Vec<String> = (4..count).map(|number| format!("X-{number}: x")).collect();
         with_framing(&[BODY_LENGTH, &fields.join("\r\n")], BODY)
@@ -292,7 +293,8 @@ fn large_heads() -> Row {
             rejected(),
         )
         .exchange_until_closed("64 KiB without an end", endless, rejected())
-        // The limit on heads applies before hyper's limit on request targets, so there is no 414.
+        // hyper checks the length of the head before the length of the request target, so it never
+        // returns 414.
         .exchange(
             "64 KiB of path",
             followed_by_plain_request(request(&long_path, &[JSON, TARGET], "")),

@@ -1,4 +1,4 @@
-//! E: the operation of a request, and HTTP versions and request targets.
+//! Rows E: the operation of a request, HTTP versions, and request targets.
 
 use crate::harness::requests::{
     BAD_REQUEST, BODY, BODY_LENGTH, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE, TARGET,
@@ -91,8 +91,8 @@ fn methods_and_forms() -> Row {
     row
 }
 
-/// Adds requests whose target is not Host. Only Host (localhost) is signed, so such a target is not
-/// covered.
+/// Adds requests whose target contains another host than the header Host (localhost). A signature
+/// covers only the header, so the service must not use the host of the target.
 fn other_authorities(mut row: Row, fields: &[&str]) -> Row {
     let message = "the Host header must match the authority of the request target";
     for form in [
@@ -119,7 +119,8 @@ fn http2() -> Row {
         ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"];
     let hello = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03";
     row("E11", "an HTTP/2 preface: closed without a response, or 400 by hyper")
-        // hyper recognises the complete preface. Its client could not read an HTTP/1.1 response.
+        // hyper recognizes the complete preface of HTTP/2 and sends no response. A client of HTTP/2
+        // could not read an HTTP/1.1 response.
         .exchange("the preface", preface, vec![])
         .exchange_until_closed(
             "the preface, client stays connected",

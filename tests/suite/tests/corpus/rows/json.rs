@@ -1,4 +1,4 @@
-//! E: JSON, and NumberOfBytes.
+//! Rows E: the JSON of a body, and the member NumberOfBytes.
 
 use crate::harness::requests::{
     PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, constraint_violation,
@@ -18,7 +18,7 @@ fn duplicates() -> Row {
     let recipient = attested.split_once(r#""Recipient":"#).unwrap().1.strip_suffix('}').unwrap();
     let plain = r#"{"NumberOfBytes":32,"#;
     let mut row = row("E15", "duplicate JSON members: SerializationException");
-    // ^ marks the position of the error, after the repeated name.
+    // The character ^ marks the position of the error, which is after the repeated name.
     for body in [
         r#"{"NumberOfBytes":32,"NumberOfBytes"^:32}"#.to_owned(),
         r#"{"NumberOfBytes":32,"NumberOfBytes"^:null}"#.to_owned(),
@@ -64,14 +64,14 @@ fn duplicates() -> Row {
 }
 
 fn depths() -> Row {
-    // In addition to the request object.
+    // The number of nested levels inside the request object.
     let lists = |depth: usize| nested(depth, "[", "]");
     let maps = |depth: usize| nested(depth, r#"{"X":"#, "}");
     let too_deep = |column: usize| {
         serialization_error(&format!("recursion limit exceeded at line 1 column {column}"))
     };
     let mut row = row("E16", "depth 129, more than 64 members")
-        // The JSON reader allows 127 levels, the request object included.
+        // The JSON reader allows 127 levels, including the request object.
         .exchange("127, lists", generate(lists(126)), vec![PLAINTEXT_RESPONSE])
         .exchange("127, structures", generate(maps(126)), vec![PLAINTEXT_RESPONSE])
         .exchange("127, with a Recipient", generate(deep_recipient(126)), vec![SEALED_RESPONSE]);
@@ -102,12 +102,12 @@ fn depths() -> Row {
     )
 }
 
-/// Returns a request with a member that is nested to `depth`.
+/// Returns a request with a member that contains `depth` nested levels.
 fn nested(depth: usize, open: &str, close: &str) -> String {
     format!(r#"{{"NumberOfBytes":32,"X":{}0{}}}"#, open.repeat(depth), close.repeat(depth))
 }
 
-/// Returns a request with a valid Recipient, followed by a list nested to `depth`.
+/// Returns a request with a valid Recipient and then a member that contains `depth` nested lists.
 fn deep_recipient(depth: usize) -> String {
     let body = attested_body();
     let body = body.strip_suffix('}').unwrap();

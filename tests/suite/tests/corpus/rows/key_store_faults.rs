@@ -1,4 +1,5 @@
-//! F: faults of a custom key store's HSM, which do not affect other requests.
+//! Rows F: faults of the HSM of a custom key store. The faults must not affect requests that do not
+//! use the store.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ const INVALID_STATE: &str = "CustomKeyStoreInvalidStateException";
 const TIMEOUT: &str = "DependencyTimeoutException";
 const INTERNAL: &str = "KMSInternalException";
 
-/// Long enough for a response once the HSM works again.
+/// Time limit for a response after the HSM works again.
 const SHORT_DEADLINE: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -39,7 +40,7 @@ pub(crate) fn rows() -> Vec<Row> {
             assert_eq!(enclave.draw(), Some(TIMEOUT.to_owned()));
             let (elapsed, deadline) =
                 (start.elapsed(), Duration::from_millis(SHORT_DEADLINE.deadline_ms));
-            // The caller does not wait longer than the deadline.
+            // The caller must not wait longer than the deadline.
             assert!(elapsed >= deadline && elapsed < 3 * deadline, "{elapsed:?}");
             enclave.deployment.assert_serves("while the HSM is slow");
             hsm.inject("");
@@ -61,7 +62,7 @@ pub(crate) fn rows() -> Vec<Row> {
         let enclave = KeyStoreEnclave::start(&hsm);
         enclave.wait_until_recovered();
         hsm.inject("C_GenerateRandom hold\n");
-        // The caller has its response while the call is still in the module.
+        // The caller has the response although the module's function has not returned yet.
         assert_eq!(enclave.draw(), Some(TIMEOUT.to_owned()));
         hsm.remove_token("vault");
         hsm.inject("");
@@ -78,7 +79,7 @@ fn softhsm_with(store: Store<'_>) -> SoftHsm {
     SoftHsm::with_stores(&[store])
 }
 
-/// An enclave with a key store, behind the relay.
+/// A relay, and an enclave with a custom key store behind the relay.
 struct KeyStoreEnclave {
     deployment: RelayedEnclave,
 }
@@ -94,7 +95,7 @@ impl KeyStoreEnclave {
         Self { deployment }
     }
 
-    /// Requests bytes of the store. Returns the error's name, or `None` on success.
+    /// Requests random bytes of the store. Returns the error's name, or `None` on success.
     fn draw(&self) -> Option<String> {
         let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{}"}}"#, VAULT.id);
         let mut connection = self.deployment.connect();

@@ -1,4 +1,4 @@
-//! E: text of clients in the audit trail and in the log.
+//! Rows E: text of clients in the audit trail and in the log.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +28,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![headers(bodies(agents(row)))]
 }
 
-/// Returns the expectation for a request that succeeds.
+/// Returns the expected audit record of a request that succeeds.
 fn granted(user_agent: Option<&str>) -> ExpectedLogs {
     ExpectedLogs {
         user_agent: user_agent.map(str::to_owned),
@@ -38,7 +38,8 @@ fn granted(user_agent: Option<&str>) -> ExpectedLogs {
     }
 }
 
-/// Returns the expectation for a request that is rejected with a message that the log repeats.
+/// Returns the expected audit record and log line of a request that is rejected. The log line
+/// repeats the error message.
 fn rejected(error: &'static str, message: &str) -> ExpectedLogs {
     let logged = Some(message.to_owned());
     let error = Some((error, Some(clip(message))));
@@ -54,7 +55,8 @@ fn clip(text: &str) -> String {
 fn agents(mut row: Row) -> Row {
     let long = "a".repeat(10_000);
     let wide = "\u{9b}".repeat(5_000);
-    // 1,023 bytes followed by characters of four bytes.
+    // The text consists of 1,023 bytes and then of characters of four bytes, so the limit is within
+    // a character.
     let multibyte = format!("{}{}", "a".repeat(MAX_TEXT - 1), "\u{1f512}".repeat(10));
     for (case, agent) in [
         ("U+009B, which starts control sequences", "\u{9b}31m red \u{9b}2J"),
@@ -125,8 +127,8 @@ fn agents(mut row: Row) -> Row {
                     "RequestEntityTooLargeException",
                     Some("The request body exceeds 524288 bytes.".to_owned()),
                 )),
-                // Only rejections by KMS rules are logged. Otherwise clients could fill the log
-                // without effort.
+                // The service logs only rejections by KMS rules. If it logged all rejections,
+                // clients could fill the log without effort.
                 logged: None,
                 access_key_id: None,
             },
@@ -147,7 +149,7 @@ fn escaped(text: &str) -> String {
     text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
-/// Text that could do harm where it is displayed, within the API's length limits.
+/// Texts that could do harm in a terminal or a log viewer, within the API's length limits.
 const HARMFUL: [(&str, &str); 14] = [
     ("escape sequences", "\u{1b}[2J\u{1b}[31mred\u{1b}]0;title\u{7}"),
     ("C1 controls", "\u{9b}2J\u{9d}0;title\u{9c}"),

@@ -1,4 +1,4 @@
-//! B: PCRs that policies and the configuration require and that documents lack.
+//! Rows B: PCRs that a policy or the configuration requires, but that are absent from the document.
 
 use attestation::{PCR_LENGTH, PcrFamily};
 use simulator::{DocumentSpec, default_pcrs};
@@ -18,7 +18,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![missing()]
 }
 
-/// Signs a valid document after a change to its claims.
+/// Signs a document whose claims are valid except for one change.
 pub(crate) fn document(change: impl Fn(&mut DocumentSpec)) -> Vec<u8> {
     let mut forgery = valid_document();
     change(&mut forgery.document);
@@ -29,7 +29,7 @@ fn without(index: u8) -> Vec<u8> {
     document(|document| document.pcrs.retain(|known, _| *known != index))
 }
 
-/// Returns a document of a NitroTPM with the same PCR values.
+/// Returns a document of a NitroTPM with the PCR values of the valid document.
 fn nitro_tpm() -> Vec<u8> {
     document(|document| document.family = PcrFamily::NitroTpm)
 }
@@ -39,7 +39,8 @@ pub(crate) fn measured(index: u8) -> String {
     const_hex::encode(default_pcrs(PcrFamily::NitroEnclave)[&index])
 }
 
-/// Returns GenerateRandom for a document, signed with an access key.
+/// Returns a GenerateRandom request with a document in its Recipient. The access key signs the
+/// request.
 pub(crate) fn signed_by(access_key_id: &str, document: &[u8]) -> Vec<u8> {
     let body = attested_body_with(&STANDARD.encode(document));
     UnsignedRequest::new(body).signed_as(&SigningOptions::by(access_key_id))
@@ -67,18 +68,18 @@ pub(crate) fn statement(effect: &str, operator: &str, register: &str, value: &st
     )
 }
 
-/// Returns a policy that allows under a condition.
+/// Returns a policy with an Allow statement that has this condition.
 pub(crate) fn allow(operator: &str, register: &str, value: &str) -> String {
     format!(r#"{{"Statement":{}}}"#, statement("Allow", operator, register, value))
 }
 
-/// Returns a policy that allows, and denies under a condition.
+/// Returns a policy with an Allow statement, and with a Deny statement that has this condition.
 pub(crate) fn deny(operator: &str, register: &str, value: &str) -> String {
     let allow = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*"}"#;
     format!(r#"{{"Statement":[{allow},{}]}}"#, statement("Deny", operator, register, value))
 }
 
-/// The expected decisions for a document without the PCR and for one with it.
+/// The expected decisions for two documents: one without the PCR and one with the PCR.
 struct PolicyCase {
     description: String,
     policy: String,
@@ -153,7 +154,7 @@ fn policy_cases() -> Vec<PolicyCase> {
             Err(EXPLICIT_DENY),
             Ok(()),
         ),
-        // For an absent PCR these operators give the same results as in AWS.
+        // If the PCR is absent, these operators have the same results as in AWS.
         ("equals if it exists", allow("StringEqualsIfExists", "PCR8", &value), 8, Ok(()), Ok(())),
         ("does not equal", allow("StringNotEquals", "PCR8", &value), 8, Ok(()), Err(IMPLICIT_DENY)),
         (
@@ -171,7 +172,7 @@ fn policy_cases() -> Vec<PolicyCase> {
             Ok(()),
         ),
         ("absent", allow("Null", "PCR8", "true"), 8, Ok(()), Err(IMPLICIT_DENY)),
-        // No platform measures it, so it is always absent.
+        // No platform measures this PCR, so it is always absent.
         (
             "beyond the platform's PCRs",
             allow("StringEquals", "PCR31", &value),
@@ -200,7 +201,7 @@ fn policy_cases() -> Vec<PolicyCase> {
             Err(EXPLICIT_DENY),
             Err(EXPLICIT_DENY),
         ),
-        // Present but zero, which differs from absent.
+        // The PCR is present and zero, which is not the same as absent.
         (
             "unused",
             allow("StringEquals", "PCR9", &value),
@@ -237,7 +238,7 @@ fn missing() -> Row {
             ("PCR missing", signed_by(&key, &without(*register)), *when_absent),
             ("PCR present", signed_by(&key, &whole), *when_present),
         ];
-        // Cases that require a value of the PCR.
+        // The next policies require a certain value of the PCR.
         if description.starts_with("PCR") {
             let denial = if description.contains("denied") { EXPLICIT_DENY } else { IMPLICIT_DENY };
             requests.extend([
@@ -259,7 +260,7 @@ fn missing() -> Row {
     configured(row)
 }
 
-/// Adds cases for `[recipient] measurements`, which apply to all callers.
+/// Adds cases for the setting `[recipient] measurements`, which applies to all callers.
 fn configured(mut row: Row) -> Row {
     let entries = format!(
         "[recipient]\nmeasurements = [{{ PCR0 = \"{}\", PCR8 = \"{}\" }}, {{ PCR3 = \"{}\" }}, \

@@ -1,4 +1,6 @@
-//! The rows of the corpus, one file per subject. Each row is named by its id.
+//! The rows of the corpus, in one file per subject. The test of a row has the row's id as its name.
+//! The first letter of an id is the section: A is CBOR and COSE, B the payload, C certificates, D
+//! the recipient's key, E HTTP requests, and F faults.
 
 mod cbor_encoding;
 mod certificate_chain;
@@ -31,7 +33,7 @@ mod zero_pcrs;
 
 use crate::harness::row::Row;
 
-/// The section letter of the ids in a module, and the function that returns its rows.
+/// The section letter of the rows in a module, and the function that returns these rows.
 pub(crate) type Module = (char, fn() -> Vec<Row>);
 
 pub(crate) const MODULES: [Module; 27] = [

@@ -1,4 +1,5 @@
-//! F: faults of the NSM. Callers receive an error and no bytes, and `/readyz` states the reason.
+//! Rows F: faults of the NSM. Callers must receive an error and no random bytes. The response of
+//! `/readyz` must contain the reason.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +35,7 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// Returns the response to a request during a fault.
+/// Returns the expected response to a request during a fault.
 pub(crate) fn internal() -> Expected {
     Expected::error(
         500,
@@ -43,7 +44,7 @@ pub(crate) fn internal() -> Expected {
     )
 }
 
-/// Returns the response to a request that reached its deadline.
+/// Returns the expected response to a request that reached its deadline.
 fn timeout() -> Expected {
     Expected::error(
         500,
@@ -56,7 +57,7 @@ fn block(bytes: impl IntoIterator<Item = u8>) -> NsmResult {
     Ok(Response::GetRandom { random: bytes.into_iter().collect() })
 }
 
-/// Creates a script that replaces the responses to these draws.
+/// Creates a script that replaces the NSM's responses to the entropy draws with these numbers.
 fn at(
     draws: std::ops::Range<u64>,
     mut behaviour: impl FnMut() -> NsmResult + Send + 'static,
@@ -64,8 +65,9 @@ fn at(
     Box::new(move |draw| draws.contains(&draw).then(&mut behaviour))
 }
 
-/// Adds cases in which the NSM behaves this way in service and at boot. Requests fail, `/readyz`
-/// states `reason`, and the service recovers or not according to `recovers`.
+/// Adds two cases. In the first, the NSM's fault begins while the service runs. Requests fail,
+/// `/readyz` returns `reason`, and the service recovers from the fault if `recovers` is true. In
+/// the second, the fault exists at boot.
 fn nsm_fault(row: Row, case: &str, reason: &str, recovers: bool, behaviour: NsmBehaviour) -> Row {
     let reason = match recovers {
         true => reason.to_owned(),
@@ -82,8 +84,8 @@ fn nsm_fault(row: Row, case: &str, reason: &str, recovers: bool, behaviour: NsmB
         assert_eq!(service.readiness(), Readiness::Ready);
         broken.store(true, Ordering::SeqCst);
         for sealed in [false, true] {
-            // The response closes the connection, so that the client's next one may reach an
-            // enclave that is ready.
+            // The response closes the connection. The client's next connection may reach an enclave
+            // that is ready.
             service.generate(sealed).assert_is(&internal().and_close(), reason);
             assert_eq!(service.readiness(), Readiness::not(reason));
         }
@@ -147,7 +149,8 @@ fn lengths() -> Row {
 
 fn repeated_block() -> Row {
     row("F19", "NSM repeats a block: latches unhealthy").custom("the last block", Rejected, || {
-        // The block consists of random bytes, so that only its repetition is a fault.
+        // The block consists of random bytes. The repetition of the block is therefore the only
+        // fault.
         let mut last = Vec::new();
         let service = FaultyService::start(Box::new(move |draw| {
             if last.is_empty() {
@@ -217,7 +220,7 @@ fn malformed_responses() -> Row {
     })
 }
 
-/// Creates a script that blocks these draws until the latch is released.
+/// Creates a script that blocks the entropy draws with these numbers until the latch is released.
 fn block_draws(draws: std::ops::Range<u64>, held: &Latch) -> Script {
     let held = held.clone();
     Box::new(move |draw| {
@@ -239,7 +242,7 @@ fn blocked_nsm() -> Row {
             service.assert_response(&timeout(), &timeout(), "blocked");
             let reason = "the NSM returned no entropy within 400ms";
             assert_eq!(service.readiness(), Readiness::not(reason));
-            // Both requests waited for the same call.
+            // Both requests waited for the same NSM call.
             assert_eq!(service.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
             assert_eq!(service.metric("entropy_failures_total{cause=\"timed_out\"}"), 2);
             held.release();
@@ -276,7 +279,7 @@ fn blocked_nsm() -> Row {
 
 fn later_block_fails() -> Row {
     let row = row("F23", "failure after the first of several blocks: nothing returned");
-    // Four blocks are tested at boot, and each DRBG instance takes one.
+    // At boot, the service tests four blocks, and each DRBG instance needs one block.
     let row = (0..6).fold(row, |row, count| {
         row.custom(format!("at boot, after {count} valid blocks"), Rejected, move || {
             let script = at(count..u64::MAX, || Err(NsmError::Malformed));
@@ -294,7 +297,7 @@ fn later_block_fails() -> Row {
         let script = at(1..u64::MAX, || Err(NsmError::Malformed));
         let service = FaultyService::with_entropy_settings(entropy, false, script).unwrap();
         let statuses: Vec<_> = (0..6).map(|_| service.generate(false).status()).collect();
-        // One block serves two requests. Requests that need another block fail.
+        // One block is enough for two requests. The later requests need another block and fail.
         assert_eq!(statuses, [200, 200, 500, 500, 500, 500]);
         let reason = "the NSM device failed: the response is not valid CBOR of the NSM";
         assert_eq!(service.readiness(), Readiness::not(reason));

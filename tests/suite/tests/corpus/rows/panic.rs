@@ -1,4 +1,5 @@
-//! F: a panic in a handler. Its client receives 500, and other requests are unaffected.
+//! Rows F: a panic in a request handler. The client receives 500, and other requests are
+//! unaffected.
 
 use transport::limits::{LARGE_BODIES_LENGTH, MAX_BODY_LENGTH};
 
@@ -16,7 +17,8 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![row.custom("while it logs a rejection", Rejected, panics)]
 }
 
-/// More than the large-body budget holds, so a leaked permit would show.
+/// A number of requests that exceeds the limit of concurrent large bodies. If a panic leaked a
+/// permit, later requests would fail.
 const PANICS: usize = LARGE_BODIES_LENGTH / MAX_BODY_LENGTH + 4;
 
 fn panics() {
@@ -30,7 +32,7 @@ fn panics() {
             .send_request(rejected.clone())
             .assert_is(&internal().and_close(), &number.to_string());
     }
-    // The same request without a panic.
+    // The service accepts the same request without a panic.
     let missing = service.send_request(rejected);
     assert!(missing.body().contains("NumberOfBytes is required."), "{}", missing.body());
     service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");

@@ -1,4 +1,4 @@
-//! B: the payload.
+//! Rows B: the payload of a document.
 
 use attestation::time::UnixMillis;
 use attestation::{
@@ -17,7 +17,8 @@ pub(crate) fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// Returns the signed payload with one field changed, and the offset of its value.
+/// Returns a signed payload with one changed field, and the offset of the field's value in the
+/// document.
 fn set(field: &str, value: Vec<u8>) -> (Vec<u8>, usize) {
     let changed = Payload::valid().set(field, value);
     (changed.sign(), changed.offset_of_value(field))
@@ -93,7 +94,8 @@ fn shapes() -> Vec<Row> {
         Payload::names().iter().map(|name| valid.value(name).to_vec()).collect();
     let tagged = [&[0xd8, 99], &valid.encode()[..]].concat();
     let array = valid.sign_as(&cbor::array(&values));
-    // Array and map are both longer than 255 bytes, so the payload starts at the same offset.
+    // The array and the map are longer than 255 bytes, so the payload starts at the same offset in
+    // both documents.
     let mut rows = vec![
         row("B04", "integer field keys")
             .rejects("integer", integer.sign(), M::FieldName(found_integer))

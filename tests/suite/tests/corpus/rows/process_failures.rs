@@ -1,4 +1,4 @@
-//! F: enclaves or relays that are absent, killed or terminated.
+//! Rows F: enclaves or relays that are absent, killed or terminated.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,11 @@ use crate::harness::requests::{PLAINTEXT_RESPONSE, plain};
 use crate::harness::row::{Row, row};
 use crate::harness::summary::Outcome::{Accepted, Rejected};
 
-/// Much less than TCP's own time-out of minutes, and enough for a slow machine.
+/// Time limit for a failure. TCP's own timeout takes minutes, so a case that depends on that
+/// timeout fails. The limit is long enough for a slow machine.
 const MAX_CLOSE_TIME: Duration = Duration::from_secs(20);
-/// Bytes of [`plain`] that are sent before the fault. The rest follows after it.
+/// The number of bytes of [`plain`] that are sent before the fault. The other bytes are sent after
+/// the fault.
 const SENT_BEFORE_FAULT: usize = 100;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -35,19 +37,19 @@ fn absent() -> Row {
         wait_until_serves(address(&proxy));
         assert!(proxy.is_running());
     });
-    // No guest and neither end of this machine has this CID.
+    // No virtual machine on this host has this CID, and it is not the CID of the host.
     row.custom("CID without an enclave", Rejected, || {
         let mut proxy = Process::start(relay_command_to("127.0.0.1:0", "vsock:4242424242:5000"), 1);
         assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < MAX_CLOSE_TIME);
         assert!(proxy.is_running());
-        // The log contains the endpoint, for diagnosis.
+        // The log line contains the endpoint.
         proxy.wait_for_log("vsock:4242424242:5000");
     })
 }
 
 fn enclave_killed() -> Row {
-    /// Kills the enclave during `connection`. The client's connection ends at once, and the next
-    /// enclave serves the next client.
+    /// Kills the enclave during `connection`. The client's connection must end at once, and the
+    /// next enclave must serve the next client.
     fn kill_during(connection: impl FnOnce(&mut ClientConnection)) {
         let mut deployment = RelayedEnclave::start();
         let mut client = deployment.connect();
@@ -55,7 +57,7 @@ fn enclave_killed() -> Row {
         deployment.enclave.kill();
         let start = Instant::now();
         while let Some(response) = client.next() {
-            // A response in transit is either complete or missing.
+            // The client has received a response completely or not at all.
             response.assert_is(&PLAINTEXT_RESPONSE, "before the end");
         }
         assert!(start.elapsed() < MAX_CLOSE_TIME);
@@ -100,14 +102,14 @@ fn proxy_killed() -> Row {
         wait_until("the enclave has closed them", || {
             (deployment.enclave.descriptors() <= before).then_some(())
         });
-        // On the same address and with the same enclave.
+        // The new relay has the same address and the same enclave.
         deployment.restart_proxy();
         deployment.assert_serves("afterwards");
         assert!(deployment.enclave.is_running());
     })
 }
 
-/// Selects the process to terminate.
+/// A function that selects the process to terminate.
 type SelectProcess = fn(&mut RelayedEnclave) -> &mut Process;
 
 fn terminated() -> Row {
@@ -123,7 +125,7 @@ fn terminated() -> Row {
             let mut idle = deployment.connect();
             idle.assert_response(&plain(), &PLAINTEXT_RESPONSE, "before");
             select_process(&mut deployment).signal("TERM");
-            // The idle connection closes, which shows that the process drains.
+            // The close of the idle connection shows that the process drains.
             idle.wait_until_closed();
             client.send(&plain()[SENT_BEFORE_FAULT..]);
             client.receive().assert_is(&PLAINTEXT_RESPONSE, "while draining");
@@ -143,22 +145,24 @@ fn terminated() -> Row {
             select_process(&mut deployment).signal("TERM");
             let status = select_process(&mut deployment).wait_for_exit();
             assert_eq!(status.code(), Some(143), "{status}");
-            // The enclave would wait 10 s for the request, and the relay longer.
+            // Without the drain, the enclave would wait 10 s for the rest of the request, and the
+            // relay would wait longer.
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
             client.wait_until_closed();
         })
     })
 }
 
-/// Tests cannot connect from another vsock peer. This row calls the check that runs for each
-/// connection before its first byte is read.
+/// A test cannot connect from another vsock peer. This row therefore calls the function that checks
+/// the peer of each connection before the first byte is read.
 fn rejected_peer() -> Row {
     const PARENT_CID: u32 = 3;
     let row = row("F15", "vsock peer other than the configured parent CID: rejected");
     row.custom("every other CID", Rejected, || {
         for proxy_protocol in [false, true] {
             let peer_policy = PeerPolicy { parent_cid: Some(PARENT_CID), proxy_protocol };
-            // The hypervisor, the local host, the host, the parent's neighbours, enclaves, and any.
+            // The list contains the CIDs of the hypervisor, the local loopback, the host, the
+            // neighbour of the parent, and enclaves. The last CID is the wildcard.
             let others = [0, 1, 2, 4, 16, 17, u32::MAX - 1, u32::MAX];
             assert!(others.into_iter().all(|cid| !peer_policy.accepts_cid(cid)));
             assert!(peer_policy.accepts_cid(PARENT_CID));
@@ -166,13 +170,13 @@ fn rejected_peer() -> Row {
     })
 }
 
-/// Starts a relay without health checks, so that the enclave has only the counted client
-/// connections.
+/// Starts a relay without health checks, so that all connections of the enclave are the counted
+/// connections of clients.
 fn without_health_checks() -> RelayedEnclave {
     RelayedEnclave::with_relay_flags(&["--health-interval", "0"])
 }
 
-/// Sends the first part of a request and waits until the enclave has the connection.
+/// Sends the first part of a request, and waits until the enclave has accepted the connection.
 fn start_request(deployment: &RelayedEnclave) -> ClientConnection {
     let before = deployment.enclave.descriptors();
     let mut connection = deployment.connect();

@@ -1,4 +1,4 @@
-//! D: the recipient's key.
+//! Rows D: the recipient's key.
 
 use attestation::RecipientKeyError::{self, Algorithm, EvenModulus, Exponent};
 use attestation::RecipientKeyError::{ModulusSize, NotRsaPublicKey, NotSpki, Pem, Pkcs1};
@@ -15,7 +15,7 @@ const RSAES_OAEP: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x07
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
 const NULL: [u8; 2] = [5, 0];
-/// 65537
+/// The exponent 65537.
 const F4: [u8; 3] = [1, 0, 1];
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -29,14 +29,14 @@ fn with_key(key: &[u8]) -> Vec<u8> {
     forgery.sign().unwrap()
 }
 
-/// Returns an odd number of exactly `bits` bits, big-endian.
+/// Returns an odd number of exactly `bits` bits as big-endian bytes.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut number = vec![0xa5; bits.div_ceil(8)];
     number[0] = 1 << ((bits - 1) % 8);
     number
 }
 
-/// Encodes a DER INTEGER with exactly these content bytes.
+/// Encodes a DER INTEGER with these content bytes, even if they are not valid.
 fn raw_integer(content: &[u8]) -> Vec<u8> {
     der::tlv(2, content)
 }

@@ -1,4 +1,4 @@
-//! E: request members that decide the recipient and the source of the bytes.
+//! Rows E: the members that determine the recipient and the source of the random bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
@@ -81,9 +81,10 @@ fn base64() -> Row {
     row
 }
 
-/// Returns the base64 of a valid document that ends with this much padding.
+/// Returns the base64 of a valid document. The text ends with `padding` padding characters.
 fn padded(padding: usize) -> String {
-    // Certificates are signed anew and their signatures vary in length, so several attempts may be needed.
+    // The length of a certificate's signature varies, so the function signs new documents until one
+    // has the right length.
     (0..)
         .map(|length| {
             let mut forgery = valid_document();
@@ -96,7 +97,7 @@ fn padded(padding: usize) -> String {
         .unwrap()
 }
 
-/// Sets the lowest of the unused bits in the last character.
+/// Sets the lowest unused bit of the last base64 character.
 fn with_trailing_bit(unpadded: &str, padding: usize) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (rest, last) = unpadded.split_at(unpadded.len() - 1);
@@ -222,7 +223,7 @@ fn incomplete_recipients() -> Row {
     let first = format!(r#"{{"Recipient":{{{algorithm},{document}}},"NumberOfBytes":32}}"#);
     row.exchange("whole, in another order", generate(recipient_body(&whole)), vec![SEALED_RESPONSE])
         .exchange("whole, before NumberOfBytes", generate(first), vec![SEALED_RESPONSE])
-        // As in the API: null means absent, and unknown members are ignored.
+        // As in the API of AWS, null means an absent member, and unknown members are ignored.
         .exchange("null", generate(recipient_body("null")), vec![PLAINTEXT_RESPONSE])
         .exchange(
             "recipient",
@@ -281,7 +282,7 @@ fn custom_key_stores() -> Row {
             serialization_error(message),
         );
     }
-    // A denied caller must not learn which stores exist.
+    // The error must not disclose to a denied caller which stores exist.
     let mut document = document().to_vec();
     *document.last_mut().unwrap() ^= 1;
     let body = attested(r#""cks-1""#).replace(&document_base64(), &STANDARD.encode(document));

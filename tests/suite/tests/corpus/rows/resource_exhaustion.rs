@@ -1,4 +1,4 @@
-//! F: many clients, and few descriptors or little memory.
+//! Rows F: many clients, and processes with few descriptors or little memory.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -19,16 +19,17 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![flood(), descriptor_limit(), memory_limit()]
 }
 
-/// Upper bound of the descriptors that a process needs for itself.
+/// An upper bound of the descriptors that a process has open without connections.
 const OWN_DESCRIPTORS: usize = 64;
 
 fn flood() -> Row {
     const TOTAL_CONNECTIONS: usize = 10_000;
-    /// Simultaneous connections: above the relay's limit and within the kernel's backlog.
+    /// The number of simultaneous connections. It is above the relay's limit, and the connections
+    /// above the limit fit into the kernel's backlog.
     const CONCURRENT_CONNECTIONS: usize = 600;
     const MAX_CONNECTIONS: usize = 256;
-    /// Memory growth in KiB for that many connections. A stalled connection takes 128 KiB, and none
-    /// of these is stalled.
+    /// Maximum memory growth for that number of connections, in KiB. Only a stalled connection
+    /// needs 128 KiB, and none of these connections is stalled.
     const MAX_GROWTH_KIB: u64 = 32 * 1024;
     let row = row("F03", "10,000 connections: bounded, and other clients are served");
     row.custom("silent connections", Accepted, || {
@@ -66,13 +67,14 @@ fn flood() -> Row {
         flood_from([127, 0, 0, 2], |deployment| deployment.assert_serves("during the flood"));
     })
     .custom("reopened connections from the client's address", Accepted, || {
-        // At 16 connections per address one is evicted within a millisecond, perhaps before a slow
-        // client has sent a byte. The client then retries, as SDKs do.
+        // If an address has 16 connections, the relay evicts one within a millisecond. A slow
+        // client may not have sent a byte by then. An evicted client retries, as SDKs do.
         flood_from([127, 0, 0, 1], RelayedEnclave::wait_until_serves);
     })
 }
 
-/// Opens more silent connections than the relay accepts, and reopens each that is closed.
+/// Opens more silent connections than the relay accepts, and reopens each connection that the relay
+/// closes.
 fn flood_from(address: [u8; 4], serves: impl Fn(&RelayedEnclave)) {
     const SILENT_CONNECTIONS: usize = 200;
     const REQUESTS: usize = 20;
@@ -87,7 +89,8 @@ fn flood_from(address: [u8; 4], serves: impl Fn(&RelayedEnclave)) {
     deployment.assert_serves("afterwards");
 }
 
-/// Raises the descriptor limit of this process, which holds the client ends.
+/// Raises the descriptor limit of this process, because the process has the client's ends of all
+/// connections.
 fn raise_descriptors() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let needed = 8192.min(hard);
@@ -98,7 +101,8 @@ fn raise_descriptors() {
 
 fn descriptor_limit() -> Row {
     const ULIMIT: &str = "-n 64";
-    /// Asserts that the process logs the exhaustion once, pauses accepting and recovers.
+    /// Asserts that the process logs the exhaustion once, pauses the accepting of connections, and
+    /// recovers.
     fn assert_recovers_from_exhaustion(
         deployment: &mut RelayedEnclave,
         select_process: fn(&mut RelayedEnclave) -> &mut Process,
@@ -145,7 +149,7 @@ fn memory_limit() -> Row {
             };
             let mut deployment = RelayedEnclave::with_commands(|enclave| enclave, capped);
             deployment.assert_serves("before");
-            // The enclave is stopped, so the relay must buffer all it receives.
+            // The enclave is stopped, so the relay must buffer all received bytes.
             deployment.enclave.signal("STOP");
             let clients: Vec<_> = (0..CONCURRENT_REQUESTS)
                 .map(|_| fill_connection(&deployment, &[0; 512 * 1024]))
@@ -172,7 +176,7 @@ fn memory_limit() -> Row {
                  Content-Length: {}\r\n\r\n",
                 body.len() + 1
             );
-            // All bytes except the last, so that each request must be buffered.
+            // The last byte of each request is not sent, so the enclave must buffer the request.
             let request = [head.as_bytes(), &body].concat();
             let clients: Vec<_> =
                 (0..CONCURRENT_REQUESTS).map(|_| fill_connection(&deployment, &request)).collect();
@@ -183,11 +187,11 @@ fn memory_limit() -> Row {
         })
 }
 
-/// Opens a connection and sends what fits without blocking.
+/// Opens a connection, and sends bytes until a write would block.
 fn fill_connection(deployment: &RelayedEnclave, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address(&deployment.proxy)).unwrap();
     stream.set_nonblocking(true).unwrap();
-    // The rest of the bytes is not sent.
+    // The write would block, so the other bytes are not sent.
     drop(stream.write_all(bytes));
     stream
 }

@@ -1,4 +1,4 @@
-//! E: the Authorization header and its substitutes.
+//! Rows E: the Authorization header and its alternatives.
 
 use crate::harness::configuration::{ACCESS_KEY_ID, Configuration};
 use crate::harness::requests::{
@@ -138,7 +138,7 @@ fn credentials_and_payloads() -> Row {
     presigned(payload_hashes(lengths(access_keys(row))))
 }
 
-/// Returns GenerateRandom with this access key id in its Authorization header.
+/// Returns a GenerateRandom request with this access key id in its Authorization header.
 fn by(access_key_id: impl AsRef<[u8]>) -> Vec<u8> {
     // Some ids are not UTF-8.
     let authorization = SigningOptions::by("\u{1}").authorization(&draft());
@@ -147,7 +147,7 @@ fn by(access_key_id: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 fn access_keys(mut row: Row) -> Row {
-    // Rejected by hyper itself, which closes the connection.
+    // hyper itself rejects the next requests and closes the connection.
     for text in [
         "AKID\rEXAMPLE",
         "AKID\nEXAMPLE",
@@ -323,7 +323,7 @@ fn presigned(mut row: Row) -> Row {
     row = rejects(row, "with a Recipient", bodied.unsigned(), query());
     let document = format!("Recipient={}", &document_base64()[..16]);
     row = rejects(row, "a Recipient in it", draft().line(&line(&document)).signed(), query());
-    // Browsers do not send fragments. hyper drops them.
+    // Clients do not send fragments. hyper removes a fragment.
     let fragment = draft().line("POST /#X-Amz-Signature HTTP/1.1");
     accepts(row, "a fragment", fragment.signed_over(&draft()))
 }

@@ -1,4 +1,4 @@
-//! E: the scope and the time of a signature: day, region, service and five minutes.
+//! Rows E: the scope of a signature (day, region and service), and its validity of five minutes.
 
 use crate::harness::configuration::Configuration;
 use crate::harness::response::Expected;
@@ -20,7 +20,7 @@ fn scopes_and_dates() -> Row {
     malformed_dates(windows(scope_dates(scopes(row))))
 }
 
-/// Adds a request that is signed for another scope, with the key of that scope.
+/// Adds a request that is signed for another scope. The signing key is the key of that scope.
 fn scoped(row: Row, scope: &str, response: Expected) -> Row {
     let bytes = draft().signed_as(&SigningOptions::for_scope(scope));
     rejects(row, format!("{scope:?}"), bytes, response)
@@ -71,7 +71,7 @@ fn scopes(mut row: Row) -> Row {
     ] {
         row = scoped(row, scope, credential_form());
     }
-    // A valid scope, but the key of another one.
+    // The scope is valid, but the signing key belongs to another scope.
     for other in [
         "20270115/us-east-1/kms/aws4_request",
         "20270115/eu-west-1/sts/aws4_request",
@@ -95,7 +95,7 @@ fn scope_dates(mut row: Row) -> Row {
     {
         row = scoped(row, &scope(day), date(day));
     }
-    // A day that is not eight digits is not repeated in the message.
+    // The message does not repeat a day that does not have eight digits.
     for day in [
         "",
         "2027011",
@@ -115,7 +115,7 @@ fn scope_dates(mut row: Row) -> Row {
     rejects(row, "a digit of another script", bytes, not_printable())
 }
 
-/// Returns GenerateRandom signed at another time, with the scope of that day.
+/// Returns a GenerateRandom request that is signed at another time, with the scope of that day.
 fn dated(date: &str) -> Vec<u8> {
     let day = date.split('T').next().unwrap();
     draft().set("X-Amz-Date", date).signed_as(&SigningOptions::for_scope(scope(day)))
@@ -159,7 +159,7 @@ fn windows(mut row: Row) -> Row {
         );
         row = rejects(row, date, dated(date), invalid(&message));
     }
-    // A time within the window that differs from the signed one.
+    // The time in the header is within the window, but differs from the signed time.
     let other = draft().set("X-Amz-Date", "20270115T080001Z");
     rejects(row, "a second later than signed", other.signed_over(&draft()), mismatch())
 }

@@ -1,4 +1,4 @@
-//! E: the list of signed headers, and headers that are sent differently.
+//! Rows E: the list of signed headers, and headers that are signed but sent with another value.
 
 use crate::harness::configuration::{Configuration, SESSION_KEY_ID, SESSION_TOKEN};
 use crate::harness::response::Expected;
@@ -14,7 +14,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![missing_headers(), changed_after_signing()]
 }
 
-/// Adds a request that is signed over this list.
+/// Adds a request whose signature covers this list of headers.
 fn signed_over_list(row: Row, list: &str, response: Expected) -> Row {
     let bytes = draft().signed_as(&SigningOptions::over_headers(list));
     rejects(row, format!("{list:?}"), bytes, response)
@@ -41,7 +41,7 @@ fn missing_headers() -> Row {
         ("content-type;host;x-amz-dat;x-amz-target", "x-amz-date"),
         ("content-type;host;x-amz-date;x-amz-targets", "x-amz-target"),
         ("content-type;host;x-amz-target;x_amz_date", "x-amz-date"),
-        // A valid token, not a pattern.
+        // The name is a valid token. The service must not treat it as a pattern.
         ("*", "host"),
     ] {
         row = signed_over_list(row, list, not_signed(name));
@@ -55,8 +55,8 @@ fn missing_headers() -> Row {
     not_sent(of_aws(dated(unsigned_type(row))))
 }
 
-/// Adds cases without a signed Content-Type. Signing it is optional, and only one media type is
-/// accepted.
+/// Adds cases in which Content-Type is not signed. The signature of this header is optional,
+/// because the service accepts only one media type.
 fn unsigned_type(mut row: Row) -> Row {
     let list = SigningOptions::over_headers("host;x-amz-date;x-amz-target");
     row = accepts(row, "Content-Type sent and not signed", draft().signed_as(&list));
@@ -104,7 +104,7 @@ fn dated(mut row: Row) -> Row {
     accepts(row, "Date beside X-Amz-Date, which counts", both.signed())
 }
 
-/// Adds cases with x-amz-* headers, which must be signed if they are sent.
+/// Adds cases with x-amz-* headers. A client that sends such a header must sign it.
 fn of_aws(mut row: Row) -> Row {
     for name in ["x-amz-meta", "x-amz-content-sha256", "x-amz-user-agent", "x-amz-"] {
         let sent = draft().with(name, "a");
@@ -121,7 +121,7 @@ fn of_aws(mut row: Row) -> Row {
     rejects(row, "a long name, not signed", sent, not_signed(&long[..128]))
 }
 
-/// Adds cases with headers that are signed but not sent, or neither.
+/// Adds cases with headers that are signed but not sent, and cases without a required header.
 fn not_sent(mut row: Row) -> Row {
     let default_options = SigningOptions::default;
     for name in ["x-amz-meta", "user-agent", "x-amz-security-token", "date", "a", "zzz"] {
@@ -265,7 +265,7 @@ fn repeated_headers(mut row: Row) -> Row {
             sent_twice(lower),
         );
     }
-    // HTTP itself forbids it, regardless of the signature.
+    // HTTP forbids such a request, regardless of the signature.
     let message = "a request must have exactly one Host header";
     for host in ["localhost", "other", ""] {
         let bytes = draft().with("Host", host).signed();
@@ -298,7 +298,8 @@ fn lists(mut row: Row) -> Row {
         row = signed_over_list(row, list, expected);
     }
     row = signed_over_list(row, "content-type,host,x-amz-date,x-amz-target", unknown_parameter());
-    // A valid signature whose list was reordered in the header.
+    // The signature is valid for the sorted list. The list in the header was reordered after
+    // signing.
     let authorization = SigningOptions::default().authorization(&draft());
     let swapped = authorization.replace("content-type;host", "host;content-type");
     rejects(row, "another order than signed", draft().authorized(swapped), no_list())

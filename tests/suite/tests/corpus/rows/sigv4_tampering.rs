@@ -1,4 +1,4 @@
-//! E: changes to a request after signing.
+//! Rows E: changes to a request after it was signed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -84,8 +84,8 @@ fn recipients(row: Row) -> Row {
     ] {
         row = rejects(row, case, UnsignedRequest::new(body).signed_over(&attested), mismatch());
     }
-    // Signed without a Recipient and sent with one: an attacker cannot have bytes sealed to its own
-    // key.
+    // The request is signed without a Recipient and sent with a Recipient. An attacker must not
+    // obtain bytes that are sealed to the attacker's key.
     row = rejects(row, "Recipient added", attested.signed_over(&draft()), mismatch());
     let mut document = document().to_vec();
     for index in (0..document.len()).step_by(97) {
@@ -125,7 +125,8 @@ fn heads(mut row: Row) -> Row {
         followed_by_signed_request(describe.signed()),
         vec![none, PLAINTEXT_RESPONSE],
     );
-    // Other methods and paths are no KMS requests, so their signatures are not checked.
+    // A request with another method or path is not a KMS request, so the service does not check its
+    // signature.
     for line in ["GET / HTTP/1.1", "PUT / HTTP/1.1", "POST // HTTP/1.1", "POST /x HTTP/1.1"] {
         let bytes = over_draft(draft().line(line));
         row = rejects(row, line, bytes, Expected::unknown_operation());
@@ -142,7 +143,7 @@ fn heads(mut row: Row) -> Row {
         draft().signed_over(&draft().line("GET / HTTP/1.1")),
         mismatch(),
     );
-    // Unsigned headers may change on the way: proxies add their own.
+    // Unsigned headers may change between the client and the service, because proxies add headers.
     for (case, changed) in [
         ("User-Agent added", draft().with("User-Agent", "other")),
         ("X-Forwarded-For added", draft().with("X-Forwarded-For", "203.0.113.7")),
@@ -152,7 +153,7 @@ fn heads(mut row: Row) -> Row {
     ] {
         row = accepts(row, case, over_draft(changed));
     }
-    // The request target is not signed, only Host is.
+    // The host in the request target is not signed. Only the header Host is signed.
     let bytes = over_draft(draft().line("POST http://other/ HTTP/1.1"));
     let message = "the Host header must match the authority of the request target";
     let response = Expected::validation(message).and_close();

@@ -1,4 +1,4 @@
-//! F: a wrong system clock. The service takes the time from the NSM.
+//! Rows F: a wrong system clock. The service uses the time of the NSM instead.
 
 use crate::harness::fault_injection::{FaultyService, Readiness};
 use crate::harness::requests::{PLAINTEXT_RESPONSE, SEALED_RESPONSE};
@@ -18,7 +18,7 @@ pub(crate) fn rows() -> Vec<Row> {
         row.custom(case, Accepted, move || {
             let service = FaultyService::start(Box::new(|_| None));
             service.clock.set(system);
-            // The document carries the NSM's time and is valid.
+            // The document has the NSM's time and is valid.
             service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, case);
             assert_eq!(service.readiness(), Readiness::Ready);
             let response = service.generate(false);

@@ -1,4 +1,4 @@
-//! B: all-zero PCR values, which policies and the configuration must not require.
+//! Rows B: PCR values of zeros. Policies and the configuration must not require them.
 
 use attestation::{PCR_LENGTH, PcrFamily};
 
@@ -22,7 +22,7 @@ fn zeros() -> Row {
     zeros_of_nitro_tpms(policies_that_start(row))
 }
 
-/// Returns a configuration that admits documents with these measurements, without authentication.
+/// Returns a configuration that requires these measurements and no authentication.
 fn measuring(entries: &str) -> Configuration {
     Configuration::new(format!(
         "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmeasurements = [{entries}]\n"
@@ -39,7 +39,8 @@ fn registers() -> impl Iterator<Item = String> {
     named("PCR", 32).chain(named("NitroTPMPCR", 8)).chain(["ImageSha384".to_owned()])
 }
 
-/// Returns the NitroTPM PCRs that firmware leaves to the software it boots.
+/// Returns the NitroTPM PCRs that the firmware does not use, so that the booted software can use
+/// them.
 fn registers_of_zeros() -> impl Iterator<Item = String> {
     (8..32).map(|index| format!("NitroTPMPCR{index}"))
 }
@@ -88,7 +89,7 @@ fn measurements_of_zeros(mut row: Row) -> Row {
         let case = entries.replace(&zero, "0").replace(&value, "V");
         row = row.prevents_start(case, measuring(&entries), rejected(number, name));
     }
-    // Zeros of another length are no measurement.
+    // Zeros of another length are not a measurement.
     for zeros in [
         "",
         "0",
@@ -122,7 +123,7 @@ fn good_measurements(mut row: Row) -> Row {
         ("upper case", format!("{{ PCR8 = \"{}\" }}", measured(8).to_uppercase()), SEALED_RESPONSE),
         ("mixed case", format!("{{ PCR8 = \"{mixed}\" }}"), SEALED_RESPONSE),
         ("ImageSha384", format!("{{ ImageSha384 = \"{}\" }}", measured(0)), SEALED_RESPONSE),
-        // A value with one non-zero digit is valid, but no document has it.
+        // A value with one digit other than zero is valid, but no document has this value.
         (
             "one digit that is not zero",
             format!("{{ PCR8 = \"{last}\" }}"),
@@ -214,7 +215,7 @@ fn policies_of_zeros(mut row: Row) -> Row {
     let policy = allow("StringEquals", "pcr8", &zero);
     row =
         policy_of_zeros(row, "policy: pcr8".to_owned(), &policy, "Allow with StringEquals", "PCR8");
-    // A valid Allow statement beside it does not help.
+    // The policy is rejected even if it also has a valid Allow statement.
     let both = format!(
         r#"{{"Statement":[{},{}]}}"#,
         statement("Allow", "StringEquals", "PCR3", &value),
@@ -279,8 +280,8 @@ fn policies_that_start(mut row: Row) -> Row {
     row
 }
 
-/// Adds cases for PCRs that firmware leaves to others: zeros may be required, and then the document
-/// must have them.
+/// Adds cases for PCRs that the firmware does not use. A policy may require zeros for such a PCR.
+/// The document must then contain the zeros.
 fn zeros_of_nitro_tpms(mut row: Row) -> Row {
     let zero = format!("\"{}\"", zero());
     let of_nitro_tpm = |value: u8| {
