@@ -13,25 +13,25 @@ ifeq ($(filter aws-lc-rs ring,$(PROVIDER)),)
 $(error PROVIDER is "$(PROVIDER)": give aws-lc-rs or ring)
 endif
 OTHER_PROVIDER = $(if $(filter ring,$(PROVIDER)),aws-lc-rs,ring)
-# The part of the mutations to try: 0/1 is all of them.
+# The part of the mutations that `make mutants` tests, as k/n: 0/1 is all mutations.
 SHARD ?= 0/1
 
-# Tests run in their package's folder, so a relative path must not reach them.
+# Tests run in the folder of their package, so they need an absolute path.
 ifdef VECTORS
 override export VECTORS := $(abspath $(VECTORS))
 endif
 
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 PRODUCTION_DIR := $(TARGET_DIR)/production
-# A target is always named, or the static C runtime would be asked of build scripts as well.
+# Without a named target, the flag for the static C runtime would apply to build scripts too.
 PRODUCTION_TARGET := $(shell uname -m)-unknown-linux-gnu
 PRODUCTION_FLAGS := --cfg production -C target-feature=+crt-static
-# The commit that `--version` prints; empty outside a checkout. Git is asked once, and only by a rule that
-# builds. Tests and clippy do not get it, or each commit would build their binaries anew.
+# The commit that `--version` prints; empty outside a checkout. Make runs git once, and only for a rule that
+# builds. Tests and clippy do not get the commit, because their binaries would then be rebuilt at each commit.
 COMMIT = $(eval COMMIT := $(shell deploy/production/commit.sh))$(COMMIT)
 WITH_COMMIT = ATTESTED_RANDOM_COMMIT="$(COMMIT)"
 # With these settings the binaries of a commit are the same bytes in any folder and for any user.
-# The constant time appears in no binary, and another value would rebuild AWS-LC.
+# No binary contains SOURCE_DATE_EPOCH. It is constant, because a new value would rebuild AWS-LC.
 PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" RUSTC_WRAPPER="$(CURDIR)/deploy/production/rustc.sh" \
 	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=0 RUSTC="$${RUSTC:-rustc}" $(WITH_COMMIT)
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
@@ -39,9 +39,9 @@ PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 # The same features for all debug builds, so that they share what they build.
 WITH_PROVIDER := --no-default-features --features \
 	attestation/$(PROVIDER),attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,enclave/pkcs11,fuzz/$(PROVIDER),simulator/$(PROVIDER),suite/$(PROVIDER)
-# For each fuzz target.
+# Duration of the run of each fuzz target, in seconds.
 FUZZ_SECONDS ?= 60
-# Where the static binaries are, and the command that builds and measures images.
+# The folder of the static binaries, and the command that builds and measures images.
 PRODUCTION_BIN = $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release
 PKCS11_DIR := $(TARGET_DIR)/production-pkcs11
 PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
@@ -87,7 +87,7 @@ test-providers: tools ## Test the crypto provider that PROVIDER does not select,
 	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test enclave_binary
 	@.ci/test -p attestation -p simulator --no-default-features \
 		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
-	@# Rows of the corpus start these binaries.
+	@# Tests of the corpus start these binaries.
 	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy --bin attested-recipient
 	@.ci/test -p suite --no-default-features --features $(OTHER_PROVIDER) --test corpus
 
@@ -166,7 +166,7 @@ key-stores: tools ## Install SoftHSM 2, which the tests of custom key stores use
 preflight: tools ## Reject a compiler other than the pinned one, as production builds do (RUSTC_VERSION=any accepts all).
 	@COMMIT="$(COMMIT)" RUSTC_VERSION="$(RUSTC_VERSION)" deploy/production/preflight.sh
 
-# Cargo does not notice that its wrapper has changed.
+# Deletes the folder if rustc.sh has changed, because Cargo does not detect that.
 define PRODUCTION_FOLDER
 	@cmp -s deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh || rm -rf $(PRODUCTION_DIR)
 	@mkdir -p $(PRODUCTION_DIR) && cp deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh
@@ -178,8 +178,8 @@ build-production: preflight ## Build the static production binaries (3 min).
 	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
 	@ls -l $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release/{enclave,parent-proxy}
 
-# Another flavor of the enclave, in a folder of its own: key stores load the module of a hardware security
-# module, for which it takes the dynamic loader, and so the C library that goes with that.
+# A second flavor of the enclave, in a separate folder. Its key stores load the PKCS#11 module of an HSM, which needs
+# the dynamic loader and the C library.
 build-production-pkcs11: PRODUCTION_FLAGS := --cfg production
 build-production-pkcs11: PRODUCTION_DIR := $(PKCS11_DIR)
 build-production-pkcs11: preflight ## Build the production enclave with PKCS#11 key stores; this binary is not static (3 min).
@@ -239,7 +239,7 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (the slowes
 		--all-targets -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	@# What `make test` does not run is not among all targets.
+	@# `--all-targets` does not include the tests that `make test` does not run.
 	cargo clippy --locked -p suite --test qemu -- -D warnings
 	cargo clippy --locked -p parent-proxy --test egress_dns -- -D warnings
 	cargo clippy --locked -p attestation -p simulator --no-default-features \
