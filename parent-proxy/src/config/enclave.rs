@@ -43,9 +43,7 @@ pub enum InvalidEnclave {
     #[error("upstream option `{0}` is given twice: write it once")]
     DuplicateOption(&'static str),
     /// The direct listener is neither TCP nor a Unix socket.
-    #[error(
-        "direct={0}: a direct listener must be TCP or a Unix socket: write HOST:PORT or unix:PATH"
-    )]
+    #[error("direct={0} must be a TCP endpoint or a Unix socket: write HOST:PORT or unix:PATH")]
     DirectEndpoint(Endpoint),
 }
 

@@ -49,8 +49,7 @@ pub enum ConfigError {
     DuplicateDirectListener(Endpoint),
     /// A listener for enclaves only is on TCP.
     #[error(
-        "{key}: only enclaves may connect here, and other hosts can reach a TCP port: listen on vsock, \
-         vsock-mux or unix"
+        "{key} must not be a TCP endpoint, because only enclaves may connect: listen on vsock, vsock-mux or unix"
     )]
     TcpListener {
         /// Name of the setting in the configuration file.

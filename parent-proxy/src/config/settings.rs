@@ -1,4 +1,4 @@
-//! All settings. The command line overrides the environment, which overrides the file.
+//! All settings. The command line overrides the environment, and the environment overrides the file.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -18,8 +18,9 @@ use super::text::{Seconds, Text};
 /// of a guest that a virtual machine monitor serves on the Unix socket PATH, as Firecracker and
 /// vhost-device-vsock do.
 ///
-/// Each option can also be set by its environment variable, or in the file that --config names, as the key of the
-/// same name with underscores. The command line overrides the environment, which overrides the file.
+/// Each option can also be set by its environment variable, or by a key in the file that --config names. The
+/// key is the name of the option with underscores. The command line overrides the environment, and the
+/// environment overrides the file.
 #[derive(Clone, Debug, Default, Parser, Deserialize, Serialize)]
 #[command(name = "parent-proxy", version)]
 #[serde(deny_unknown_fields)]
@@ -67,8 +68,8 @@ pub(super) struct Settings {
 
     /// Failed health checks in a row that eject an enclave, so that it gets no more clients. [default: 2]
     ///
-    /// An enclave that reports that it is not ready, or that refuses the connection, is ejected by the first
-    /// such check.
+    /// The first failed check ejects an enclave that reports that it is not ready, or that refuses the
+    /// connection.
     #[arg(long, value_name = "N", env = "PARENT_PROXY_UNHEALTHY_AFTER")]
     pub(super) unhealthy_after: Option<NonZeroUsize>,
 
@@ -117,8 +118,8 @@ pub(super) struct Settings {
     /// Maximum number of open client connections. [default: 4096]
     ///
     /// At the limit, a new connection evicts the longest-idle connection of the address with the most
-    /// connections. A connection that awaits a response is never evicted. If all connections await one, new
-    /// clients wait in the kernel's queue.
+    /// connections. A connection that awaits a response is never evicted. If all connections await a
+    /// response, new clients wait in the kernel's queue.
     #[arg(long, value_name = "N", env = "PARENT_PROXY_MAX_CONNECTIONS")]
     pub(super) max_connections: Option<NonZeroUsize>,
 
@@ -146,8 +147,8 @@ pub(super) struct Settings {
 
     /// Time without a byte in either direction after which a connection is closed, in seconds. [default: 60]
     ///
-    /// The default exceeds the timeouts of the enclave. The enclave can send an error response when they
-    /// expire; the relay can only close the connection.
+    /// The default exceeds the timeouts of the enclave. When an enclave's timeout expires, the enclave can
+    /// send an error response. The relay can only close the connection.
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_IDLE_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) idle_timeout: Option<Seconds<1>>,
@@ -161,8 +162,8 @@ pub(super) struct Settings {
 
     /// Maximum lifetime of a connection, in seconds. [default: 3600]
     ///
-    /// It ends connections that transfer single bytes forever. With the default, a keep-alive client reconnects
-    /// once an hour.
+    /// The limit ends connections that transfer single bytes forever. With the default, a keep-alive client
+    /// reconnects once an hour.
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_TOTAL_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) total_timeout: Option<Seconds<1>>,

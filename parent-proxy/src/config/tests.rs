@@ -210,9 +210,9 @@ fn missing_setting_error_names_every_source() {
 #[test]
 fn rejects_tcp_listeners_for_enclaves() {
     for (arguments, key) in [
-        (&["--config-archive=c.tar", "--config-listen=127.0.0.1:1"][..], "config_listen: "),
-        (&["--log-listen=127.0.0.1:1"], "log_listen: "),
-        (&["--egress=127.0.0.1:1=a:1"], "egress: "),
+        (&["--config-archive=c.tar", "--config-listen=127.0.0.1:1"][..], "config_listen must not"),
+        (&["--log-listen=127.0.0.1:1"], "log_listen must not"),
+        (&["--egress=127.0.0.1:1=a:1"], "egress must not"),
     ] {
         let error = parse(arguments).unwrap_err().to_string();
         assert!(error.starts_with(key) && error.contains("listen on vsock"), "{error}");
@@ -234,9 +234,9 @@ fn rejects_invalid_upstreams_and_routes() {
         ("--upstream=a:1,direct=a", "`a` has no port"),
         (
             "--upstream=a:1,direct=vsock:3:1",
-            "direct=vsock:3:1: a direct listener must be TCP or a Unix socket",
+            "direct=vsock:3:1 must be a TCP endpoint or a Unix socket",
         ),
-        ("--upstream=a:1,direct=vsock-mux:/a:1", "a direct listener must be TCP"),
+        ("--upstream=a:1,direct=vsock-mux:/a:1", "must be a TCP endpoint"),
         ("--egress=unix:/a", "write ENDPOINT=HOST:PORT"),
         ("--egress=unix:/a=unix:/b", "unix:/b is not HOST:PORT"),
         ("--egress=unix:/a=b", "`b` has no port"),

@@ -22,7 +22,7 @@ pub enum ListenError {
     },
     /// The multiplexer's path with `_PORT` is too long for the kernel's address structure.
     #[error(
-        "the socket path {} has {length} bytes: use one of at most {MAX_UNIX_PATH}, with the port",
+        "the socket path {} has {length} bytes: use a path of at most {MAX_UNIX_PATH} bytes with the port",
         .path.display()
     )]
     UnixPathTooLong {
@@ -61,13 +61,13 @@ fn listen_advice(error: &io::Error) -> &'static str {
     if kind == ErrorKind::AddrInUse {
         "another process listens there; stop it or choose another endpoint"
     } else if kind == ErrorKind::AddrNotAvailable {
-        "this machine does not have that address; listen on one it has, or on all of them"
+        "this machine does not have that address; listen on an address of this machine, or on all addresses"
     } else if kind == ErrorKind::PermissionDenied {
-        "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE, a path its directory's write bit"
+        "not permitted; a port below 1024 needs CAP_NET_BIND_SERVICE, and a path a writable directory"
     } else if kind == ErrorKind::NotFound {
         "the socket's directory does not exist; create it first"
     } else {
-        "check the endpoint; for vsock, that /dev/vsock exists"
+        "check the endpoint; for vsock, check that /dev/vsock exists"
     }
 }
 
@@ -80,8 +80,8 @@ fn connect_advice(error: &io::Error) -> &'static str {
     } else if kind == ErrorKind::PermissionDenied {
         "not permitted; check the socket's owner and mode"
     } else if kind == ErrorKind::TimedOut {
-        "no response; check that the enclave runs and that its CID and port are these"
+        "no response; check that the enclave runs and has this CID and port"
     } else {
-        "check that the enclave runs and that the endpoint is its own"
+        "check that the enclave runs and has this endpoint"
     }
 }

@@ -185,7 +185,7 @@ async fn rejects_multiplexer_path_too_long_with_port() {
     let error = listen(&Endpoint::VsockMux { path: path.into(), port: 50_000 }).await.unwrap_err();
 
     assert!(matches!(error, ListenError::UnixPathTooLong { length: 108, .. }), "{error:?}");
-    assert!(error.to_string().contains("at most 107, with the port"), "{error}");
+    assert!(error.to_string().contains("at most 107 bytes with the port"), "{error}");
 }
 
 /// Listening succeeds only on machines with vsock. Both results contain the endpoint.
