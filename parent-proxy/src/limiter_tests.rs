@@ -49,7 +49,7 @@ async fn address_at_its_limit_evicts_its_longest_idle() {
     let third = connect(&limiter, "192.0.2.7").await;
     assert_eq!(evicted(&[&other, &first, &second, &third]), [1]);
     assert_eq!(limiter.counts.evicted_per_client.load(Ordering::Relaxed), 1);
-    // A free place needs no eviction.
+    // The address is below its limit again, so no connection is evicted.
     drop(second);
     let fourth = connect(&limiter, "192.0.2.7").await;
     assert_eq!(evicted(&[&other, &third, &fourth]), NO_EVICTIONS);
@@ -68,7 +68,7 @@ async fn never_evicts_a_connection_that_awaits_a_response() {
     assert_eq!(limiter.counts.rejected_per_client.load(Ordering::Relaxed), 1);
     assert_eq!(evicted(&[&first, &third]), NO_EVICTIONS);
 
-    // The first connection's response came earlier, so it is idle for longer.
+    // The response on the first connection came earlier, so the first connection is idle for longer.
     advance(SECOND).await;
     first.record(false);
     advance(SECOND).await;

@@ -1,4 +1,4 @@
-//! File descriptors of this process. This file has only one test, because a concurrent one could open
+//! File descriptors of this process. This file has only one test, because a concurrent test could open
 //! descriptors too.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -54,7 +54,7 @@ async fn closed_connections_leave_no_descriptors() {
             connect_and_close(address, &upstream, n).await;
         }
 
-        // A leak makes the test fail at its time limit.
+        // If descriptors leak, the test fails at its time limit.
         while open_descriptors() > before {
             yield_now().await;
         }

@@ -1,6 +1,6 @@
-//! The host name of an egress route, which is resolved for each connection. The test needs its own /etc/hosts
-//! and therefore user namespaces, which some machines deny. So it runs by `make names-test` and not by `make
-//! test`.
+//! Tests that the host name of an egress route is resolved for each connection. The test needs its own
+//! /etc/hosts and therefore user namespaces. Some machines deny user namespaces, so `make names-test` runs
+//! this test and `make test` does not.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -22,7 +22,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use transport::{Endpoint, listen};
 
-/// Time after which an expected event would have happened. Used only to assert that it does not.
+/// Time within which an event would happen. Used only to assert that an event does not happen.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 /// Connects from an address of this machine. All of 127.0.0.0/8 can be used.
@@ -33,8 +33,8 @@ async fn connect_from(address: &str, proxy: &Running) -> TcpStream {
     socket.connect(listen.parse().unwrap()).await.unwrap()
 }
 
-/// Sends a request to the fixture's enclave. Returns whether a response arrives, so the connection is open on
-/// both sides.
+/// Sends a request to the fixture's enclave. Returns whether a response arrives. A response shows that the
+/// connection is open on both sides.
 async fn gets_response(client: &mut TcpStream) -> bool {
     client.write_all(b"?").await.is_ok() && client.read_u8().await.is_ok()
 }
@@ -66,7 +66,7 @@ async fn address_at_its_limit_loses_its_longest_idle_connection() {
         assert!(bounded(gets_response(&mut client)).await);
         clients.push(client);
     }
-    // The first got a response last, so the second is idle for longer.
+    // The first client got its response after the second, so the second client is idle for longer.
     assert!(bounded(gets_response(&mut clients[0])).await);
     let mut third = connect_from("127.0.0.1", &proxy).await;
     assert!(bounded(gets_response(&mut third)).await);
@@ -128,7 +128,7 @@ async fn request_that_waits_for_the_upstream_is_not_evicted() {
     let open = format!("connections_open{{upstream=\"tcp:{address}\"}}");
     until(async || proxy.metric(&open).await == Some(1)).await;
     asking.write_all(b"?").await.unwrap();
-    // By then the relay has seen the byte.
+    // After this time, the relay has detected the byte.
     assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "the connection is closed");
     let mut silent =
         [connect_from("127.0.0.1", &proxy).await, connect_from("127.0.0.1", &proxy).await];

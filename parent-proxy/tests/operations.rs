@@ -152,7 +152,7 @@ async fn second_signal_exits_although_the_log_sink_is_stuck() {
     let settings = format!("log_listen = \"{log_socket}\"\nadmin_listen = \"{admin}\"\n");
     let mut process = Process::with_config_file(&write_file(&folder, &[&a], &settings));
     process.read_announced_endpoint().await;
-    // More than the stdout pipe holds, which the test does not read.
+    // These are more bytes than the stdout pipe holds, and the test does not read the pipe.
     let lines = format!("{}\n", "-".repeat(1023)).repeat(500);
     connect(&log_socket).await.unwrap().write_all(lines.as_bytes()).await.unwrap();
     bounded(async {
@@ -165,7 +165,7 @@ async fn second_signal_exits_although_the_log_sink_is_stuck() {
     assert_eq!(bounded(process.child.wait()).await.unwrap().code(), Some(143));
 }
 
-/// Waits for a notification with all lines of `expected`, and ignores others.
+/// Waits for a notification with all lines of `expected`. Ignores other notifications.
 async fn wait_for_notification(manager: &UnixDatagram, expected: &str) {
     bounded(async {
         let mut message = [0; 4096];
@@ -245,7 +245,8 @@ async fn socket_of_the_service_manager_outlives_a_restart() {
     assert_eq!(bounded(name_of(&mut connect(&address).await.unwrap())).await, Some(b'a'));
     first.signal("TERM");
     first.exits_with_success().await;
-    // No process accepts, but the connection is not refused: the next process serves the waiting client.
+    // No process accepts connections, but the connection is not refused. The next process serves the waiting
+    // client.
     let mut waiting = connect(&address).await.unwrap();
     waiting.write_u8(b'?').await.unwrap();
     let mut second = with_systemd_socket(&socket, &a.endpoint);

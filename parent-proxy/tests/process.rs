@@ -118,8 +118,8 @@ async fn second_signal_exits_at_once_with_the_signal_status() {
 async fn idle_keep_alive_client_does_not_delay_sigterm() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
-        // Without the rule for idle connections, this would last until the drain timeout, which exceeds the
-        // time limit of the test.
+        // If idle connections were not closed early, the shutdown would last until the drain timeout, which
+        // exceeds the time limit of the test.
         let mut command = Command::new(BINARY);
         command.args(["--drain-timeout", "600", "--idle-timeout", "600"]);
         let process = Process::start(command, upstream.local_endpoint()).await;
@@ -157,7 +157,8 @@ async fn clients_are_spread_evenly_over_threads() {
         for _ in 0..3 * EACH {
             pairs.push(process.send_request(&upstream).await);
         }
-        // Both ends of each connection, some descriptors of the runtime, and in one of them the listener.
+        // A runtime watches both ends of each connection and some descriptors of its own. One runtime also
+        // watches the listener.
         let watched = watched_descriptors(id);
         let few = 2 * EACH..2 * EACH + 5;
         assert!(
@@ -254,7 +255,7 @@ async fn closed_stderr_does_not_stop_the_relay() {
         let Process { mut child, endpoint, stdout: _stdout, stderr } = process;
         drop(stderr);
 
-        // The first failure is logged, and so is the shutdown.
+        // The log contains the first failure and the shutdown.
         for _ in 0..2 {
             assert!(ends_without_a_byte(&mut connect(&endpoint).await.unwrap()).await);
         }

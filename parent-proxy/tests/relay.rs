@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use transport::{Endpoint, Listener, Stream, connect, listen};
 
-/// Time after which an expected event would have happened. Used only to assert that it does not.
+/// Time within which an event would happen. Used only to assert that an event does not happen.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 fn tcp_address(endpoint: &Endpoint) -> &str {

@@ -58,7 +58,7 @@ async fn standby_upstream_is_checked_and_gets_no_clients() {
     assert_eq!(proxy.metric(&of("connections_total")).await, Some(0.0));
     let checks = format!("health_checks_total{{upstream=\"{}\",outcome=\"ready\"}}", b.endpoint);
     until(async || proxy.metric(&checks).await >= Some(1.0)).await;
-    // Not even if no other upstream is available.
+    // A standby upstream gets no clients, even if no other upstream is available.
     a.stop().await;
     let unready = (503, "not ready: no enclave is ready\n".to_owned());
     until(async || proxy.readiness().await == unready).await;
@@ -112,14 +112,14 @@ async fn connection_stays_when_its_upstream_is_active_again() {
     let mut proxy = RunningBinary::start(&folder, std::slice::from_ref(&of_a), NEVER).await;
     let mut client = proxy.client().await;
     let mut server = bounded(upstream.accept()).await.unwrap();
-    // A request in flight, which is not ended when its upstream becomes standby.
+    // This request is in flight, so the connection does not end when its upstream becomes standby.
     client.write_all(b"?").await.unwrap();
     assert_eq!(bounded(server.read_u8()).await.unwrap(), b'?');
     proxy.list(&[format!("{of_a},standby")]).await;
     proxy.list(&[of_a]).await;
     server.write_all(b"!").await.unwrap();
     assert_eq!(bounded(client.read_u8()).await.unwrap(), b'!');
-    // With a standby upstream it would end after a second without a byte.
+    // If the upstream were still standby, the connection would end after a second without a byte.
     assert!(timeout(Duration::from_secs(3), client.read_u8()).await.is_err());
 }
 
@@ -193,7 +193,7 @@ async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
     assert!(header.connection_id.is_some());
     assert_eq!(bounded(server.read_u8()).await.unwrap(), b'?');
     proxy.signal("TERM");
-    // The relay of clients and that of the direct listener.
+    // The relay of clients and the relay of the direct listener both drain.
     for _ in 0..2 {
         proxy.wait_for_log_line("draining").await;
     }
@@ -262,7 +262,7 @@ async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     let of_b = names.iter().filter(|name| **name == b'b').count();
     assert!((1..=5).contains(&of_b), "{of_b} of 30");
 
-    // Clients that trust the new certificate authority.
+    // Clients now trust the new certificate authority.
     b.set_handshakes(5000, 50);
     a.set_handshakes(5200, 0);
     let line = proxy.wait_for_log_line("TLS certificate of the upstream").await;

@@ -309,7 +309,7 @@ async fn rejects_a_second_upgrade_while_upgrading_or_draining() {
     relay.successors.push(line.trim_end().rsplit_once('=').unwrap().1.parse().unwrap());
     signal(first, "USR2");
     relay.wait_for_log_line("rejected: this process drains").await;
-    // The process drains already. One signal changes nothing, a second one ends it.
+    // The process drains already. One signal changes nothing. A second signal ends the process.
     signal(first, "TERM");
     relay.wait_for_log_line("a second signal terminates immediately").await;
     assert!(relay.child.try_wait().unwrap().is_none());

@@ -87,7 +87,7 @@ async fn retries_on_another_enclave_when_one_is_unreachable() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let gone = Endpoint::Unix(folder.path().join("gone"));
-    // Without health checks, each client finds out by itself.
+    // Without health checks, the relay tries the unreachable enclave again for each client.
     let proxy = Running::start(&folder, config_of(&[&gone, &a.endpoint])).await;
     for _ in 0..4 {
         assert_eq!(bounded(proxy.name()).await, Some(b'a'));
@@ -212,8 +212,8 @@ async fn enclave_that_closes_every_connection_is_not_ready() {
     let a = Enclave::start(&folder, b'a').await;
     let closing = listen(&Endpoint::Unix(folder.path().join("closing"))).await.unwrap();
     let endpoint = closing.local_endpoint().clone();
-    // Like an enclave that waits for a PROXY header: it reads all bytes before it closes, so the connection
-    // is not reset.
+    // This enclave behaves like one that waits for a PROXY header. It reads all bytes before it closes the
+    // connection, so the connection is not reset.
     tokio::spawn(async move {
         while let Ok(mut stream) = closing.accept().await {
             tokio::spawn(async move { stream.read(&mut [0; 4096]).await });
@@ -248,7 +248,7 @@ async fn admin_check_opens_no_connection_to_the_client_listener() {
     let ready = format!("health_checks_total{{upstream=\"{endpoint}\",outcome=\"ready\"}}");
     let asked = proxy.metric(&ready).await.unwrap();
     until(async || proxy.metric(&ready).await.unwrap() >= asked + 3).await;
-    // The next connection in the listener's queue is a client's.
+    // The next connection in the listener's queue is the connection of a client.
     let mut client = proxy.client().await;
     client.write_all(b"?").await.unwrap();
     let mut next = bounded(clients.accept()).await.unwrap();

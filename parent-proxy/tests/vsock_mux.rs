@@ -37,8 +37,8 @@ impl Multiplexed {
         Self { multiplexer, running, _directory: directory }
     }
 
-    /// Connects a client. Returns it, and the multiplexer's end of its connection after the relay's CONNECT
-    /// request.
+    /// Connects a client. Returns the client, and the multiplexer's end of its connection after the relay's
+    /// CONNECT request.
     async fn accept_connect_request(&self) -> (Stream, UnixStream) {
         let client = self.running.connect().await;
         let (mut stream, _) = self.multiplexer.accept().await.unwrap();
@@ -59,7 +59,8 @@ async fn relays_bytes_that_follow_the_connect_reply() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
         let (mut client, mut guest) = multiplexed.accept_connect_request().await;
-        // In one segment. The first bytes of the guest look like another reply.
+        // The reply and the first bytes of the guest arrive in one segment. The first bytes of the guest look
+        // like another reply.
         guest.write_all(b"OK 1073741824\nOK 1\nearly").await.unwrap();
         let mut early = [0; 10];
         client.read_exact(&mut early).await.unwrap();
@@ -130,7 +131,8 @@ async fn rejects_a_connect_reply_without_a_line_end() {
         let multiplexed = Multiplexed::start().await;
         let (mut client, mut multiplexer) = multiplexed.accept_connect_request().await;
         multiplexer.write_all(b"OK ").await.unwrap();
-        // Ends only because the relay closes: the connect timeout exceeds the time limit of the test.
+        // The loop ends only because the relay closes the connection: the connect timeout exceeds the time
+        // limit of the test.
         while multiplexer.write_all(b"1").await.is_ok() {}
         assert!(ends_without_a_byte(&mut client).await);
     })

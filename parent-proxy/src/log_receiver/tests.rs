@@ -222,7 +222,8 @@ async fn flood_of_one_enclave_drops_no_line_of_another() {
     until(|| sink.text().contains("once\n")).await;
     let text = sink.text();
     let before = text.lines().position(|line| line == "once").unwrap();
-    // The queue, and the lines that the flood's task queues in one poll, whose budget is 128.
+    // At most these lines come first: the lines in the queue, and 128 lines that the flood's task queues in
+    // one poll.
     assert!(u64::try_from(before).unwrap() <= flooded + 128, "{before} of {flooded}");
     assert_eq!(running.counts.queue_full(), 0);
 }
@@ -277,7 +278,7 @@ fn forwarded(forwarder: &Arc<Forwarder>, cid: u32) -> DuplexStream {
     enclave
 }
 
-/// Floods the receiver over four connections of enclave 16 until all of them wait. Each sends
+/// Floods the receiver over four connections of enclave 16 until all of them wait. Each connection sends
 /// [`LINES_PER_CONNECTION`] lines and stays open.
 async fn flood_from_four(receiver: &LogReceiver) -> Vec<JoinHandle<DuplexStream>> {
     let send = |mut enclave: DuplexStream| async move {

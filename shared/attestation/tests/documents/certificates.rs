@@ -149,7 +149,7 @@ fn rejects_unknown_critical_extension() {
     assert_eq!(rejection(uncritical), None);
 }
 
-/// Each certificate has one defect. The corpus of the test suite has more of them.
+/// Each certificate has one defect. The corpus of the test suite has more such certificates.
 #[test]
 fn rejects_non_der_names_serials_and_extensions() {
     let certificate = ChainPosition::Leaf;

@@ -11,7 +11,7 @@ pub(crate) fn report_skipped(test: &str, reason: &str) {
         Some(file) => {
             OpenOptions::new().append(true).open(file).unwrap().write_all(line.as_bytes()).unwrap();
         }
-        // Unlike `eprintln!`, this is not captured by the test runner.
+        // The test runner captures `eprintln!`, but not this output.
         None => io::stderr().write_all(line.as_bytes()).unwrap(),
     }
 }

@@ -52,7 +52,7 @@ fn checks_validity_of_each_certificate_of_cached_documents() {
 
 #[test]
 fn verification_within_tolerance_widens_no_validity() {
-    // The leaf is left out: its validity cannot begin after the document's timestamp.
+    // The leaf is not tested here, because its validity cannot begin after the document's timestamp.
     for level in 0..LEAF {
         let certificate = ChainPosition::Cabundle(level);
         let (not_before, not_after) = (NOW.plus_secs(60), NOW.plus_secs(70));

@@ -66,7 +66,7 @@ fn drops_and_counts_lines_when_queue_is_full() {
 #[test]
 fn secondary_lines_take_no_primary_capacity() {
     const LIMIT: usize = 256;
-    // Longer than a batch, so that the thread holds at most one line.
+    // The line is longer than a batch, so that the thread holds at most one line.
     let line = || vec![b'-'; BATCH_LENGTH + 1];
     let (lines, open_gate, written) = gated_writer();
     let taken =
@@ -105,7 +105,7 @@ fn log_reports_number_of_dropped_lines() {
     let (lines, open_gate, written) = gated_writer();
     let mut log = LogWriter(&lines);
     for _ in 0..QUEUE_LENGTH * 2 {
-        // Sent directly: the log would write a notice as soon as there is space.
+        // The line is sent directly, because the log would write a notice as soon as there is space.
         lines.send_or_drop(vec![b'-'; 1024]);
     }
     let dropped = lines.dropped();
@@ -225,7 +225,7 @@ fn writes_lines_without_flush_in_every_thread_state() {
     }
     let (sent, written) = mpsc::channel();
     let lines = NonBlockingWriter::spawn("lines", ChannelWriter(sent)).unwrap();
-    // While the thread sleeps, works, and waits for further lines, with few and with many lines.
+    // Few and many lines are sent while the thread sleeps, works, and waits for further lines.
     for count in [1, 2, EAGER_WRITE_LENGTH, 3, EAGER_WRITE_LENGTH * 2] {
         (0..count).for_each(|_| lines.send_or_drop(b"\n".to_vec()));
         let mut missing = count;
