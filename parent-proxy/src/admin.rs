@@ -31,7 +31,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const TEXT: &str = "text/plain; charset=utf-8";
 const NOT_FOUND_BODY: &str = "not found: only GET /healthz, /readyz and /metrics are served\n";
 
-/// Serves connections until `stop` is ready, then waits until the open ones have ended.
+/// Serves connections until `stop` is ready, then waits until the open connections have ended.
 pub(crate) async fn run(acceptor: Acceptor, status: Arc<Status>, stop: impl Future<Output = ()>) {
     let serve = |stream| serve(stream, Arc::clone(&status));
     acceptor.serve_until(stop, MAX_ADMIN_CONNECTIONS, serve).await;

@@ -60,7 +60,7 @@ impl ConfigServer {
         self.file.read().map(drop)
     }
 
-    /// Serves connections until `stop` is ready, then waits until the open ones have ended.
+    /// Serves connections until `stop` is ready, then waits until the open connections have ended.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let Self { acceptor, file } = self;
         let serve = |stream| Arc::clone(&file).serve(stream);
@@ -93,7 +93,7 @@ impl ServedFile {
         Ok(bytes.len())
     }
 
-    /// Reads the file. It may contain secrets, so its bytes are zeroized on drop.
+    /// Reads the file. The file may contain secrets, so the returned bytes are zeroized on drop.
     fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         // Opening a FIFO would block until a writer opens it.
         if !fs::metadata(&self.path)?.is_file() {

@@ -11,7 +11,8 @@ const TICK_MILLIS: u128 = 100;
 /// An exponentially decaying sum. The decay is computed when the sum is read or changed, so no timer is
 /// needed.
 ///
-/// One atomic word holds the time of the last change, in ticks since `origin`, and the sum at that time.
+/// One atomic word holds two values: the time of the last change, in ticks since `origin`, and the sum at
+/// that time.
 #[derive(Debug)]
 pub(crate) struct DecayingCount {
     origin: Instant,

@@ -3,7 +3,8 @@
 use std::fs;
 use std::num::NonZeroUsize;
 
-/// Number of descriptors besides those of connections: standard streams, listeners and the runtime's own.
+/// Number of descriptors that are not connections: standard streams, listeners, and descriptors of the
+/// runtime.
 const OWN_DESCRIPTORS: usize = 32;
 
 /// Warns if the process may open fewer file descriptors than `max_connections` needs: two for each

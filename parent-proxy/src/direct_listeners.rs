@@ -29,7 +29,7 @@ use crate::upstream::Upstream;
 pub(crate) struct DirectListeners {
     config: Config,
     open: Mutex<Vec<DirectListener>>,
-    /// The relays of open listeners, and of closed ones that still drain.
+    /// The relays of open listeners, and of closed listeners whose connections still drain.
     relays: Mutex<JoinSet<DrainReport>>,
 }
 
@@ -106,7 +106,7 @@ impl DirectListeners {
         }
     }
 
-    /// Takes ownership of the inherited listeners, once the predecessor has handed them over.
+    /// Takes ownership of the inherited listeners. The predecessor must have handed over before.
     pub(crate) fn take_ownership(&self) {
         self.lock_open().iter_mut().for_each(|direct| direct.listeners.take_ownership());
     }

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-/// Time without a byte after which a draining connection that awaits no response is closed. It suffices for a
-/// client that has just received a response to send its next request. It is short, so that idle keep-alive
-/// clients do not delay the shutdown.
+/// Time without a byte after which a draining connection that awaits no response is closed. This time
+/// suffices for a client that has just received a response to send its next request. It is short, so that
+/// idle keep-alive clients do not delay the shutdown.
 pub(crate) const MAX_IDLE_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// The result of a drain.

@@ -138,7 +138,7 @@ impl<'a> HalfPipe<'a> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes `bytes` after the pending ones, and buffers those that the writer does not accept.
+    /// Writes `bytes` after the pending bytes. Buffers the bytes that the writer does not accept.
     fn forward<W>(&mut self, cx: &mut Context<'_>, writer: &mut W, bytes: &[u8]) -> io::Result<()>
     where
         W: AsyncWrite + Unpin,

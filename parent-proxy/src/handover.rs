@@ -52,7 +52,7 @@ pub(crate) struct NamedListener {
 /// The errors of sendmsg(2), and an error if there are more than 253 listeners.
 pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Result<()> {
     let names = listeners.iter().map(|listener| listener.name.as_str());
-    // Names contain no NUL: they are endpoints, whose paths cannot contain one.
+    // A name contains no NUL, because it is an endpoint. The path of an endpoint cannot contain a NUL.
     let text = iter::once(PROTOCOL).chain(names).collect::<Vec<_>>().join("\0");
     let descriptors: Vec<_> =
         listeners.iter().map(|listener| listener.descriptor.as_fd()).collect();

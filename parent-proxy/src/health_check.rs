@@ -26,11 +26,11 @@ enum CheckResult {
     ReadinessUnknown,
     /// The enclave reports that it is not ready, with this reason.
     NotReady(String),
-    /// The connection attempt failed. One such check ejects the upstream.
+    /// The connection attempt failed. A single check with this result ejects the upstream.
     Unreachable(String),
-    /// The response was not usable. Only several such checks in a row eject the upstream.
+    /// The response was not usable. Only several failed checks in a row eject the upstream.
     Failed(String),
-    /// There was no response. Only several such checks in a row eject the upstream.
+    /// There was no response. Only several failed checks in a row eject the upstream.
     Unresponsive(String),
     /// The relay lacked a resource, such as a descriptor, so the enclave was not checked.
     NotChecked,
@@ -68,7 +68,7 @@ async fn wait_for_change(changes: &mut watch::Receiver<()>) {
     let _ = changes.changed().await;
 }
 
-/// The task that checks one upstream. It is aborted on drop.
+/// The task that checks one upstream. The task is aborted on drop.
 struct CheckTask {
     upstream: Arc<Upstream>,
     task: AbortHandle,

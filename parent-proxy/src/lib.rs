@@ -1,9 +1,10 @@
 //! The relay on the parent instance: relays client connections to enclaves.
 //!
-//! The relay is untrusted. It sees bytes, and can drop or delay them. It links no TLS and no verifier, and
-//! does not parse client bytes. It uses HTTP only for its own requests to enclaves (`health_probe`) and for
-//! its admin endpoint (`admin`). It decides which enclave gets a connection, for how long, and how many
-//! connections are open. Memory is bounded in each direction, and an idle connection holds no buffer.
+//! The relay is untrusted: it can read, drop or delay the bytes that it relays. It links neither a TLS
+//! library nor the verifier of attestation documents, and it does not parse client bytes. It uses HTTP only
+//! for its own requests to enclaves (`health_probe`) and for its admin endpoint (`admin`). It decides which
+//! enclave gets a connection, for how long, and how many connections are open. Memory is bounded in each
+//! direction, and an idle connection holds no buffer.
 //!
 //! # Modules
 //!

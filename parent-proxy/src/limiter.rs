@@ -1,4 +1,4 @@
-//! The limits of open connections, and the eviction of idle ones for new ones.
+//! The limits of open connections, and the eviction of idle connections to make room for new ones.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;

@@ -80,8 +80,8 @@ impl Listeners {
         Self::with_inherited(self.take(&endpoint.to_string()).into_iter().collect())
     }
 
-    /// Takes ownership of the inherited listeners, once the predecessor has handed them over. Closes the
-    /// unused ones.
+    /// Takes ownership of the inherited listeners, and closes unused listeners. The predecessor must have
+    /// handed over before.
     pub(crate) fn take_ownership(&mut self) {
         self.files.extend(
             self.adopted.drain(..).filter_map(|endpoint| SocketFile::for_endpoint(&endpoint)),

@@ -15,8 +15,8 @@ use crate::upstream_pool::Pool;
 pub(crate) enum PeerPolicy {
     /// Clients, within the connection limits.
     Clients(Arc<ConnectionLimiter>),
-    /// Enclaves. On vsock, only those of the pool: other enclaves of this instance are not part of the
-    /// service.
+    /// Enclaves. On vsock, only enclaves of the pool are admitted, because other enclaves of this instance
+    /// are not part of the service.
     Enclaves(Arc<Pool>, LogThrottle),
 }
 

@@ -18,7 +18,8 @@ thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_PENDING].into_boxed_slice());
 }
 
-/// A future that relays both directions of one connection, without a task, a lock or split streams.
+/// A future that relays both directions of one connection. It needs no task of its own, no lock, and no
+/// splitting of the streams.
 ///
 /// Reads and writes detect a reset of a side. A side is not read while it is at EOF, or while the buffer for
 /// its bytes is full. The next write to that side then detects a reset. Without a write, the connection ends
@@ -85,7 +86,7 @@ where
         self.upstream_ended
     }
 
-    /// Polls both halves with `scratch` as the read buffer.
+    /// Polls both directions with `scratch` as the read buffer.
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
         // Responses are relayed first. So a request in the same poll counts as the later event.
         let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;

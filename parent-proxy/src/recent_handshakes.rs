@@ -50,7 +50,7 @@ pub(crate) struct HandshakeStats {
 }
 
 impl HandshakeStats {
-    /// Returns the share of rejected handshakes; `None` if there were too few.
+    /// Returns the share of rejected handshakes; `None` if there were too few handshakes.
     pub(crate) fn share(&self) -> Option<f64> {
         (self.handshakes >= MIN_HANDSHAKES_FOR_SHARE)
             .then(|| (self.rejections / self.handshakes).min(1.0))
@@ -91,7 +91,7 @@ impl RecentHandshakes {
     }
 
     /// Returns the share of rejected handshakes in the recent window, or 0 if there were too few handshakes.
-    /// Returns `None` while the counters have not been read.
+    /// Returns `None` if the counters were never read.
     pub(crate) fn rejected_share(&self) -> Option<f64> {
         self.last().map(|_| self.stats().share().unwrap_or_default())
     }
@@ -111,8 +111,8 @@ impl RecentHandshakes {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the handshakes since the last reading. Counters that decreased are those of a restarted enclave,
-    /// so the earlier handshakes are discarded.
+    /// Adds the handshakes since the last reading. If a counter has decreased, the enclave was restarted, so
+    /// the earlier handshakes are discarded.
     pub(crate) fn record(&self, counters: HandshakeCounters) {
         let last = self.last().replace(counters);
         let Some(last) = last else { return };

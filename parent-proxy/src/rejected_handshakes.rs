@@ -60,7 +60,7 @@ async fn read_all(pool: &Pool) {
     readers.join_all().await;
 }
 
-/// Parses the counters in an enclave's metrics. Returns `None` if they are missing.
+/// Parses the counters in an enclave's metrics. Returns `None` if the counters are missing.
 fn parse(metrics: &str) -> Option<HandshakeCounters> {
     let mut found = None;
     for line in metrics.lines() {

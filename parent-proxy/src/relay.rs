@@ -1,4 +1,4 @@
-//! A relay: accepts connections, assigns them to threads, and drains them at the end.
+//! A relay. It accepts connections, assigns them to threads, and drains them at the end.
 
 mod metrics;
 mod pending_client;
@@ -39,7 +39,7 @@ pub struct Relay {
     context: Arc<RelayContext>,
     slots: Arc<Semaphore>,
     threads: NonZeroUsize,
-    /// True if the listener stays open after this process: systemd or a successor has it too.
+    /// True if the listener stays open after this process: systemd or a successor has the same socket.
     listener_persists: Arc<AtomicBool>,
 }
 
@@ -163,8 +163,8 @@ impl Relay {
                 () = &mut shutdown => break,
                 () = &mut checks => {}
                 () = threads.local.join_next() => {}
-                // One client at a time waits for a slot in this process. Further ones wait in the kernel's
-                // queue, where they use neither memory nor descriptors of this process.
+                // One client at a time waits for a slot in this process. Further clients wait in the kernel's
+                // queue, where they use no memory and no descriptors of this process.
                 slot = wait_for_slot(&self.slots, &self.context.peer_policy, &mut pending) => {
                     if let (Some(slot), Some(pending)) = (slot, pending.take()) {
                         threads.assign(pending, slot);

@@ -78,7 +78,7 @@ pub(crate) struct MergedMetrics {
 /// One metric family: its metadata lines and its samples.
 #[derive(Debug, Default)]
 struct MetricFamily {
-    /// HELP, TYPE and UNIT lines, from the first text that has them.
+    /// The HELP, TYPE and UNIT lines of the first text that contains the family.
     metadata: Vec<String>,
     samples: String,
 }

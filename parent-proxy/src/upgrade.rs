@@ -23,7 +23,8 @@ use crate::handover::{self, NOT_READY, NamedListener, READY, TAKE_OVER};
 use crate::systemd;
 use crate::upgrade_predecessor::PREDECESSOR_VARIABLE;
 
-/// Time limit until a successor can serve. It must be longer than the successor's own wait for health checks.
+/// Time limit until a successor can serve. This limit must be longer than the successor's own wait for health
+/// checks.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Environment variables for this process only: sd_listen_fds(3), sd_watchdog_enabled(3).

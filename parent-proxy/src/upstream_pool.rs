@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(pool.open_connections(), [open("a", 2), open("b", 0)].into());
         drop(first);
         assert_eq!(pool.open_connections(), [open("a", 1), open("b", 0)].into());
-        // One entry per name, even if removed and current upstreams share it.
+        // There is one entry per name, even if a removed and a current upstream have the same name.
         pool.replace(&listed("unix:/a"));
         let third = pool.upstreams()[0].lease();
         assert_eq!(pool.open_connections(), [open("a", 2)].into());

@@ -7,7 +7,8 @@
 //! So recent connections that have ended count too. Their weight halves every [`HALF_LIFE`] from their start.
 //! An upstream exceeds its share if its ended connections are more than its share of all recent connections.
 //! Upstreams that exceed their share rank behind the others. An enclave whose clients disconnect at once
-//! therefore gets at most its share. A new enclave whose clients stay is filled first.
+//! therefore gets at most its share. A new enclave whose clients stay gets the next clients until it has as
+//! many open connections as the others.
 
 use std::cmp::Ordering;
 use std::time::Duration;

@@ -344,8 +344,8 @@ async fn shutdown_aborts_open_connections_at_the_drain_timeout() {
     .await;
 }
 
-/// Opens `count` connections with a request in flight. Returns the ends of each client and its upstream. Two
-/// threads have half of them each.
+/// Opens `count` connections with a request in flight. Returns the ends of each client and its upstream. Each
+/// of two threads has half of the connections.
 async fn open_requests(
     running: &Running,
     upstream: &Listener,

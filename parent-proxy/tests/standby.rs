@@ -27,7 +27,7 @@ const OFTEN: &str = "health_interval = 1\n";
 /// No health checks, so that the test's upstream gets only connections of clients.
 const NEVER: &str = "health_interval = 0\n";
 
-/// Starts two enclaves with admin endpoints. Returns them and their upstream settings.
+/// Starts two enclaves with admin endpoints. Returns the enclaves and their upstream settings.
 async fn two_enclaves(folder: &TempDir) -> ([Enclave; 2], [String; 2]) {
     let enclaves = [Enclave::start(folder, b'a').await, Enclave::start(folder, b'b').await];
     let listed = enclaves.each_ref().map(|one| format!("{0},admin={0}", one.endpoint));
@@ -93,7 +93,7 @@ async fn sighup_makes_an_upstream_standby_and_keeps_its_counts() {
     proxy.list(&[format!("{of_a},standby"), of_b.clone()]).await;
     assert_eq!(proxy.metric(&of("connections_total")).await, Some(1.0));
     assert_eq!(proxy.metric(&of("upstream_standby")).await, Some(1.0));
-    // Its connections end once they are idle.
+    // Connections to the standby upstream end once they are idle.
     assert!(bounded(ends_without_a_byte(&mut client)).await);
     until(async || proxy.metric(&of("connections_open")).await == Some(0.0)).await;
     assert_eq!(proxy.name().await, Some(b'b'));
@@ -142,7 +142,7 @@ async fn direct_listener_reaches_standby_and_ejected_enclaves() {
     let healthy = format!("upstream_healthy{{upstream=\"{}\"}}", b.endpoint);
     until(async || proxy.metric(&healthy).await == Some(0.0)).await;
     assert_eq!(name_at(&to_b).await, Some(b'b'));
-    // Its connections are counted separately from those of clients.
+    // Connections of the direct listener are counted separately from those of clients.
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
     assert_eq!(proxy.metric(&of("direct_connections_total")).await, Some(4.0));
     assert_eq!(proxy.metric(&of("connections_total")).await, Some(0.0));
@@ -239,7 +239,7 @@ async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     let mut proxy = RunningBinary::start(&folder, &listed, OFTEN).await;
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
     let ratio = "upstream_handshake_rejections_ratio";
-    // The relay reads the counters before they increase.
+    // The test waits until the relay has read the counters, and then increases them.
     for enclave in [&a, &b] {
         let ratio = format!("{ratio}{{upstream=\"{}\"}}", enclave.endpoint);
         until(async || proxy.metric(&ratio).await == Some(0.0)).await;

@@ -11,8 +11,8 @@ use transport::{Endpoint, InvalidEndpoint};
 pub enum ClientListener {
     /// A listener on this endpoint.
     Endpoint(Endpoint),
-    /// The listening socket that systemd passes. It outlives this process, so no connection is refused during
-    /// a restart.
+    /// The listening socket that systemd passes. The socket outlives this process, so no connection is
+    /// refused during a restart.
     Systemd,
 }
 

@@ -57,7 +57,7 @@ pub struct Config {
 /// The health checks of enclaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthChecks {
-    /// Time between two checks of an enclave; `None` disables them.
+    /// Time between two checks of an enclave; `None` disables the checks.
     pub interval: Option<Duration>,
     /// Time limit of a check.
     pub timeout: Duration,

@@ -22,8 +22,8 @@ pub(super) const READ_LENGTH: usize = 16 * 1024;
 const MAX_CONNECTIONS_PER_CID: usize = 8;
 
 /// Maximum number of connections of one enclave whose lines wait for the sink. The lines of further
-/// connections are dropped and counted. These connections are not closed instead, because the enclave's
-/// kernel has already accepted lines for them. Those lines would be lost without being counted.
+/// connections are dropped and counted. Closing such connections instead would lose lines without counting
+/// them, because the enclave's kernel has already accepted these lines.
 const MAX_WAITING_PER_CID: usize = 4;
 
 /// The shared state of all connections.

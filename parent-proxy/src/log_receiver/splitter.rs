@@ -5,7 +5,7 @@ use std::mem;
 /// Maximum length of a line in bytes, without its line feed. An audit record has about 2,000.
 pub(super) const MAX_LINE_LENGTH: usize = 64 * 1024;
 
-/// A complete line, or the start of one that is too long.
+/// A complete line, or the start of a line that is too long.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LineEvent {
     /// A complete line, with its line feed.
@@ -14,7 +14,7 @@ pub(super) enum LineEvent {
     TooLong,
 }
 
-/// A splitter of bytes into lines. It buffers the incomplete last line.
+/// A splitter of bytes into lines, which buffers the incomplete last line.
 #[derive(Debug, Default)]
 pub(super) struct LineSplitter {
     line: Vec<u8>,
@@ -22,7 +22,7 @@ pub(super) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Adds `bytes`. Returns an iterator of the lines that they complete.
+    /// Adds `bytes`. Returns an iterator of the lines that these bytes complete.
     pub(super) fn push(&mut self, bytes: &[u8]) -> impl Iterator<Item = LineEvent> {
         bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|piece| self.push_piece(piece))
     }

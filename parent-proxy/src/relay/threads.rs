@@ -61,7 +61,7 @@ impl Threads {
         }
     }
 
-    /// Drains all connections, for the drain timeout at most. Returns the number of aborted ones.
+    /// Drains all connections, for the drain timeout at most. Returns the number of aborted connections.
     pub(super) async fn drain(self) -> usize {
         let Self { local, workers } = self;
         let mut connections = local.load().count();

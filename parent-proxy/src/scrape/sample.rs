@@ -80,7 +80,7 @@ fn after_value(text: &str) -> Option<&str> {
 
 /// Returns whether `text` is a valid sample value.
 fn is_value(text: &str) -> bool {
-    // A number that is too large parses as infinite, but scrapers reject it.
+    // A number that is too large parses as infinite, but scrapers reject such a number.
     let is_infinite_by_name = text.contains(['n', 'N']);
     text.parse::<f64>().is_ok_and(|value| value.is_finite() || is_infinite_by_name)
 }

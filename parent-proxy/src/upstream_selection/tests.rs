@@ -42,7 +42,7 @@ async fn simulate_minute(upstreams: &mut [SimulatedUpstream]) -> Vec<u32> {
 
 #[tokio::test(start_paused = true)]
 async fn upstream_whose_clients_leave_gets_at_most_its_share() {
-    // At any number of connections of the other upstream.
+    // The share does not depend on the number of open connections of the other upstream.
     for open in [0, 10, 1000] {
         let mut upstreams =
             [SimulatedUpstream::new(true, 1.0, open), SimulatedUpstream::new(false, 1.0, 0)];

@@ -117,8 +117,8 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Checks rule 10 for the leaf. The keyUsage of genuine leaves is not critical; a critical one is
-    /// accepted too.
+    /// Checks rule 10 for the leaf. The extension keyUsage of genuine leaves is not critical. A critical
+    /// keyUsage is accepted too.
     pub(super) fn check_leaf(&self) -> Result<(), UntrustedDocument> {
         if self.x509.extensions.basic_constraints.is_some_and(|constraints| constraints.ca) {
             return Err(UntrustedDocument::LeafIsCa);

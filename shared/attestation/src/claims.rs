@@ -1,4 +1,5 @@
-//! The claims of a document. Only a verified document and `dangerous_unverified_claims` export them.
+//! The claims of a document. Only a verified document and `dangerous_unverified_claims` give access to
+//! claims.
 
 use std::ops::Range;
 

@@ -20,7 +20,7 @@ use super::verification_time::{ClockReading, ClockSource, VerificationTime};
 use super::verifier_caches::Caches;
 use crate::time::UnixMillis;
 
-/// A document that satisfies rules 1 to 8. Its claims are not accessible, because they are not verified.
+/// A document that satisfies rules 1 to 8. The claims are not verified yet, so they are not accessible.
 #[derive(Debug)]
 pub struct UnverifiedDocument {
     document: ParsedDocument,
@@ -34,7 +34,7 @@ pub struct VerifiedDocument<T: Trust> {
 }
 
 impl UnverifiedDocument {
-    /// Parses a document and checks rules 1 to 8: the form.
+    /// Parses a document and checks its form: rules 1 to 8.
     ///
     /// # Errors
     /// The first rule that `bytes` break.
@@ -59,7 +59,8 @@ impl UnverifiedDocument {
 
     /// Checks rules 9 to 17 except 14 at the document's own timestamp, for a stored document.
     ///
-    /// The result shows that the document was valid at that time. It does not show that it is valid now.
+    /// The result shows that the document was valid at that time. It does not show that the document is valid
+    /// now.
     ///
     /// # Errors
     /// The first rule that the document breaks.

@@ -63,7 +63,7 @@
 //! - A verified document is authentic, not authorized. The caller compares the PCR family, the PCRs, the
 //!   nonce and `user_data` with its expectations.
 //! - [`nsm_timestamp()`], [`ClockReading::enclave`] and [`tls`] are for programs inside an enclave and for
-//!   their clients. A verifier of documents needs none of them.
+//!   their clients. A program that only verifies documents does not need them.
 //! - Certificate revocation lists are not checked. AWS's certificates contain the URLs of such lists, but the
 //!   crate performs no I/O.
 //! - [`TrustAnchors::aws_nitro`] contains the root of AWS's commercial partition. [`TrustAnchors::add_pem`]

@@ -1,7 +1,7 @@
 //! Trust anchors: the roots that end a document's chain.
 //!
-//! Documents verified under AWS's root and under a simulator's root have different types. So one cannot be
-//! used in place of the other.
+//! A document that was verified under AWS's root has another type than a document that was verified under a
+//! simulator's root. So a simulated document cannot be used in place of a genuine one.
 
 use std::marker::PhantomData;
 
@@ -90,7 +90,7 @@ impl<T: Trust> TrustAnchors<T> {
     /// Adds each certificate of a PEM file. Returns the SHA-256 digests of their DER.
     ///
     /// # Errors
-    /// If a certificate is not a self-issued P-384 CA. Then none is added.
+    /// If a certificate is not a self-issued P-384 CA. Then no certificate of the file is added.
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<Vec<[u8; 32]>, AnchorError> {
         let roots = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<Vec<CertificateDer<'static>>, _>>()

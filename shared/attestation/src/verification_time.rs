@@ -1,4 +1,4 @@
-//! The time of verification and its clock source. Error messages contain both.
+//! The time of verification and its clock source. Error messages contain the time and the source.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ impl ClockReading {
     }
 }
 
-/// The time of verification together with the document's timestamp. Rules 13 and 14 compare them.
+/// The time of verification together with the document's timestamp. Rule 14 compares the two times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerificationTime {
     /// The time of verification.

@@ -72,8 +72,8 @@ impl Verifier<super::trust_anchors::Simulated> {
     /// Inserts `error` as the cached result for the chain `certificates` (DER, from the root to the leaf's
     /// issuer).
     ///
-    /// This is the state after another thread rejects the chain and before it removes its result. The state is
-    /// too short-lived for tests to reach it otherwise.
+    /// This simulates another thread that has rejected the chain and has not yet removed its result. That
+    /// state is too short for tests to reach it otherwise.
     #[doc(hidden)]
     pub fn insert_rejected_chain(&self, certificates: &[Vec<u8>], error: UntrustedDocument) {
         let key = super::signature_cache::cache_key(certificates.iter().map(Vec::as_slice));

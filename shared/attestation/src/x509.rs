@@ -31,7 +31,7 @@ const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
 pub(super) struct X509<'a> {
     /// The signed AlgorithmIdentifier, DER.
     pub(super) inner_algorithm: &'a [u8],
-    /// The AlgorithmIdentifier next to the signature, DER. It is not signed.
+    /// The AlgorithmIdentifier next to the signature, DER. The signature does not cover it.
     pub(super) outer_algorithm: &'a [u8],
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],

@@ -138,7 +138,7 @@ pub enum XksProxyConnectivity {
     PublicEndpoint,
 }
 
-/// A time in milliseconds since 1970. It is serialized as a number of seconds with a fraction.
+/// A time in milliseconds since 1970. The time is serialized as a number of seconds with a fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CreationDate(pub u64);
 

@@ -107,7 +107,7 @@ impl Recipient {
     }
 }
 
-/// The response's body. It is a namespace of functions that return the body.
+/// A namespace for the functions that return a response's body.
 ///
 /// The body has exactly one blob. With a Recipient, the body has no member Plaintext, because SDKs interpret
 /// even an empty or null Plaintext as a value. The body is one allocation of its exact length, because

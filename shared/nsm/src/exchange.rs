@@ -55,8 +55,8 @@ impl fmt::Debug for ResponseBuffer {
 
 /// Sends `request` with `call` and decodes the response.
 ///
-/// `call` receives the encoded request and the buffer for the response. It returns the response's length or an
-/// `errno`.
+/// `call` receives the encoded request and the buffer for the response. `call` returns the response's length
+/// or an `errno`.
 pub(super) fn exchange(
     request: &Request,
     buffer: &mut ResponseBuffer,

@@ -43,7 +43,7 @@ impl Extension {
         Self { oid: oid::BASIC_CONSTRAINTS.to_vec(), critical: true, value: value.to_vec() }
     }
 
-    /// Returns keyUsage. It is critical for CAs but not for leaves, as in AWS's certificates.
+    /// Returns keyUsage. The extension is critical for CAs but not for leaves, as in AWS's certificates.
     pub fn key_usage(usage: KeyUsage) -> Self {
         let (critical, value) = match usage {
             KeyUsage::Ca => (true, der::bit_string(1, &[0x86])),

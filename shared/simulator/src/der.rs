@@ -1,7 +1,7 @@
 //! A writer for DER (X.690).
 //!
-//! Certificate libraries write only valid certificates. This writer can also write the invalid ones that
-//! tests need.
+//! Certificate libraries write only valid certificates. This writer can also write the invalid certificates
+//! that tests need.
 
 use attestation::time::UnixMillis;
 
@@ -75,7 +75,7 @@ pub fn bit_string(unused_bits: u8, content: &[u8]) -> Vec<u8> {
 /// Returns a Name with one attribute per RelativeDistinguishedName, in the order of `attributes`.
 pub fn name(attributes: &[(&[u8], &str)]) -> Vec<u8> {
     let relative_names = attributes.iter().map(|(kind, value)| {
-        // countryName must be a PrintableString, and the other attributes may be one.
+        // countryName must be a PrintableString, and the other attributes may be a PrintableString.
         let value = tlv(0x13, value.as_bytes());
         tlv(0x31, &sequence(&[&object_identifier(kind), &value]))
     });

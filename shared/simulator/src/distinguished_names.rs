@@ -25,7 +25,8 @@ pub(super) fn regional_name() -> Vec<u8> {
     ])
 }
 
-/// Returns the name of the zonal CA. In AWS's chains its attributes have another order than in the other names.
+/// Returns the name of the zonal CA. In AWS's chains, the attributes of this name have another order than
+/// those of the other names.
 pub(super) fn zonal_name() -> Vec<u8> {
     der::name(&[
         (oid::COMMON_NAME, "0000000000000000.zonal.simulated.aws.nitro-enclaves"),

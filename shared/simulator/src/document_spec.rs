@@ -22,7 +22,7 @@ pub struct DocumentSpec {
     pub module_id: String,
     /// The time of the signature.
     pub timestamp: UnixMillis,
-    /// The PCR family: that of Nitro Enclaves or of NitroTPM.
+    /// The PCR family: Nitro Enclave or NitroTPM.
     pub family: PcrFamily,
     /// The PCRs by index, which must be below 32.
     pub pcrs: BTreeMap<u8, PcrValue>,

@@ -1,4 +1,4 @@
-//! The simulator's signing keys (P-384). The provider wipes them.
+//! The simulator's signing keys (P-384). The crypto provider wipes the keys.
 
 use std::fmt;
 

@@ -199,7 +199,7 @@ impl SimulatedNsm {
         }
     }
 
-    /// Returns a document. It contains the locked registers, like a genuine document.
+    /// Returns a document that contains the locked registers, like a genuine document.
     fn attest(
         &self,
         user_data: Option<ByteBuf>,

@@ -31,7 +31,7 @@ pub enum RootError {
     Mismatch,
 }
 
-/// A simulator's root. It is generated at start-up, or restored from a state file.
+/// A simulator's root. The root is generated at start-up, or restored from a state file.
 #[derive(Debug)]
 pub struct Root {
     pub(super) issued: IssuedCertificate,

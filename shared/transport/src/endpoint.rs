@@ -115,10 +115,10 @@ pub enum InvalidEndpoint {
         /// The invalid text.
         port: String,
     },
-    /// An IPv6 address without brackets, whose last group is ambiguous with a port.
+    /// An IPv6 address without brackets. The last group of such an address could also be a port.
     #[error("an IPv6 address needs brackets: write [ADDRESS]:PORT, such as [::1]:8000")]
     UnbracketedIpv6,
-    /// A host that is neither an IPv4 address, nor an IPv6 address in brackets, nor a host name.
+    /// A host that is not an IPv4 address, an IPv6 address in brackets, or a host name.
     #[error("`{host}` is not a host: write an IPv4 address, [an IPv6 address] or a host name")]
     Host {
         /// The invalid text.

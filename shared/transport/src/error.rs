@@ -14,7 +14,7 @@ pub enum ListenError {
         "vsock port {HEARTBEAT_PORT} belongs to the enclave's boot heartbeat: listen on another"
     )]
     HeartbeatPort,
-    /// A file that is not a socket exists at the path. It is not removed.
+    /// A file that is not a socket exists at the path. The file is not removed.
     #[error("{} exists and is not a socket: move it away or choose another path", .path.display())]
     NotASocket {
         /// The path.

@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// One test for all changes, because the log is global to the process.
+    /// A single test makes all changes, because the log is global to the process.
     #[test]
     fn reload_changes_format_and_level() {
         let (send, written) = mpsc::channel();

@@ -3,8 +3,11 @@
 //!
 //! A header is an unauthenticated claim of the relay.
 //!
-//! Neither `proxy-header` 0.1.3 nor `ppp` 2.3.0 replaces this reader: both decode buffers rather than bounded
-//! streams, reject some LOCAL headers, and accept datagrams and checksums that this reader rejects.
+//! The crates `proxy-header` 0.1.3 and `ppp` 2.3.0 cannot replace this reader for three reasons:
+//!
+//! - They decode buffers, not streams of bounded length.
+//! - They reject some LOCAL headers.
+//! - They accept datagrams and checksums, which this reader rejects.
 
 use std::fmt;
 use std::io;
@@ -13,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The first bytes of a header. Neither HTTP nor TLS begins with them.
+/// The first bytes of a header. HTTP and TLS do not begin with these bytes.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Length of the fixed part, in bytes: signature, version and command, family, length.
@@ -73,12 +76,13 @@ pub enum ProxyHeaderError {
     /// The connection failed or ended within the header.
     #[error("the connection ended within the PROXY header: {0}")]
     Io(#[from] io::Error),
-    /// The connection does not begin with the signature. It may begin with version 1, or without a header.
+    /// The connection does not begin with the signature. The connection may begin with a header of version 1,
+    /// or without a header.
     #[error(
         "the connection does not begin with a PROXY header of version 2: start the relay with --proxy-protocol"
     )]
     Signature,
-    /// The command is neither PROXY nor LOCAL, or the version is not 2.
+    /// The command is not PROXY or LOCAL, or the version is not 2.
     #[error("version and command of the PROXY header are {0:#04x} instead of 0x20 or 0x21")]
     Command(u8),
     /// The address family or protocol is not supported.
@@ -141,7 +145,7 @@ impl ProxyHeader {
     /// # Errors
     /// If the header is not valid. Then the connection must be closed.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, ProxyHeaderError> {
-        // One read for the fixed part, because each read of an unbuffered stream is a system call.
+        // The fixed part is read at once, because each read of an unbuffered stream is a system call.
         let mut fixed = [0; FIXED_LENGTH];
         stream.read_exact(&mut fixed).await?;
         let Some(&[command, family, high, low]) = fixed.strip_prefix(&SIGNATURE) else {

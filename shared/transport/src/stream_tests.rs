@@ -4,7 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
-/// Returns a stream of each kind of vsock with its other end, whose buffers have space for more than one write.
+/// Returns a stream of each kind of vsock with its other end. The buffers of both have space for more than
+/// one write.
 fn vsocks() -> [(Stream, UnixStream); 2] {
     let (multiplexed, multiplexed_end) = UnixStream::pair().unwrap();
     let (vsock, vsock_end) = UnixStream::pair().unwrap();

@@ -21,7 +21,7 @@ pub(super) async fn listen(path: &Path) -> Result<(UnixListener, SocketFile), Li
     .map_err(|source| io_error(path, source))
 }
 
-/// The file of a Unix socket. It is removed on drop, unless another file has replaced it.
+/// The file of a Unix socket. The drop removes the file, unless another file has replaced it.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,

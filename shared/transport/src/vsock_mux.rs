@@ -28,7 +28,7 @@ const MAX_REPLY_LENGTH: usize = 14;
 ///
 /// # Errors
 /// The errors of connect(2). `ConnectionRefused` if no program listens on the port in the guest.
-/// `InvalidData` if the socket is not that of a multiplexer.
+/// `InvalidData` if the socket does not belong to a multiplexer.
 pub(super) async fn connect(path: &Path, port: u32) -> io::Result<UnixStream> {
     let mut stream = UnixStream::connect(path).await?;
     let mut reply = Vec::with_capacity(MAX_REPLY_LENGTH);

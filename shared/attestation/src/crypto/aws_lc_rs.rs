@@ -1,6 +1,6 @@
 //! The provider `aws-lc-rs`.
 
-/// The interface that *ring* defined and that this provider implements too.
+/// The API of *ring*, which this provider implements too.
 pub(super) use aws_lc_rs as api;
 use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,

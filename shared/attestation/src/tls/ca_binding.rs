@@ -84,7 +84,7 @@ impl fmt::Debug for CaBinding {
 mod tests {
     use super::*;
 
-    /// The binding of the bytes `abc`, whose digest is an example of FIPS 180-4.
+    /// The binding of the bytes `abc`. Their digest is an example of FIPS 180-4.
     const ABC: &str = "attested-random tls-ca/1 sha256:\
         ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

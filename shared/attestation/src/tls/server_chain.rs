@@ -27,7 +27,7 @@ pub enum TlsChainError {
 /// Verifies the certificates in `presented`, of which the server's own is the first, at the time `now`.
 ///
 /// The authority of `binding` must have issued the server's certificate for TLS servers. The authority's
-/// certificate must be among the presented ones and signed with its own key. Returns the authority's
+/// certificate must be one of `presented`, and must be signed with its own key. Returns the authority's
 /// certificate. The TLS handshake itself verifies that the server has the key of its certificate.
 ///
 /// # Errors

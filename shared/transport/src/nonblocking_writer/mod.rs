@@ -65,9 +65,9 @@ impl<T: Line> NonBlockingWriter<T> {
 
     /// Queues a line of lower priority.
     ///
-    /// Secondary lines do not use the [`QUEUE_LENGTH`] places of primary lines. They are accepted only
-    /// while fewer than `limit` lines of both kinds wait. So a slow reader receives no secondary lines, and
-    /// secondary lines never displace primary ones.
+    /// Secondary lines do not use the [`QUEUE_LENGTH`] places of primary lines. Secondary lines are accepted
+    /// only while fewer than `limit` lines of both kinds wait. So a slow reader receives no secondary lines,
+    /// and secondary lines never displace primary ones.
     ///
     /// # Errors
     /// The line, if `limit` lines wait.
