@@ -1,7 +1,7 @@
 //! The protocol between a relay and its successor during an upgrade.
 //!
 //! A pair of Unix sockets connects the two processes. The successor's socket is its standard input, because
-//! only unsafe code could adopt a descriptor by number.
+//! only unsafe code could use a descriptor whose number is passed in another way.
 //!
 //! 1. The predecessor sends the names and descriptors of its listeners, and starts the successor.
 //! 2. The successor sends [`READY`] once it can serve, or [`NOT_READY`] if it has found no ready enclave.

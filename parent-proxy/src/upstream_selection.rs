@@ -18,12 +18,12 @@ use tokio::time::Instant;
 use crate::decaying_count::DecayingCount;
 
 /// Half-life of the weight of a recent connection. SDKs retry within seconds, and the first attempt must
-/// still count at that time. An enclave that has recovered must not wait minutes for clients. The balancers
-/// of Finagle and linkerd also let a latency decay over 10 s.
+/// still count at that time. An enclave that has recovered must not wait minutes for clients. The load
+/// balancers of Finagle and linkerd also use a decay time of 10 s, for latencies.
 const HALF_LIFE: Duration = Duration::from_secs(10);
 
-/// Number of recent connections by which an upstream may exceed its share. Without it, the small remaining
-/// weight of old connections would decide in an almost idle relay.
+/// Number of recent connections by which an upstream may exceed its share. Without this tolerance, the small
+/// remaining weight of old connections would determine the selection in an almost idle relay.
 const SLACK: f64 = 0.5;
 
 /// The recent connections of one upstream, by start and end.

@@ -42,9 +42,9 @@ where
         }
         let deadline = deadline.min(expires);
         // Relayed bytes do not reset the timer. When the timer fires, the loop computes the deadline again
-        // from the last activity. The deadline moves to an earlier time in two cases only. A response while
-        // draining is the first, so the timer is shorter then. The upstream's EOF is the second, and is an
-        // event of its own.
+        // from the last activity. The deadline moves to an earlier time in two cases only: after a response
+        // while draining, and after the upstream's EOF. So the timer fires every second while draining, and
+        // the EOF is an event of its own.
         let recheck_at = if upstream.is_draining {
             deadline.min(now + MAX_IDLE_WHILE_DRAINING)
         } else {

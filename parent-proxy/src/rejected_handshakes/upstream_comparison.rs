@@ -1,11 +1,11 @@
 //! The comparison of the upstreams' shares of rejected handshakes, and the weights that follow from it.
 //!
 //! The condition "rejected" holds if the share of an upstream far exceeds the lower median of the shares of
-//! its siblings. So the condition can hold for two of three or two of four upstreams. It holds for no
-//! upstream if clients reject all of them.
+//! its siblings. Siblings with few handshakes are ignored. So the condition can hold for two of three or two
+//! of four upstreams. It holds for no upstream if clients reject all of them.
 //!
 //! The condition begins if the share reaches both [`BEGIN_SHARE`] and [`BEGIN_RATIO`]. It ends below half of
-//! these minimums. So a share that varies around a minimum does not begin and end it repeatedly.
+//! these minimums. So a share that varies around a minimum does not begin and end the condition repeatedly.
 
 use crate::recent_handshakes::{HandshakeStats, MIN_HANDSHAKES_FOR_SHARE};
 
