@@ -1,6 +1,6 @@
 //! The attestation endpoint `GET /attestation?nonce=HEX` returns an attestation document of this enclave. The
-//! document contains the caller's nonce, which proves that it is new. With attested TLS, `user_data` binds the
-//! certificate authority of the enclave ([`CaBinding`]).
+//! document contains the nonce of the client, which proves that the document is new. With attested TLS, the
+//! field `user_data` binds the certificate authority of the enclave ([`CaBinding`]).
 
 mod fair_queue;
 mod metrics;
@@ -20,7 +20,7 @@ use crate::request::ConnectionKey;
 /// The path of the attestation endpoint.
 pub(crate) const PATH: &str = "/attestation";
 
-/// Allowed lengths of a nonce, in bytes. 16 random bytes rule out that a document with the same nonce exists.
+/// Allowed lengths of a nonce, in bytes. With 16 random bytes, no other document has the same nonce.
 const NONCE_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 
 const NO_NONCE: &str = "write /attestation?nonce=HEX with 16 to 64 random bytes in hexadecimal, and no other parameter\n";
@@ -43,7 +43,7 @@ impl AttestationEndpoint {
         Self { queue: FairQueue::new(), binding, metrics }
     }
 
-    /// Handles one request for a document, after it received a permit.
+    /// Handles one request for a document. Waits for a permit of the queue before it calls the NSM.
     pub(crate) async fn respond(
         &self,
         nsm: &NsmHandle,
@@ -56,7 +56,7 @@ impl AttestationEndpoint {
         let waiting = self.metrics.count_waiting();
         let permit = self.queue.acquire(connection).await;
         drop(waiting);
-        // The permit is held until the NSM responds.
+        // This function holds the permit until the NSM responds.
         let Ok(_permit) = permit else {
             self.metrics.throttled.inc();
             let response = Response::text(StatusCode::TOO_MANY_REQUESTS, THROTTLED);
@@ -77,7 +77,7 @@ impl AttestationEndpoint {
     }
 }
 
-/// Returns the nonce if it is the only parameter and valid.
+/// Returns the nonce, if it is valid and the query has no other parameter.
 fn nonce(query: Option<&str>) -> Option<Vec<u8>> {
     let digits = query?.strip_prefix("nonce=")?;
     // The decoder would accept the prefix 0x.
@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn entropy_waits_for_at_most_two_documents() {
-        // The calls of the NSM, and a signal to continue with the first document.
+        // The calls of the NSM. The first document waits for the signal `release`.
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (release, released) = mpsc::channel::<()>();
         let nsm = {

@@ -1,9 +1,12 @@
-//! A fair queue of the requests for documents, with a rate limit, because the NSM makes few documents per second.
+//! A fair queue of the requests for documents. The NSM creates few documents per second, so the queue has a
+//! rate limit.
 //!
-//! The next permit goes to the client that has been without one for the longest time, and to that client's
-//! connection that has been without one for the longest time. Clients that send requests continuously are
-//! therefore served round robin, and the first request of a new client is served before theirs. At most one
-//! permit is held at a time, so that the NSM can produce entropy between two documents.
+//! Each request needs a permit. The queue selects the client whose last permit is the oldest. Of this
+//! client's connections, the queue selects the connection whose last permit is the oldest. Clients that send
+//! requests continuously are therefore served round robin. The first request of a new client is served before
+//! their requests.
+//!
+//! At most one permit is held at a time, so that the NSM can produce entropy between two documents.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,30 +17,30 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::request::{ConnectionKey, FlowKey};
 
-/// Time between two permits: ten permits per second.
+/// Time between two permits. The rate is ten permits per second.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Permits that are granted at once after a pause.
+/// Number of permits that can be granted without a delay after an idle period.
 const BURST: u32 = 20;
 
-/// Longest time that a request waits in the queue.
+/// Maximum time that a request waits in the queue.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// Requests in the queue: as many as receive a permit within [`MAX_WAIT`].
+/// Maximum number of requests in the queue. This number of requests receives permits within [`MAX_WAIT`].
 pub(super) const MAX_QUEUE_LENGTH: usize = 100;
 
-/// Permits that the history contains: those of the last five minutes at the full rate.
+/// Number of permits in the history. At the full rate, these are the permits of the last five minutes.
 const HISTORY_LENGTH: u64 = 3000;
 
-/// A fair queue of requests. A permit that is held keeps the queue alive.
+/// A fair queue of requests. A held permit contains a reference to the queue.
 #[derive(Debug)]
 pub(super) struct FairQueue(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// True if a permit is held. If none is, `requests` is empty.
+    /// True if a permit is held. If it is false, `requests` is empty.
     is_permit_held: bool,
-    /// The requests that wait, in the order of their arrival.
+    /// The waiting requests, in the order of their arrival.
     requests: Vec<QueuedRequest>,
     history: History,
     bucket: TokenBucket,
@@ -49,11 +52,11 @@ struct QueuedRequest {
     permit: oneshot::Sender<Permit>,
 }
 
-/// The permit to request a document from the NSM. When it is dropped, the next request receives it.
+/// The permit to request a document from the NSM. On drop, the next request receives the permit.
 #[derive(Debug)]
 pub(super) struct Permit(Option<Arc<FairQueue>>);
 
-/// The error of a request that was evicted from the full queue, or that waited too long.
+/// The error for a request that was evicted from the full queue, or that waited too long.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ThrottledError;
 
@@ -76,7 +79,7 @@ impl FairQueue {
             Ok(permit) => permit,
             Err(receiver) => {
                 let received = timeout(MAX_WAIT, receiver).await.map_err(|_| ThrottledError)?;
-                // The sender is dropped where the request was evicted.
+                // The eviction of a request drops the sender.
                 received.map_err(|_| ThrottledError)?
             }
         };
@@ -90,8 +93,8 @@ impl FairQueue {
         Ok(permit)
     }
 
-    /// Returns the permit if it is not held. Otherwise adds a request to the queue, and returns the receiver
-    /// of its permit.
+    /// Returns the permit, if no request holds it. Otherwise adds a request to the queue, and returns the
+    /// receiver for the permit as the error.
     fn enqueue(
         self: &Arc<Self>,
         connection: ConnectionKey,
@@ -124,7 +127,8 @@ impl FairQueue {
             let QueuedRequest { permit, .. } = state.requests.remove(next);
             drop(state);
             let Err(mut returned) = permit.send(Permit(Some(Arc::clone(&self)))) else { return };
-            // The request was cancelled at this moment. Only this loop may grant the permit again.
+            // The request was cancelled after `remove_cancelled`. The drop of the returned permit must not grant a
+            // permit, because this loop selects the next request.
             returned.0 = None;
         }
     }
@@ -157,8 +161,8 @@ impl State {
         next.map(|(index, _)| index)
     }
 
-    /// Returns the index of the request that would be served last: one of the client with the most requests
-    /// in the queue.
+    /// Returns the index of the request that would be served last. This is a request of the client with the most
+    /// requests in the queue.
     fn eviction_index(&self) -> Option<usize> {
         let requests = self.requests.iter().enumerate().map(|(index, request)| {
             let (client, connection) = self.history.last_permits(request.connection);
@@ -179,13 +183,14 @@ impl State {
 /// The sequence numbers of the last permits, by client and by connection.
 #[derive(Debug, Default)]
 struct History {
-    /// The number of permits that were granted.
+    /// The number of granted permits.
     permits: u64,
     last: HashMap<FlowKey, u64>,
 }
 
 impl History {
-    /// Returns the numbers of the last permits of the client and of the connection; 0 if there was none.
+    /// Returns the number of the client's last permit, and the number of the connection's last permit. The number
+    /// is 0 if there was no permit.
     fn last_permits(&self, connection: ConnectionKey) -> (u64, u64) {
         let last = |key| self.last.get(&key).copied().unwrap_or_default();
         (last(connection.client_flow()), last(connection.connection_flow()))
@@ -196,7 +201,8 @@ impl History {
         for key in [connection.client_flow(), connection.connection_flow()] {
             self.last.insert(key, self.permits);
         }
-        // A permit has at most two keys, so each clean-up removes at least as many entries as it keeps.
+        // Each permit adds at most two entries. A clean-up therefore keeps at most half of the entries, and
+        // removes the rest.
         if u64::try_from(self.last.len()).is_ok_and(|length| length > 4 * HISTORY_LENGTH) {
             let removed = self.permits.saturating_sub(HISTORY_LENGTH);
             self.last.retain(|_, permit| *permit > removed);
@@ -204,7 +210,7 @@ impl History {
     }
 }
 
-/// A token bucket of [`BURST`] permits, one more each [`PERIOD`].
+/// A token bucket with room for [`BURST`] tokens. One token is added in each [`PERIOD`].
 #[derive(Debug)]
 struct TokenBucket {
     full_at: Instant,

@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// The metrics of the attestation endpoint: requests by outcome, and waiting requests.
+/// The metrics of the attestation endpoint: the requests by outcome, and the waiting requests.
 #[derive(Clone, Debug)]
 pub(crate) struct AttestationEndpointMetrics {
     /// Requests that received a document.

@@ -1,5 +1,4 @@
-//! JSON in printable ASCII, so that control characters that a client sent reach neither terminals nor line
-//! readers.
+//! JSON in printable ASCII. Control characters from a client could otherwise reach a terminal or split a line.
 
 use std::io::{self, Write};
 
@@ -7,15 +6,15 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-/// Appends `value` to `line` as JSON, with a line feed.
+/// Appends `value` as JSON and a line feed to `line`.
 pub(super) fn append_line(value: &impl Serialize, line: &mut Vec<u8>) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(&mut *line, Ascii))?;
     line.push(b'\n');
     Ok(())
 }
 
-/// A formatter that escapes DEL and all non-ASCII characters, such as the C1 control characters that terminals
-/// interpret. serde_json itself escapes the control characters below space.
+/// A formatter that escapes DEL and all non-ASCII characters. The non-ASCII characters include the C1 control
+/// characters, which terminals interpret. serde_json itself escapes the control characters before the space.
 struct Ascii;
 
 impl Formatter for Ascii {
@@ -25,7 +24,8 @@ impl Formatter for Ascii {
         fragment: &str,
     ) -> io::Result<()> {
         let is_plain = |byte| matches!(byte, b' '..=b'~');
-        // Nearly every text is printable ASCII. The compiler can vectorize the fold, unlike a search that stops early.
+        // Nearly every text is printable ASCII. The compiler can vectorize this fold. It cannot vectorize a
+        // search that stops early.
         if fragment.bytes().fold(true, |all, byte| all & is_plain(byte)) {
             return writer.write_all(fragment.as_bytes());
         }

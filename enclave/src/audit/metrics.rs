@@ -9,7 +9,7 @@ use super::Audit;
 use super::unauthenticated_limits::OmittedCounts;
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// The numbers of records that were not written.
+/// The metrics of records that were not written.
 #[derive(Debug)]
 pub(crate) struct AuditMetrics {
     dropped: Counter,

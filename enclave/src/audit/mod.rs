@@ -1,8 +1,10 @@
 //! The audit trail: one JSON record per line for each KMS request, in the format of CloudTrail.
 //!
-//! A request never waits for the audit trail: if the queue is full, the record is dropped and counted. Records
-//! of unauthenticated callers are limited in rate and in their share of the queue, so that they do not displace
-//! other records. The next written record contains the number of records that the limits omitted.
+//! A request never waits for the audit trail. If the queue is full, the record is dropped and counted.
+//!
+//! Records of unauthenticated callers have a maximum rate and a maximum share of the queue, so that they do
+//! not displace other records. The next written record contains the number of records that these limits
+//! omitted.
 
 mod ascii;
 mod metrics;
@@ -64,7 +66,7 @@ impl Audit {
     /// Creates an audit trail that writes one line per record to `writer`.
     ///
     /// # Errors
-    /// If the thread that writes cannot be started.
+    /// If the writer thread cannot be started.
     pub fn to_writer(writer: impl Write + Send + 'static) -> io::Result<Self> {
         Ok(Self(Some(AuditSink {
             lines: NonBlockingWriter::spawn("audit", writer)?,
@@ -83,19 +85,21 @@ impl Audit {
         self
     }
 
-    /// Creates an audit trail that writes to the log endpoint, or without one to standard output.
+    /// Creates an audit trail that writes to the log endpoint. Without a log endpoint, the audit trail writes to
+    /// standard output.
     ///
     /// # Errors
-    /// If the thread that writes cannot be started.
+    /// If the writer thread cannot be started.
     pub fn to_endpoint_or_stdout(log_endpoint: Option<&Endpoint>) -> io::Result<Self> {
         match log_endpoint {
-            // The log forwarder reports on stderr that the endpoint is unreachable, so this one does not.
+            // The forwarder of the log already reports an unreachable endpoint on stderr. This forwarder discards its
+            // reports, so that stderr contains each report once.
             Some(endpoint) => Self::to_writer(LogForwarder::new(endpoint.clone(), drop)),
             None => Self::to_writer(io::stdout()),
         }
     }
 
-    /// Returns whether records are written.
+    /// Returns whether the audit trail writes records.
     #[cfg(test)]
     pub(crate) fn is_written(&self) -> bool {
         self.0.is_some()
@@ -142,7 +146,7 @@ impl AuditSink {
         QueuedRecord { record, omissions: Arc::clone(&self.omissions) }
     }
 
-    /// Logs new dropped or omitted records. Called after each request.
+    /// Logs the numbers of dropped and omitted records, if they have grown. Must be called after each request.
     fn report(&self) {
         let dropped = self.lines.dropped();
         if self.reported.is_due(dropped) {
@@ -158,13 +162,13 @@ impl AuditSink {
     }
 }
 
-/// A count as the log last reported it.
+/// The count that the log last reported.
 #[derive(Debug, Default)]
 struct ReportedCount(AtomicU64);
 
 impl ReportedCount {
-    /// Returns whether the log must report `count`: when it becomes 1, and then each time it has doubled, so
-    /// that the log stays short.
+    /// Returns whether the log must report `count`. The log reports the first count that is not 0, and then each
+    /// doubled count, so that the log stays short.
     fn is_due(&self, count: u64) -> bool {
         let (reported, order) = (self.0.load(Ordering::Relaxed), Ordering::Relaxed);
         count >= reported.saturating_mul(2).max(1)

@@ -1,8 +1,9 @@
-//! The audit record as JSON, with the fields of CloudTrail as AWS KMS fills them for attested requests:
+//! The audit record as JSON. It has the fields of a CloudTrail record, with the values that AWS KMS writes
+//! for attested requests:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-enclave.html>,
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-tpm.html>.
 //!
-//! Unknown values are null, as in CloudTrail: the name of an unknown operation, and an unknown client address.
+//! As in CloudTrail, the name of an unknown operation is null, and so is an unknown client address.
 
 use std::io;
 use std::net::IpAddr;
@@ -98,8 +99,8 @@ struct TlsDetails<'a> {
     client_provided_host_header: Option<&'a str>,
 }
 
-/// Appends the record and a line feed to `line`. `omitted` is the number of records of unauthenticated callers
-/// that were omitted since the last written record.
+/// Appends the record and a line feed to `line`. Since the last written record, `omitted` records of unauthenticated
+/// callers were omitted.
 pub(super) fn append_line(
     builder: &RecordBuilder,
     omitted: u64,
@@ -187,7 +188,8 @@ impl<'a> TlsDetails<'a> {
 }
 
 impl Serialize for Recipient {
-    /// Serializes the `attestationDocument...` members, with measurements in base64 as in CloudTrail records.
+    /// Serializes the members whose names begin with `attestationDocument`. Measurements are in base64, as in
+    /// CloudTrail records.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut members = serializer.serialize_map(None)?;
         members.serialize_entry("attestationDocumentModuleId", &self.module_id)?;

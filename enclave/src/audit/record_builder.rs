@@ -1,4 +1,4 @@
-//! Collects the data of an audit record. It never contains random bytes, keys, signatures, tokens or documents.
+//! Collects the data of an audit record. A record never contains random bytes, keys, signatures, tokens or documents.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use kms_api::{GenerateRandom, KmsError, Operation};
 use crate::auth::Caller;
 use crate::request::{Outcome, RequestContext, RequestId, TlsDetails};
 
-/// Maximum length of a text from a client, in bytes. CloudTrail has the same limit for a user agent and a
-/// message.
+/// Maximum length of a text from a client, in bytes. CloudTrail has the same limit for user agents and error
+/// messages.
 const MAX_TEXT_LENGTH: usize = 1024;
-/// Maximum length of a header from an unauthenticated caller, in bytes. Error messages, which the service
-/// writes, keep [`MAX_TEXT_LENGTH`].
+/// Maximum length of a header from an unauthenticated caller, in bytes. The limit for error messages is always
+/// [`MAX_TEXT_LENGTH`], because the service writes them.
 const MAX_UNAUTHENTICATED_LENGTH: usize = 128;
 
 /// The registers of an enclave that AWS KMS records. PCR0 is the digest of the image.
@@ -23,8 +23,8 @@ const ENCLAVE_PCRS: [usize; 6] = [0, 1, 2, 3, 4, 8];
 /// The registers of a NitroTPM that AWS KMS records.
 const NITRO_TPM_PCRS: [usize; 6] = [4, 7, 8, 9, 16, 23];
 
-/// A builder of an audit record, filled while the request is handled. It contains only verified data: no
-/// principal without a valid signature, and no measurement without a verified document.
+/// A builder of an audit record. The handler of the request adds data step by step. The builder contains a
+/// principal only after its signature was verified, and measurements only after their document was verified.
 #[derive(Debug)]
 pub struct RecordBuilder {
     pub(super) request_id: RequestId,
@@ -114,9 +114,12 @@ impl RecordBuilder {
         }
     }
 
-    /// Returns whether the limits on unauthenticated callers apply to the record: no signature was verified, no
-    /// document was verified, and the request failed. With `[auth] mode = "none"`, these are the errors that
-    /// any client can cause.
+    /// Returns whether the limits on unauthenticated callers apply to the record. They apply if all of these are
+    /// true:
+    ///
+    /// - No signature was verified. With `[auth] mode = "none"`, this is true for all requests.
+    /// - No document was verified.
+    /// - The request failed.
     pub(crate) fn is_unauthenticated(&self) -> bool {
         let is_anonymous = |caller: &Caller| caller.principal().is_none();
         self.caller.as_ref().is_none_or(is_anonymous)
@@ -149,12 +152,13 @@ impl RecordBuilder {
         self.request_id
     }
 
-    /// Returns the operation, if it is known.
+    /// Returns the operation, or `None` if it is unknown.
     pub(crate) fn operation(&self) -> Option<Operation> {
         self.operation
     }
 
-    /// Returns the outcome so far.
+    /// Returns the current outcome. Before the request is completed, the outcome is
+    /// [`Outcome::ClientDisconnected`].
     pub(crate) fn outcome(&self) -> Outcome {
         self.outcome
     }
@@ -169,7 +173,7 @@ impl RecordBuilder {
         self.caller = Some(caller.clone());
     }
 
-    /// Sets the operation; `None` if it is unknown.
+    /// Sets the operation. `None` is an unknown operation.
     pub(crate) fn set_operation(&mut self, operation: Option<Operation>) {
         self.operation = operation;
     }

@@ -1,5 +1,5 @@
-//! Limits on the records of unauthenticated callers, so that a flood of them neither fills the audit trail nor
-//! displaces other records. Omitted records are counted.
+//! Limits on the records of unauthenticated callers. With these limits, a flood of such records does not fill
+//! the audit trail, and does not displace other records. Omitted records are counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,22 +10,22 @@ use crate::rate::Rate;
 /// The limits on the records of unauthenticated callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnauthenticatedLimits {
-    /// Maximum records per second, and twice as many in a burst.
+    /// Maximum records per second. A burst may have twice this number.
     pub(crate) per_second: u32,
-    /// Maximum length of the queue that still accepts such a record, in percent of [`QUEUE_LENGTH`].
+    /// Length of the queue from which such records are omitted, in percent of [`QUEUE_LENGTH`].
     pub(crate) queue_percent: u32,
 }
 
 impl Default for UnauthenticatedLimits {
-    /// Returns the default limits. A record of an unauthenticated caller has at most about 1.5 KB, so 100
-    /// records per second are about 150 KB per second.
+    /// Returns the default limits. A record of an unauthenticated caller has at most about 1.5 KB. At 100 records per
+    /// second, the audit trail therefore grows by at most about 150 KB per second.
     fn default() -> Self {
         Self { per_second: 100, queue_percent: 25 }
     }
 }
 
 impl UnauthenticatedLimits {
-    /// Returns the unused budget of the limits.
+    /// Returns the full budget of the limits.
     pub(super) fn budget(self) -> UnauthenticatedBudget {
         let queue_length = QUEUE_LENGTH * usize::try_from(self.queue_percent).unwrap_or(0) / 100;
         UnauthenticatedBudget { rate: Rate::per_second(self.per_second), queue_length }
@@ -36,7 +36,7 @@ impl UnauthenticatedLimits {
 #[derive(Debug)]
 pub(super) struct UnauthenticatedBudget {
     pub(super) rate: Rate,
-    /// Maximum length of the queue that still accepts a record, in lines.
+    /// Length of the queue from which such records are omitted, in lines.
     pub(super) queue_length: usize,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct OmissionCounters {
     unreported: AtomicU64,
 }
 
-/// The numbers of omitted records, by the limit that omitted them.
+/// The numbers of omitted records. Each number is for one limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OmittedCounts {
     pub(crate) rate: u64,
@@ -73,7 +73,7 @@ impl OmissionCounters {
         self.unreported.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the number of records omitted since the last call, for the next record.
+    /// Returns the number of records that were omitted since the last call. The next record contains this number.
     pub(super) fn take_unreported(&self) -> u64 {
         self.unreported.swap(0, Ordering::Relaxed)
     }

@@ -1,8 +1,8 @@
 //! The time-outs of HTTP connections, and the timers that enforce them.
 //!
 //! The timers restart after a pause of this process. Without the restart, a pause would close connections
-//! whose clients were paused at the same time. The
-//! crate `tokio-io-timeout` (1.2.1) is not used, because its timer does not restart.
+//! whose clients were paused at the same time. The crate `tokio-io-timeout` (1.2.1) is not used, because its
+//! timer does not restart.
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};

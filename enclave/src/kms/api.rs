@@ -1,4 +1,4 @@
-//! Handles one request to the KMS API, from the received request to the response.
+//! Handles one request to the KMS API, and returns the response.
 
 use std::sync::Arc;
 
@@ -43,9 +43,9 @@ pub(crate) struct Api<T: Trust, C: Clock> {
 }
 
 impl<T: Trust, C: Clock> Api<T, C> {
-    /// Handles an awsJson1_1 request, and logs it.
+    /// Handles an awsJson1_1 request, and logs the request.
     pub(crate) async fn respond(&self, request: RequestContext<'_>) -> Response {
-        // Before the time is read that signatures, credentials and documents are checked against.
+        // The time must be confirmed before it is read. Signatures, credentials and documents are checked against it.
         let confirmed = self.clock_confirmed().await;
         let mut log = self.logger.begin(request, self.now());
         let result = match confirmed {
@@ -69,7 +69,7 @@ impl<T: Trust, C: Clock> Api<T, C> {
         let RequestContext { transport_security, client_addr, head, body, .. } = request;
         let Self { authenticator, throttle, handler, crypto_pool, metrics, .. } = self;
         let now = log.time();
-        // The signature covers the raw request, so it is verified before the body is parsed.
+        // The signature covers the raw request, so the signature is verified before the body is parsed.
         let caller = authenticator.authenticate(head, body, now)?;
         log.set_caller(&caller);
         let operation = headers::operation(head);
@@ -114,19 +114,20 @@ impl<T: Trust, C: Clock> Api<T, C> {
         Response::error(&error)
     }
 
-    /// Returns the response to a request that HTTP rejected before it was read completely, and logs the request.
+    /// Returns the response to a request that the HTTP server rejected before it had received the whole request. Also
+    /// logs the request.
     pub(crate) fn reject(&self, request: RequestContext<'_>, cause: &ApiError) -> Response {
         let error = cause.to_kms_error();
         self.logger.begin(request, self.now()).set_error(&error);
         Response::error(&error)
     }
 
-    /// Runs steps 4 to 7 of a request with a Recipient on the calling task instead of the crypto pool, for
-    /// benchmarks.
+    /// Runs steps 4 to 7 of a request with a Recipient, for benchmarks. Runs on the calling task, not on the
+    /// crypto pool.
     ///
     /// # Errors
-    /// Returns the error that the caller would receive. Also fails if authentication is required, because there is
-    /// no caller.
+    /// The error that the caller would receive. If the configuration requires authentication, there is always an
+    /// error, because the request has no signature.
     #[cfg(feature = "simulator")]
     pub(crate) async fn generate_attested(
         &self,
@@ -148,19 +149,20 @@ impl<T: Trust, C: Clock> Api<T, C> {
         outcome.map_err(|cause| cause.to_kms_error())
     }
 
-    /// Returns the trusted time, which the NSM confirms.
+    /// Returns the trusted time.
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
     }
 
-    /// Waits until [`now`](Self::now) is confirmed. After a pause of this process the NSM confirms the time anew.
+    /// Waits until the NSM has confirmed the time that [`now`](Self::now) returns. After a pause of this process,
+    /// the NSM must confirm the time again.
     ///
     /// # Errors
     /// If the NSM does not confirm the time.
     async fn clock_confirmed(&self) -> Result<(), ClockFault> {
         let Self { clock, handler, metrics, .. } = self;
         let confirmed = match clock.check() {
-            // A latched NSM receives no more calls.
+            // A latched NSM receives no more calls until the service is restarted.
             Err(fault) if handler.entropy.nsm().is_latched() => Err(fault),
             Err(_) => clock.wait_until_trusted().await,
             checked => checked,
@@ -170,14 +172,15 @@ impl<T: Trust, C: Clock> Api<T, C> {
         })
     }
 
-    /// Returns the fault that would fail a request, as far as it is known. Readiness thus reports a fault before the
-    /// first caller receives it, and also its end.
+    /// Returns the known fault that would make a request fail, if there is one. The readiness check uses this
+    /// function, so it reports a fault before the first request fails. The readiness check also reports the end
+    /// of a fault.
     pub(crate) fn fault(&self) -> Option<String> {
         let entropy = self.handler.entropy.fault().map(|fault| fault.to_string());
         entropy.or_else(|| self.clock.check().err().map(|fault| fault.to_string()))
     }
 
-    /// Updates the metrics that are computed when they are read.
+    /// Updates the metrics that are computed only when they are read.
     pub(crate) fn refresh_metrics(&self) {
         let Self { handler, logger, metrics, key_store_metrics, .. } = self;
         logger.refresh_metrics();

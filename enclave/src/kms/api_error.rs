@@ -1,4 +1,4 @@
-//! The only mapping from the cause of an error to the KMS error that the caller receives.
+//! The only mapping from causes of errors to the KMS errors that callers receive.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::key_store::KeyStoreFault;
 use crate::platform::RouteError;
 use crate::policy::{AuthContext, DenialReason};
 
-/// The cause of an error response. Its text is for the log.
+/// The cause of an error response. The text of the cause is for the log.
 #[derive(Debug, Error)]
 pub(crate) enum ApiError {
     #[error(transparent)]
@@ -76,8 +76,8 @@ impl ApiError {
         Self::Denied { caller: context.caller.to_string(), action, denied }
     }
 
-    /// Returns the error that the caller receives. It names the violated rule, so that the caller can correct
-    /// the request. It does not explain faults of the service.
+    /// Returns the error that the caller receives. The error for an invalid request names the violated rule, so
+    /// that the caller can correct the request. The error for a fault of the service contains no details.
     pub(crate) fn to_kms_error(&self) -> KmsError {
         match self {
             Self::Authentication(error) => authentication(error),
@@ -131,7 +131,7 @@ impl ApiError {
         Response::error(&self.to_kms_error())
     }
 
-    /// Returns whether the cause is a fault of the service rather than of the caller.
+    /// Returns whether the cause is a fault of the service. Otherwise, the cause is the request.
     pub(super) fn is_internal(&self) -> bool {
         match self {
             Self::CryptoPool(CryptoPoolError::Unfinished)
@@ -186,7 +186,8 @@ fn authentication(error: &AuthenticationError) -> KmsError {
     KmsError::new(error_type, error.to_string())
 }
 
-/// Returns the error for a fault of a custom key store. Details of HSM faults are only logged, for the operator.
+/// Returns the error for a fault of a custom key store. Only the log contains details of HSM faults, for the
+/// operator.
 fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
     match fault {
         KeyStoreFault::Unsupported => KmsError::new(
@@ -210,7 +211,7 @@ fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
     }
 }
 
-/// Returns the AccessDeniedException, with the text of KMS where KMS has the same reason.
+/// Returns the AccessDeniedException. If KMS has the same reason, the text is the text of KMS.
 fn access_denied(caller: &str, action: &str, denied: &DenialReason) -> KmsError {
     let reason = match denied {
         DenialReason::ExplicitDeny { .. } => {

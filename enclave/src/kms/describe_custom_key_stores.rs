@@ -9,7 +9,7 @@ use super::api_error::ApiError;
 use crate::key_store::KeyStore;
 use crate::policy::{AuthContext, Policy};
 
-/// Handles a request: returns the selected part of `stores`.
+/// Handles a request. Returns the entries of the selected `stores`.
 pub(super) fn handle(
     policy: &Policy,
     stores: &[KeyStore],
@@ -22,7 +22,7 @@ pub(super) fn handle(
     Ok(Zeroizing::new(list(stores, request)?.to_json()?))
 }
 
-/// Returns the part of `stores` that the request selects.
+/// Returns the entries of the `stores` that the request selects.
 fn list(
     stores: &[KeyStore],
     request: DescribeCustomKeyStores,
@@ -52,13 +52,14 @@ fn list(
     Ok(DescribeCustomKeyStoresResponse::new(entries, next_marker))
 }
 
-/// Returns the marker for the stores after `store`. It is not secret, and depends on the store alone, so another
-/// enclave with the same configuration accepts it.
+/// Returns the marker for the stores after `store`. The marker depends only on `store`, so another enclave
+/// with the same configuration accepts the marker. The marker is not secret.
 fn marker_for(store: &KeyStore) -> String {
     URL_SAFE_NO_PAD.encode(store.id())
 }
 
-/// Returns the stores after the one that `marker` names. The last store has no marker.
+/// Returns the stores after the store that `marker` names. Returns `None` if no store has this marker, or if
+/// there are no stores after it.
 fn stores_after<'a>(stores: &'a [KeyStore], marker: &str) -> Option<&'a [KeyStore]> {
     let last = stores.iter().position(|store| marker_for(store) == marker)?;
     stores.get(last + 1..).filter(|rest| !rest.is_empty())

@@ -13,21 +13,22 @@ use crate::crypto_pool::{CryptoPool, CryptoPoolError};
 use crate::policy::{AuthContext, Request};
 use crate::request_log::RequestLog;
 
-/// A request, and the ID of the custom key store that it names.
+/// A request, and the ID of the custom key store that the request names.
 pub(super) type ParsedRequest = (Request, Option<String>);
 
-/// The recipient, if its document was verified, and the result; or the error of the crypto pool.
+/// The result of the handler, with the recipient if its document was verified. The error is an error of the
+/// crypto pool.
 pub(super) type PoolResult = Result<(Option<Recipient>, HandlerResult), CryptoPoolError>;
 
-/// Parses the body, and the attestation document in it.
+/// Parses the body, and the attestation document in the body.
 pub(super) fn parse(body: &[u8], log: &mut RequestLog<'_>) -> Result<ParsedRequest, ApiError> {
     let request = GenerateRandom::parse(body)?;
     log.set_parameters(&request);
     Ok(Request::new(request)?)
 }
 
-/// Handles a request. A request without a Recipient is cheap, and runs on the current thread. A request with a
-/// Recipient runs on the crypto pool, because signatures and sealing are expensive.
+/// Handles a request. A request without a Recipient is handled on the current thread. A request with a Recipient is
+/// handled on the crypto pool, because the verification of signatures and the sealing are expensive.
 pub(super) async fn handle<T: Trust>(
     handler: &Arc<Handler<T>>,
     crypto_pool: &CryptoPool,
@@ -49,7 +50,7 @@ pub(super) async fn handle<T: Trust>(
     crypto_pool.run(work).await
 }
 
-/// Logs the recipient, and counts a request that the full crypto pool rejected.
+/// Logs the recipient. Counts the request if the crypto pool was full and rejected the request.
 pub(super) fn log_result(
     result: PoolResult,
     log: &mut RequestLog<'_>,

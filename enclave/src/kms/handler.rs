@@ -1,5 +1,5 @@
-//! Steps 4 to 7 of a request: verifies the document, authorizes the request, draws the bytes and builds the
-//! response. The steps use nothing of the connection, so they can run on any thread.
+//! Steps 4 to 7 of a request: verifies the document, authorizes the request, draws the bytes and builds the response.
+//! These steps do not use the connection, so they can run on any thread.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl<T: Trust> Handler<T> {
         .await
     }
 
-    /// Handles a request with a Recipient. Also returns the recipient if its document was verified.
+    /// Handles a request with a Recipient. Returns the result, and the recipient if the document was verified.
     pub(super) async fn handle_attested(
         &self,
         context: &AuthContext<'_>,
@@ -65,8 +65,8 @@ impl<T: Trust> Handler<T> {
         (recipient, outcome)
     }
 
-    /// Draws the bytes, and builds the body of the response. Draws entropy only after authorization, so rejected
-    /// callers consume none. They do not learn either which key stores exist.
+    /// Draws the bytes, and builds the body of the response. The request is already authorized. Callers without
+    /// authorization therefore consume no entropy, and do not learn which key stores exist.
     async fn draw_and_build(
         &self,
         authorized: Authorized,
@@ -79,8 +79,8 @@ impl<T: Trust> Handler<T> {
         Ok(build_body(authorized, drawn)?)
     }
 
-    /// Draws random bytes from an HSM, and returns them unchanged. The key that seals them comes from this service,
-    /// and is drawn after the HSM returned the bytes.
+    /// Draws random bytes from an HSM, and returns the bytes unchanged. For a sealed response, also draws the content
+    /// encryption key from the entropy source of this service, after the HSM has returned the bytes.
     async fn draw_from_key_store(
         &self,
         id: String,

@@ -6,7 +6,8 @@ use kms_api::{CONTENT_TYPE, Operation, TARGET_HEADER};
 
 use super::api_error::ApiError;
 
-/// Returns the operation that the one `X-Amz-Target` header names.
+/// Returns the operation that the `X-Amz-Target` header names. Returns `None` for an unknown operation, for a missing
+/// header, or for several headers.
 pub(super) fn operation(head: &Parts) -> Option<Operation> {
     let mut targets = head.headers.get_all(TARGET_HEADER).iter();
     match (targets.next(), targets.next()) {
@@ -15,7 +16,7 @@ pub(super) fn operation(head: &Parts) -> Option<Operation> {
     }
 }
 
-/// Checks the media type, which awsJson1_1 fixes. Parameters, such as a charset, are ignored.
+/// Checks that the media type is that of awsJson1_1. Ignores parameters, such as a charset.
 ///
 /// # Errors
 /// If Content-Type is missing, occurs more than once, or names another media type.

@@ -11,12 +11,12 @@ use crate::policy::{Authorized, ResponseForm};
 /// A fault of the service that prevents the response to an authorized request.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum ResponseError {
-    /// The drawn bytes are not those that the response needs.
+    /// The drawn bytes do not match the needs of the response.
     #[error("drew {drawn} for a response that needs {needed}")]
     DrawMismatch {
-        /// The drawn bytes.
+        /// The number and the purpose of the drawn bytes.
         drawn: DrawRequest,
-        /// The bytes that the response needs.
+        /// The number and the purpose of the bytes that the response needs.
         needed: DrawRequest,
     },
     /// Sealing failed.
@@ -24,11 +24,12 @@ pub(crate) enum ResponseError {
     Seal(#[from] SealError),
 }
 
-/// Builds the body of the response: sealed to the recipient's key if the request has a Recipient, plaintext
-/// otherwise. Consumes the authorized request and the drawn bytes, so no bytes are returned twice.
+/// Builds the body of the response. For a request with a Recipient, seals the bytes to the recipient's key.
+/// Otherwise, the body is plaintext. Consumes the authorized request and the drawn bytes, so no bytes are
+/// returned twice.
 ///
 /// # Errors
-/// If sealing fails, or if `drawn` is not exactly what the response needs.
+/// If sealing fails, or if `drawn` does not match the request.
 pub(super) fn build_body(
     authorized: Authorized,
     drawn: Draw,
@@ -47,7 +48,7 @@ pub(super) fn build_body(
             })?
         }
         (ResponseForm::Plaintext, None) => GenerateRandomResponse::plaintext(random.expose()),
-        // Excluded by the comparison above.
+        // The comparison above excludes these cases.
         (ResponseForm::CiphertextForRecipient(_), None) | (ResponseForm::Plaintext, Some(_)) => {
             return Err(ResponseError::DrawMismatch { drawn: drawn_request, needed });
         }

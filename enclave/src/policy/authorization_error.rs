@@ -21,7 +21,7 @@ pub enum DenialReason {
     /// A policy of the caller denies the action.
     #[error("an explicit deny in an identity-based policy: {statement}")]
     ExplicitDeny {
-        /// The statement that denies the action. It is only logged, and not returned to the caller.
+        /// The statement that denies the action. Only the log contains the statement. The caller does not receive it.
         statement: String,
     },
     /// No policy of the caller allows the action.
@@ -29,7 +29,7 @@ pub enum DenialReason {
     ImplicitDeny,
 }
 
-/// The error of a request that is not authorized.
+/// The error for a request that is not authorized.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AuthorizationError {
     /// A policy denies the request.

@@ -14,7 +14,7 @@ use crate::auth::Caller;
 use crate::iam::{self, Context, Decision, Measurements};
 use crate::request::TransportSecurity;
 
-/// The caller of a request, and the context that policies read.
+/// The caller of a request, and the attributes of the request that policies can read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AuthContext<'a> {
     pub(crate) caller: &'a Caller,
@@ -31,7 +31,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Creates a policy with the rules for Recipients. The IAM policies of a caller belong to its principal.
+    /// Creates a policy with these rules for Recipients. The IAM policies of a caller are not part of this
+    /// policy, but of the principal.
     pub fn new(recipient: RecipientPolicy) -> Self {
         Self { recipient }
     }
@@ -96,8 +97,8 @@ impl Policy {
     }
 }
 
-/// Evaluates the IAM policies of the caller. Without authentication there is no principal, and every action is
-/// allowed.
+/// Evaluates the IAM policies of the caller. Without authentication there is no principal, and this function allows
+/// every action.
 fn evaluate_policies(
     action: Operation,
     context: &AuthContext<'_>,
@@ -109,7 +110,7 @@ fn evaluate_policies(
         action,
         principal_arn: Some(principal.condition_arn()),
         now,
-        // TLS that ends before the enclave does not count, because its endpoint can read the response.
+        // TLS that another host terminates does not count, because that host can read the response.
         secure_transport: Some(transport_security.is_tls()),
         source_ip: client_addr,
         measurements,

@@ -6,7 +6,7 @@ use kms_api::NumberOfBytes;
 use super::request::{PlainRequest, VerifiedRequest};
 use crate::entropy::DrawRequest;
 
-/// An authorized request: the number of bytes and the recipient. Only [`Policy`](super::Policy) creates one.
+/// An authorized request: the number of bytes and the recipient. Only [`Policy`](super::Policy) creates this type.
 #[derive(Debug)]
 pub struct Authorized {
     number_of_bytes: NumberOfBytes,
@@ -30,7 +30,7 @@ impl Authorized {
         Ok(Self { number_of_bytes: request.number_of_bytes(), recipient })
     }
 
-    /// Returns the bytes to draw for the response.
+    /// Returns the number and the purpose of the bytes to draw for the response.
     pub fn draw_request(&self) -> DrawRequest {
         DrawRequest {
             number_of_bytes: self.number_of_bytes.get(),
@@ -47,8 +47,8 @@ impl Authorized {
     }
 }
 
-/// The form of a response: plaintext for a request without a Recipient, otherwise sealed to the Recipient's
-/// key.
+/// The form of a response. The response to a request without a Recipient is plaintext. Other responses are sealed to
+/// the Recipient's key.
 #[derive(Debug)]
 pub(crate) enum ResponseForm {
     Plaintext,

@@ -1,4 +1,4 @@
-//! Authorization. Only this module creates an [`Authorized`], without which no entropy is drawn.
+//! Authorization of requests. Only this module creates an [`Authorized`], and the draw of entropy requires it.
 //!
 //! Two policies must allow a request: the service's policy for Recipients ([`RecipientPolicy`]), and the IAM
 //! policies of the caller ([`iam`](crate::iam)).

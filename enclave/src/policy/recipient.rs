@@ -1,4 +1,4 @@
-//! The service's rules for Recipients, which apply to all callers: the table `[recipient]`.
+//! The rules for Recipients in the table `[recipient]`. These rules apply to all callers.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(crate) struct DocumentRules {
 pub enum Plaintext {
     /// No connection.
     Never,
-    /// TLS whose keys were generated in the enclave, and are bound by the enclave's attestation document.
+    /// TLS with keys that the enclave generated. The attestation document of the enclave binds these keys.
     #[default]
     AttestedTls,
     /// Every connection, with or without TLS.
@@ -49,7 +49,7 @@ impl Plaintext {
     /// All values.
     pub const ALL: [Self; 3] = [Self::Never, Self::AttestedTls, Self::Always];
 
-    /// Returns the value in the configuration, the log and messages.
+    /// Returns the text of the value in the configuration, in the log and in messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Never => "never",
@@ -59,7 +59,7 @@ impl Plaintext {
     }
 }
 
-/// The value that a register must have.
+/// A register, and the value that this register must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measurement {
     family: PcrFamily,
@@ -73,7 +73,7 @@ pub enum InvalidMeasurement {
     /// The entry is empty.
     #[error("the entry is empty and would allow every document; remove it")]
     Empty,
-    /// The entry contains registers of both families, but a document contains registers of one.
+    /// The entry contains registers of an enclave and of a NitroTPM, but a document contains only registers of one.
     #[error(
         "{first} belongs to an enclave and {second} to a NitroTPM, but a document contains only one of \
          the two; write two entries"
@@ -106,7 +106,7 @@ pub enum InvalidMeasurement {
         /// The name of the register.
         name: String,
     },
-    /// The value is all zeros, as measured by enclaves in debug mode.
+    /// The value is all zeros, as in enclaves in debug mode.
     #[error(
         "{name} is all zeros, as in every enclave in debug mode; write the value that nitro-cli \
          build-enclave printed"
@@ -162,7 +162,8 @@ impl Measurement {
     /// Parses an entry: a map from names of registers to values in hexadecimal.
     ///
     /// # Errors
-    /// If the entry is empty, mixes families, contains a register twice, or contains an invalid measurement.
+    /// If the entry is empty, contains registers of an enclave and of a NitroTPM, contains a register twice, or
+    /// contains an invalid measurement.
     pub fn parse_all(entry: &BTreeMap<String, String>) -> Result<Vec<Self>, InvalidMeasurement> {
         if entry.is_empty() {
             return Err(InvalidMeasurement::Empty);
@@ -178,7 +179,8 @@ impl Measurement {
         Ok(parsed.into_iter().map(|(_, measurement)| measurement).collect())
     }
 
-    /// Checks that one entry may contain both this measurement, named `second`, and `other`, named `first`.
+    /// Checks that one entry may contain both this measurement and `other`. `first` is the name of `other`, and
+    /// `second` is the name of this measurement.
     fn check_compatible(
         &self,
         other: &Self,
@@ -200,11 +202,12 @@ impl Measurement {
         }
     }
 
-    /// Parses a measurement from the name of its register, as in condition keys, and its value in hexadecimal.
+    /// Parses a measurement. `name` is the name of the register, as in condition keys. `hex` is the value in
+    /// hexadecimal.
     ///
     /// # Errors
-    /// If the name or the value is invalid, or if the value is all zeros and would match documents without
-    /// measurements.
+    /// If the name or the value is invalid. A value of all zeros is invalid if it would match documents in which
+    /// nothing was measured.
     pub fn parse(name: &str, hex: &str) -> Result<Self, InvalidMeasurement> {
         let key = ConditionKey::parse(&["kms:RecipientAttestation:", name].concat());
         let (key, (family, index)) = key

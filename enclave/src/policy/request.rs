@@ -1,6 +1,8 @@
-//! A GenerateRandom request before and after its document is verified. Requests with and without a Recipient
-//! have different types, and no function converts the first into the second. A plaintext response to a request
-//! with a Recipient therefore does not type-check.
+//! A GenerateRandom request, before and after the verification of its document.
+//!
+//! Requests with a Recipient and requests without a Recipient have different types. No function converts a
+//! request with a Recipient into a request without a Recipient. Code that returns plaintext for a request
+//! with a Recipient therefore does not compile.
 
 use attestation::time::UnixMillis;
 use attestation::{
@@ -59,7 +61,7 @@ impl AttestedRequest {
         Self { number_of_bytes, document }
     }
 
-    /// Verifies the document, with the maximum age and the debug mode that `rules` allow.
+    /// Verifies the document. `rules` contains the maximum age of the document, and the rule for debug mode.
     pub(crate) fn verify<T: Trust>(
         self,
         verifier: &Verifier<T>,
@@ -91,7 +93,7 @@ impl<T: Trust> VerifiedRequest<T> {
         self.document.claims()
     }
 
-    /// Returns the recipient's key, to which the response is sealed.
+    /// Returns the recipient's key. The response is sealed to this key.
     ///
     /// # Errors
     /// If the document contains no usable key.

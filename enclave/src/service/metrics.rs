@@ -64,7 +64,7 @@ impl ServiceMetrics {
     /// Returns all metrics in the OpenMetrics text format.
     ///
     /// # Errors
-    /// If formatting fails. Writing to a string does not fail.
+    /// If formatting fails. This does not happen, because writing to a string does not fail.
     pub(super) fn encode(&self, is_ready: bool) -> Result<String, fmt::Error> {
         self.ready.set(is_ready.into());
         self.log_lines_dropped.inner().store(logging_setup::log_lines_dropped(), Ordering::Relaxed);

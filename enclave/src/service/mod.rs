@@ -48,18 +48,18 @@ impl<P: Platform> Service<P> {
         self.tls.is_some()
     }
 
-    /// Returns the certificate, in PEM, of the certificate authority that the service generated for `[tls] mode
-    /// = "attested"`. `None` in other modes.
+    /// Returns the certificate, in PEM, of the certificate authority that the service generated for
+    /// `[tls] mode = "attested"`. Returns `None` in other modes.
     pub fn certificate_authority_pem(&self) -> Option<&str> {
         self.tls.as_ref().and_then(Tls::certificate_pem)
     }
 
-    /// Runs steps 4 to 7 of a request with a Recipient on the calling task instead of the crypto pool, for
-    /// benchmarks.
+    /// Runs steps 4 to 7 of a request with a Recipient, for benchmarks. Runs on the calling task, not on the
+    /// crypto pool.
     ///
     /// # Errors
-    /// Returns the error that the caller would receive. Also fails if authentication is required, because there
-    /// is no caller.
+    /// The error that the caller would receive. If the configuration requires authentication, there is always an
+    /// error, because the request has no signature.
     #[cfg(feature = "simulator")]
     pub async fn generate_attested(
         &self,
@@ -91,8 +91,8 @@ impl<P: Platform> Service<P> {
         }
     }
 
-    /// Closes the connection after a server error if the service is not ready. The retry of a client then opens
-    /// a new connection, which the relay can send to an enclave that is ready.
+    /// Makes the connection close after a server error, if the service is not ready. To retry the request, the client
+    /// opens a new connection, which the relay can forward to a ready enclave.
     fn close_if_unready(&self, response: Response) -> Response {
         match response.is_server_error() && self.api.fault().is_some() {
             true => response.with_connection_close(),
@@ -138,7 +138,7 @@ impl<P: Platform> Application for Service<P> {
         self.respond(request).await
     }
 
-    /// Logs the request if it is a KMS request.
+    /// Logs the request if it is for the KMS API.
     fn reject(&self, request: RequestContext<'_>, error: HttpError) -> Response {
         let (error, head) = (ApiError::from(error), request.head);
         match (&head.method, head.uri.path()) {

@@ -1,4 +1,4 @@
-//! The start of the service. All components that a response needs must work before the first request.
+//! The start of the service. Before the first request, all components that a response needs must work.
 
 use std::io;
 use std::mem;
@@ -120,7 +120,7 @@ async fn start_sources<P: Platform>(
     let started = NsmHandle::start(nsm, clock, nsm_settings, measurement, nsm_metrics);
     let StartedNsm { nsm, clock, pcr0 } = started.await??;
     check_pcr0(&pcr0, settings.policy.document_rules().debug)?;
-    // One DRBG instance for each thread that draws.
+    // Each thread that draws entropy has one DRBG instance.
     let threads = crypto_pool::default_threads().get() + settings.verification_threads.get();
     let entropy = EntropySource::instantiate(passed, nsm, threads, *reseed_policy, entropy_metrics);
     Ok((entropy.await?, clock))
