@@ -22,7 +22,7 @@ use transport::limits::REQUESTS_PER_CRYPTO_THREAD;
 /// A pool of threads, with a limit on the number of requests in it.
 #[derive(Debug)]
 pub(crate) struct CryptoPool {
-    /// `None` only while the pool is dropped.
+    /// The runtime. `None` only during the drop of the pool.
     runtime: Option<Runtime>,
     permits: Arc<Semaphore>,
 }
@@ -33,7 +33,7 @@ pub(crate) enum CryptoPoolError {
     /// The pool has reached its limit of requests.
     #[error("too many requests with a Recipient are in progress")]
     Full,
-    /// The work panicked, or the service ends.
+    /// The work panicked, or the service is shutting down.
     #[error("the work for a request did not finish")]
     Unfinished,
 }
@@ -94,7 +94,8 @@ pub(crate) fn default_threads() -> NonZeroUsize {
 impl Drop for CryptoPool {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // A pool is often dropped on a thread that must not block.
+            // The pool is often dropped on a thread that must not block, so this function does not wait for the
+            // threads.
             runtime.shutdown_background();
         }
     }

@@ -107,7 +107,7 @@ fn rejects_repeated_output_of_any_length() {
         let mut output = vec![0; length];
         fill_random(&mut output).unwrap();
         let mut tests = HealthTests::new();
-        // Two windows of output.
+        // The output has the length of two windows.
         let outputs = 2 + 1024 / length;
         let failed = (0..outputs).map(|_| tests.check(&output)).find(Result::is_err);
         assert!(failed.is_some(), "{length}");
@@ -129,7 +129,7 @@ fn start_up_tests_cover_1024_samples() {
     assert_eq!(START_UP_BLOCKS * RANDOM_BLOCK_LENGTH, 1024);
 }
 
-/// SP 800-90B section 4.4.1: C = 1 + ceil(-log2(alpha) / H).
+/// The cutoff of SP 800-90B section 4.4.1: C = 1 + ceil(-log2(alpha) / H).
 #[test]
 fn repetition_count_cutoff_matches_the_standard() {
     assert_eq!(REPETITION_CUTOFF, 1 + ALPHA_EXPONENT.div_ceil(MIN_ENTROPY));

@@ -1,19 +1,22 @@
-//! The service inside the enclave. It holds all secrets, and makes all decisions.
+//! The service inside the enclave. It holds all secrets, and makes all security decisions.
 //!
 //! A request passes these steps:
 //!
 //! 1. [`http`] reads the request, within limits.
-//! 2. [`auth`] authenticates the caller over the raw request, and `throttle` limits its rate.
-//! 3. `kms` parses the operation, with the recipient's attestation document.
+//! 2. [`auth`] verifies the signature of the raw request, which authenticates the caller. `throttle` limits
+//!    the request rate of the caller.
+//! 3. `kms` parses the operation and the recipient's attestation document.
 //! 4. [`attestation`] verifies the document. If there is a document, steps 4 to 7 run on the threads of the
 //!    crypto pool.
-//! 5. [`policy`] authorizes the request. Only it creates an [`Authorized`](policy::Authorized).
-//! 6. [`entropy`] draws random bytes from the NSM and the DRBG, or a custom key store draws them from its HSM.
-//! 7. `kms/response.rs` builds the response: plaintext or sealed, never both.
+//! 5. [`policy`] authorizes the request. Only [`policy`] creates an [`Authorized`](policy::Authorized), which step 6
+//!    requires.
+//! 6. [`entropy`] draws random bytes from the NSM and the DRBG. If the request names a custom key store, the
+//!    store draws the bytes from its HSM.
+//! 7. `kms/response.rs` builds the response. The response is either plaintext or sealed.
 //! 8. `request_log` writes the log line, the metrics and the audit record. `kms/api_error.rs` maps errors
 //!    to the responses that callers receive.
 //!
-//! The modules are in layers, which `docs/explanation/architecture.md` shows and `.ci/layers` checks.
+//! The modules form layers. `docs/explanation/architecture.md` shows the layers, and `.ci/layers` checks them.
 //!
 //! An enclave and the simulator differ in one type parameter: [`platform::Platform`].
 

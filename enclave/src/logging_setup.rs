@@ -1,4 +1,4 @@
-//! Sets up the log of the process, and reports its exit.
+//! Sets up the log of the process, and reports the exit of the process.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -20,8 +20,9 @@ static LOG_ENDPOINT: OnceLock<NonBlockingWriter<Vec<u8>>> = OnceLock::new();
 
 static LOG_HANDLE: OnceLock<LogHandle> = OnceLock::new();
 
-/// Starts the log to stderr, with the format and level of `arguments`. A thread of its own writes the lines, so
-/// that no other thread waits for the reader of stderr. If stderr is closed or full, lines are dropped.
+/// Starts the log to stderr, with the format and the level in `arguments`. A separate thread writes the
+/// lines, so that no other thread waits for the reader of stderr. If stderr is closed or full, lines are
+/// dropped.
 pub fn init_logging(arguments: &Arguments) {
     let format = arguments.log_format.unwrap_or_default();
     let level = arguments.log_level.unwrap_or_default();
@@ -32,20 +33,20 @@ pub fn init_logging(arguments: &Arguments) {
                 LogWriter(LOG_ENDPOINT.get().unwrap_or(stderr))
             })
         }
-        // Without a thread the service does not start either, and reports the reason.
+        // If this thread cannot be started, the start of the service also fails, and reports the reason.
         Err(_) => logging::init_reloadable(format, level, io::stderr),
     };
     LOG_HANDLE.get_or_init(|| handle);
 }
 
-/// Starts the same log as [`init_logging`], but to the writers that `writer` creates. For tests of the
-/// production log.
+/// Starts the same log as [`init_logging`], but to the writers that `writer` creates. This function is for
+/// tests of the production log.
 pub fn init_logging_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync + 'static) {
     logging::init(Format::default(), Level::default(), writer);
 }
 
-/// Applies the log settings of the configuration: from now on, log lines go to the log endpoint as JSON, or to
-/// stderr if there is no log endpoint.
+/// Applies the log settings of the configuration. If there is a log endpoint, the following log lines go to
+/// it as JSON. Otherwise, the lines go to stderr.
 ///
 /// # Errors
 /// If the thread that writes to the log endpoint cannot be started.
@@ -67,12 +68,12 @@ pub fn configure_logging(server: &ServerSettings) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the number of log lines that were dropped because the queue was full.
+/// Returns the number of dropped log lines.
 pub(crate) fn log_lines_dropped() -> u64 {
     LOG_ENDPOINT.get().or(STDERR.get()).map_or(0, NonBlockingWriter::dropped)
 }
 
-/// Writes a line to stderr, also if the log goes to a log endpoint.
+/// Writes a line to stderr, even if the log goes to a log endpoint.
 pub(crate) fn write_to_stderr(mut text: String) {
     if let Some(stderr) = STDERR.get() {
         text.push('\n');
@@ -80,8 +81,8 @@ pub(crate) fn write_to_stderr(mut text: String) {
     }
 }
 
-/// Returns the exit code of the process. Writes an error as the last line of the log, and also to stderr if the
-/// log goes to a log endpoint.
+/// Returns the exit code of the process. Writes an error as the last line of the log. If the log goes to a
+/// log endpoint, also writes the error to stderr.
 pub fn report_exit(program: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
     let code = if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let reason = result.err().map(|error| format!("{program} stops: {error}"));

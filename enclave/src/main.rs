@@ -1,5 +1,6 @@
-//! The enclave binary, with the trust anchors of AWS, the Nitro Secure Module and the system clock. It only
-//! wires components, without conditional compilation, so that exactly this code runs in production.
+//! The enclave binary. It uses the trust anchors of AWS, the Nitro Secure Module and the system clock.
+//!
+//! This file only connects components. It has no conditional compilation, so exactly this code runs in production.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -1,15 +1,15 @@
 //! The PCRs that attest the configuration, which is not part of the image.
 //!
-//! PCR16 measures the configuration without its secrets, PCR17 the secrets. For the format, see
-//! [`ConfigBundle::measure`](crate::config::ConfigBundle::measure).
+//! PCR16 measures the configuration without its secrets. PCR17 measures the secrets.
+//! [`ConfigBundle::measure`](crate::config::ConfigBundle::measure) describes the format.
 
 use attestation::crypto::Sha384;
 use attestation::{PCR_LENGTH, PcrValue};
 
-/// Index of the PCR of the configuration without its secrets.
+/// Index of the PCR that measures the configuration without its secrets.
 pub const CONFIGURATION_PCR: u16 = 16;
 
-/// Index of the PCR of the salted secrets.
+/// Index of the PCR that measures the salted secrets.
 pub const SECRETS_PCR: u16 = 17;
 
 /// The SHA-384 digests that extend PCR16 and PCR17.
@@ -31,8 +31,7 @@ impl ConfigDigests {
     }
 }
 
-/// Returns the value of a PCR that was zero and was extended once with `digest`: the SHA-384 digest of 48
-/// zero bytes and `digest`.
+/// Returns the value of a PCR that was zero before it was extended once: SHA-384(48 zero bytes ‖ `digest`).
 pub fn extended_once(digest: PcrValue) -> PcrValue {
     let mut hash = Sha384::new();
     hash.update(&[0; PCR_LENGTH]);

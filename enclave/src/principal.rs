@@ -39,7 +39,7 @@ pub enum PrincipalKind {
 
 /// The error for a text that is not the ARN of a principal.
 ///
-/// It does not contain the text, which could be a misplaced secret.
+/// The message omits the text, because an operator may have written a secret here.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
     "not the ARN of a principal, such as arn:aws:iam::123456789012:role/NAME, \
@@ -84,11 +84,11 @@ impl Principal {
     }
 
     fn parse(arn: &str) -> Option<Self> {
-        // The ARN is written to messages and records without escaping.
+        // Messages and records contain the ARN without escaping, so it must be printable.
         if arn.len() > MAX_ARN_LENGTH || !arn.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
-        // arn:partition:service:region:account:resource. The resource may contain colons.
+        // The format is arn:partition:service:region:account:resource. The resource may contain colons.
         let mut parts = arn.splitn(6, ':');
         let mut next = || parts.next();
         let (scheme, partition, service) = (next()?, next()?, next()?);
@@ -103,7 +103,7 @@ impl Principal {
             PrincipalKind::AssumedRole => role_arn(partition, account_id, resource)?,
             _ => arn.to_owned(),
         };
-        // The path of a user is not part of the name.
+        // The name of a user is the last part of the resource. The path before it is not part of the name.
         let user_name = (kind == PrincipalKind::IamUser)
             .then(|| resource.rsplit('/').next().unwrap_or_default().to_owned());
         Some(Self {
@@ -128,8 +128,9 @@ impl Principal {
         &self.arn
     }
 
-    /// Returns the value of the condition key `aws:PrincipalArn`: the ARN, or for an assumed role the ARN of
-    /// the role. That ARN lacks the path of the role, which the ARN of a session does not contain.
+    /// Returns the value of the condition key `aws:PrincipalArn`. For an assumed role, this is the ARN of the
+    /// role, without the path of the role, because the ARN of a session does not contain the path. For other
+    /// kinds, this is the ARN.
     ///
     /// > For IAM roles, the request context returns the ARN of the role, not the ARN of the user that
     /// > assumed the role.
@@ -159,7 +160,7 @@ impl Principal {
         &self.rate
     }
 
-    /// Returns the name of a user, without its path. `None` for other kinds.
+    /// Returns the name of a user, without the path. Returns `None` for other kinds.
     pub fn user_name(&self) -> Option<&str> {
         self.user_name.as_deref()
     }

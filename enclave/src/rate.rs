@@ -7,12 +7,12 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// A rate limit: a number of requests per second, and twice as many in a burst. It can be unlimited.
+/// A limit on the number of requests per second. A burst may have twice this number. The limit can be disabled.
 #[derive(Debug)]
 pub struct Rate(Option<RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware>>);
 
 impl Rate {
-    /// Creates a limit of `per_second` requests per second. 0 is unlimited.
+    /// Creates a limit of `per_second` requests per second. 0 disables the limit.
     pub fn per_second(per_second: u32) -> Self {
         Self(NonZeroU32::new(per_second).map(|rate| {
             let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(1));
@@ -21,7 +21,7 @@ impl Rate {
         }))
     }
 
-    /// Returns whether one more request is within the limit, and counts it if so.
+    /// Returns whether one more request is within the limit. Counts only a request within the limit.
     pub(crate) fn try_acquire(&self) -> bool {
         self.0.as_ref().is_none_or(|limiter| limiter.check().is_ok())
     }

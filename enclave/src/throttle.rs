@@ -1,4 +1,4 @@
-//! The rate limits of requests: one per principal, and one for all callers together.
+//! The rate limits of requests. Each principal has a limit, and there is one limit for all callers together.
 
 use crate::auth::Caller;
 use crate::principal::Principal;
@@ -14,8 +14,8 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Returns whether a request of `caller` is within the limits, and counts it. Called after authentication,
-    /// so that unauthenticated callers do not use up the limit of a principal.
+    /// Returns whether a request of `caller` is within the limits, and counts the request. Must be called after
+    /// authentication, so that unauthenticated callers do not use up the limit of a principal.
     pub(crate) fn allows(&self, caller: &Caller) -> bool {
         let rate = caller.principal().map_or(&self.unauthenticated, Principal::rate);
         rate.try_acquire() && self.total.try_acquire()

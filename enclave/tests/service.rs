@@ -1,4 +1,4 @@
-//! The service without a network: its draws of entropy, its errors and its attestation documents.
+//! Tests of the service without a network: draws of entropy, errors and attestation documents.
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
@@ -28,7 +28,7 @@ use simulator::{DocumentRequest, SimulatedNsm, SimulatedPki, default_pcrs};
 struct FiniteNsm {
     nsm: SimulatedNsm,
     blocks: usize,
-    /// The value of PCR0, if it differs from that of the simulator.
+    /// The value of PCR0. `None` is the value of the simulator.
     pcr0: Option<Vec<u8>>,
     in_service: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
@@ -109,7 +109,7 @@ async fn start_in(
         in_service: Arc::clone(&in_service),
         calls: Arc::clone(&calls),
     };
-    // Without prefetch, each call of the NSM belongs to one request.
+    // There is no prefetching, so each call of the NSM belongs to one request.
     let settings = settings("[entropy]\nprefetch = 0\n");
     let platform = TestPlatform { in_service, is_rejected: false };
     let service = Service::start(platform, nsm, anchors, settings, Audit::disabled()).await?;
@@ -397,7 +397,7 @@ async fn attestation_contains_nonce_and_configuration_pcrs() {
         assert_eq!(status, 400);
         assert!(String::from_utf8(text).unwrap().starts_with("write /attestation?nonce=HEX"));
     }
-    // More requests than a burst: they wait in the queue, and all succeed.
+    // The number of requests exceeds the burst. The requests wait in the queue, and all succeed.
     for _ in 0..25 {
         assert_eq!(get_document("*/*").await.0, 200);
     }

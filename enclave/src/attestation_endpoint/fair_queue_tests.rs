@@ -31,7 +31,7 @@ fn request_continuously(
                         count.fetch_add(1, Ordering::Relaxed);
                         drop(permit);
                     }
-                    // Time does not pass for a task that never waits.
+                    // The paused clock of tokio advances only if all tasks wait.
                     Err(ThrottledError) => sleep(Duration::from_secs(1)).await,
                 }
             }
@@ -94,7 +94,7 @@ async fn connections_of_a_client_get_equal_shares() {
 #[tokio::test(start_paused = true)]
 async fn serves_a_new_client_before_150_served_clients() {
     let (queue, mut tasks) = (FairQueue::new(), JoinSet::new());
-    // More clients than the queue holds.
+    // The number of clients exceeds the capacity of the queue.
     request_continuously(&mut tasks, &queue, (0..150).map(connection));
     sleep(Duration::from_secs(40)).await;
     for new in 251..255 {
@@ -160,7 +160,7 @@ async fn grants_the_permit_again_after_its_holder_is_cancelled() {
         queue.acquire(connection(0)).await.unwrap();
     }
     let (mut cancelled, mut tasks) = (JoinSet::new(), JoinSet::new());
-    // The first waits for a token, the others in the queue.
+    // The first request waits for a token. The other requests wait in the queue.
     for _ in 0..3 {
         enqueue(&mut cancelled, &queue, 1);
         yield_now().await;
@@ -169,7 +169,7 @@ async fn grants_the_permit_again_after_its_holder_is_cancelled() {
     yield_now().await;
     cancelled.shutdown().await;
     assert_eq!(tasks.join_next().await.unwrap().unwrap(), (2, true));
-    // A request that is cancelled between the grant of its permit and its next poll.
+    // The request is cancelled after its permit is granted, and before its next poll.
     let held = queue.acquire(connection(0)).await.unwrap();
     let Err(receiver) = queue.enqueue(connection(1)) else { panic!("two permits are held") };
     drop(held);

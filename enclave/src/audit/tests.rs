@@ -105,7 +105,7 @@ impl Write for StuckWriter {
     }
 }
 
-/// Limits with an unreachable rate, so that only the queue limits.
+/// Limits with a rate that the test does not reach. Only the limit of the queue has an effect.
 const ANY_RATE: UnauthenticatedLimits =
     UnauthenticatedLimits { per_second: 1_000_000, queue_percent: 25 };
 
@@ -138,7 +138,7 @@ fn omits_unauthenticated_records_above_queue_percent() {
     let output = Output::default();
     let audit =
         Audit::to_writer(StuckWriter(blocked, output.clone())).unwrap().with_limits(ANY_RATE);
-    // Far more than the queue and the current batch of the thread hold.
+    // This number of records is far above the capacity of the queue and of the current batch of the thread.
     let sent = 10 * QUEUE_LENGTH;
     for _ in 0..sent {
         audit.submit(record(b"unauthenticated"));
@@ -172,7 +172,7 @@ fn next_record_contains_the_number_of_omitted_records() {
         audit.submit(record(b"unauthenticated"));
     }
     let OmittedCounts { rate, queue: 0 } = audit.omitted() else { panic!() };
-    // A burst of two, and more if a second passes.
+    // The burst is two records. If a second passes, there are more records.
     assert!((90..=98).contains(&rate), "{rate}");
     for _ in 0..3 {
         audit.submit(successful(authenticated(record(b"authenticated"))));
@@ -194,7 +194,7 @@ fn limits_apply_without_signature_and_document() {
     };
     assert!(failed_with_caller(None).is_unauthenticated());
     assert!(!failed_with_caller(Some(&Caller::authenticated())).is_unauthenticated());
-    // With `[auth] mode = "none"`.
+    // The caller is known, but has no principal, as with `[auth] mode = "none"`.
     let anonymous = Caller::unauthenticated();
     assert!(failed_with_caller(Some(&anonymous)).is_unauthenticated());
     let mut successful = failed_with_caller(Some(&anonymous));

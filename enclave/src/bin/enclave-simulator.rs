@@ -1,4 +1,4 @@
-//! The enclave simulator: the same service on ordinary hardware, under a simulated root certificate.
+//! The enclave simulator. It runs the same service on ordinary hardware, with a simulated root certificate.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,7 +58,7 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     tracing::warn!("simulator: signs any attestation document for every client that can connect");
     if faults != FaultInjection::default() {
         let latency_ms = faults.latency.as_secs_f64() * 1e3;
-        // As in the configuration.
+        // The name of the fault is written as in the configuration.
         let fault = faults.fault.map(|(fault, _)| format!("{fault:?}").to_lowercase());
         tracing::warn!(latency_ms, fault, "[simulator.nsm] configures a slow or faulty NSM");
     }

@@ -15,7 +15,7 @@ use crate::http::PeerPolicy;
 use crate::platform::test_platform::{self, TestPlatform};
 use crate::service::Service;
 
-/// A stream that records each write. It has no vectored writes, like vsock.
+/// A stream that records each write. Like vsock, it has no vectored writes.
 struct RecordingStream {
     stream: DuplexStream,
     writes: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -50,7 +50,7 @@ impl AsyncWrite for RecordingStream {
     }
 }
 
-/// A valid request that closes its connection.
+/// A valid request, after which the server closes the connection.
 const PLAIN: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
     Content-Type: application/x-amz-json-1.1\r\n\
     X-Amz-Target: TrentService.GenerateRandom\r\n\
@@ -72,7 +72,7 @@ async fn writes_the_body_from_its_own_buffer_without_vectored_io() {
     let head_end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let body = &response[head_end + 4..];
     assert!(body.starts_with(br#"{"Plaintext":""#), "{body:?}");
-    // The body is a write of its own, from the buffer that is zeroized afterwards.
+    // The body is a separate write. Its bytes come from the buffer that is zeroized afterwards.
     assert!(writes.lock().unwrap().iter().any(|write| write == body));
 }
 
@@ -236,7 +236,7 @@ async fn pipelining_connection_queues_one_attestation_request() {
     let get = format!("GET /attestation?nonce={} HTTP/1.1\r\nHost: h\r\n", "ab".repeat(16));
     let get = get + "Accept: application/json\r\n";
     let (next, last) = (format!("{get}\r\n"), format!("{get}Connection: close\r\n\r\n"));
-    // More requests than the burst, so that they wait.
+    // The number of requests exceeds the burst, so some requests wait.
     let requests = next.repeat(24) + &last;
     let client = |port| header(Some(&format!("192.0.2.7:{port}")));
     let waiting = || metric(&server, "attestation_requests_waiting");
@@ -258,7 +258,7 @@ async fn pipelining_connection_queues_one_attestation_request() {
     for responses in [one, other] {
         assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 25, "{responses}");
     }
-    // At most one request of each connection.
+    // The queue contains at most one request of each connection.
     assert_eq!((most, waiting()), (2, 0));
     assert_eq!(metric(&server, "attestation_requests_total{outcome=\"success\"}"), 50);
 }
@@ -331,7 +331,7 @@ async fn limits_log_lines_about_failures_and_counts_them() {
     let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
     let failed = lines("ERROR");
     assert_eq!(lines(" client_addr=192.0.2.7 "), failed, "{text}");
-    // A burst of 20, and more lines if time passes.
+    // The burst is 20 lines. If time passes, there are more lines.
     assert!((20..100).contains(&failed), "{text}");
     assert_eq!((lines(" WARN"), lines("request completed")), (failed, 100), "{text}");
 }

@@ -71,7 +71,7 @@ fn rejects_patterns_that_match_debug_mode() {
         }
         statement("Deny", "StringLike", pattern).unwrap();
     }
-    // Patterns of any value, and patterns that zeros do not match.
+    // These patterns match any value, or do not match zeros.
     for pattern in ["*", "?*", "a0*", "0*1", "0"] {
         statement("Allow", "StringLike", pattern).unwrap();
     }

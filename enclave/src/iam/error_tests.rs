@@ -2,7 +2,8 @@
 
 use super::Policy;
 
-/// Expands the shorthand of the tests: `<a0>` is 48 times this byte in hexadecimal, `ra:` the key prefix.
+/// Expands the shorthand of the tests. `<a0>` is the byte a0, 48 times, in hexadecimal. `ra:` is the prefix
+/// of condition keys for registers.
 pub(super) fn expand(json: &str) -> String {
     let mut text = json.replace('\'', "\"").replace("ra:", "kms:RecipientAttestation:");
     for byte in ["00", "a0", "A0"] {
@@ -219,7 +220,8 @@ const KEYS: &str = "known are ra:ImageSha384, ra:PCR<0 to 31>, ra:NitroTPMPCR<0 
 /// Asserts the error for a condition, which begins in column 1 of the second line.
 pub(super) fn assert_condition_error(effect: &str, condition: &str, expected: &str) {
     assert_error(
-        // The effect is the last member, so the parser must look ahead and still report the right position.
+        // The effect is the last member. The parser must read the effect first, and still report the position of the
+        // condition.
         &format!(
             "{{'Statement': {{'Action': '*', 'Resource': '*', 'Condition':\n{condition}, \
              'Effect': '{effect}'}}}}"

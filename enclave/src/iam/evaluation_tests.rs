@@ -1,4 +1,4 @@
-//! The semantics of the policy language, one row per rule.
+//! The semantics of the policy language. Each row of a table tests one rule.
 
 use std::net::IpAddr;
 
@@ -8,8 +8,8 @@ use kms_api::Operation;
 
 use super::{Context, Decision, Measurements, Policy, StatementRef, evaluate, explain};
 
-/// Registers 0 to 8 of one platform. PCR<n> is 48 times the byte `a<n>` on both platforms, so that a test
-/// detects if one is used for the other.
+/// Registers 0 to 8 of an enclave or a NitroTPM. PCR<n> is the byte `a<n>`, 48 times, in both families. Only
+/// the family differs, so a test detects that the wrong family is used.
 #[derive(Debug)]
 struct Registers(PcrFamily, [PcrValue; 9]);
 
@@ -33,9 +33,9 @@ enum Caller {
     Debug,
     /// A request whose only known attribute is the time.
     Nowhere,
-    /// Over IPv6, without TLS.
+    /// A request over IPv6, without TLS.
     V6,
-    /// Over IPv4, with the address mapped into IPv6 as on a dual-stack socket.
+    /// A request over IPv4. As on a dual-stack socket, the address is mapped to IPv6.
     MappedV4,
 }
 
@@ -65,7 +65,8 @@ fn with_context<R>(from: Caller, with: impl FnOnce(&Context<'_>) -> R) -> R {
     })
 }
 
-/// Expands the shorthand of the tests: `<a0>` is 48 times this byte in hexadecimal, `ra:` the key prefix.
+/// Expands the shorthand of the tests. `<a0>` is the byte a0, 48 times, in hexadecimal. `ra:` is the prefix
+/// of condition keys for registers.
 fn expand(json: &str) -> String {
     let mut parts = json.replace("'", "\"").replace("ra:", "kms:RecipientAttestation:");
     while let Some((head, (byte, tail))) =
@@ -104,8 +105,8 @@ fn assert_decides(statements: &[&str], from: Caller, expected: Decision<'_>) {
     });
 }
 
-/// Asserts whether a condition holds, under Allow (statement A) and under Deny (statement D, beside a second
-/// policy that allows).
+/// Asserts whether a condition holds. Evaluates the condition in a statement that allows (A). Also evaluates it in a
+/// statement that denies (D), with a second policy that allows.
 fn assert_condition(condition: &str, from: Caller, holds: bool) {
     let statement = |sid: &str, effect: &str| {
         format!(
@@ -169,7 +170,7 @@ fn evaluates_conditions_as_aws_does() {
         // The case of keys is ignored.
         ("'StringEquals': {'KMS:recipientattestation:pcr0': '<a0>'}", Enclave, true),
         ("'Bool': {'AWS:SECURETRANSPORT': 'true'}", Plain, true),
-        // The platforms are not interchangeable.
+        // A key of an enclave does not match a NitroTPM, and the reverse.
         ("'StringEquals': {'ra:PCR4': '<a4>'}", NitroTpm, false),
         ("'StringEquals': {'ra:ImageSha384': '<a0>'}", NitroTpm, false),
         ("'StringEquals': {'ra:NitroTPMPCR4': '<a4>'}", NitroTpm, true),
@@ -194,7 +195,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'Bool': {'aws:SecureTransport': 'false'}", Nowhere, false),
         ("'IpAddress': {'aws:SourceIp': '0.0.0.0/0'}", Nowhere, false),
         ("'NotIpAddress': {'aws:SourceIp': '0.0.0.0/0'}", Nowhere, true),
-        // IfExists: true for an absent key, else as without it.
+        // IfExists: true for an absent key, otherwise the same as without IfExists.
         ("'StringEqualsIfExists': {'ra:PCR0': '<a0>'}", Plain, true),
         ("'StringEqualsIfExists': {'ra:PCR0': '<a0>'}", Enclave, true),
         ("'StringEqualsIfExists': {'ra:PCR0': '<a1>'}", Enclave, false),
@@ -246,7 +247,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'IpAddress': {'aws:SourceIp': '0.0.0.0/0'}", V6, false),
         ("'NotIpAddress': {'aws:SourceIp': '2001:db8::/32'}", V6, false),
         ("'NotIpAddress': {'aws:SourceIp': '203.0.113.0/24'}", V6, true),
-        // A key of another type than the operator's.
+        // The type of the key is not the type of the operator.
         ("'NumericEquals': {'aws:PrincipalArn': 1}", Plain, false),
         ("'NumericNotEquals': {'aws:PrincipalArn': 1}", Plain, true),
         ("'NumericGreaterThanEquals': {'ra:PCR0': 0}", Debug, false),
@@ -256,7 +257,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'IpAddress': {'ra:PCR0': '0.0.0.0/0'}", Enclave, false),
         ("'NotIpAddress': {'ra:PCR0': '0.0.0.0/0'}", Enclave, true),
         ("'NumericEqualsIfExists': {'aws:PrincipalArn': 1}", Plain, false),
-        // Several values: one must match, or none under a negated operator.
+        // Several values: one value must match. Under a negated operator, no value may match.
         ("'StringEquals': {'ra:PCR0': ['<b0>', '<a0>']}", Enclave, true),
         ("'StringEquals': {'ra:PCR0': ['<b0>', '<b1>']}", Enclave, false),
         ("'StringNotEquals': {'ra:PCR0': ['<b0>', '<a0>']}", Enclave, false),
@@ -264,7 +265,7 @@ fn evaluates_conditions_as_aws_does() {
         ("'StringNotLike': {'ra:PCR0': ['b*', 'a*']}", Enclave, false),
         ("'NotIpAddress': {'aws:SourceIp': ['10.0.0.0/8', '203.0.113.7']}", Plain, false),
         ("'DateNotEquals': {'aws:CurrentTime': ['2020-01-01', '1770113522']}", Plain, false),
-        // Several keys and several operators: all must hold.
+        // Several keys and several operators: all conditions must hold.
         ("'StringEquals': {'ra:PCR0': '<a0>', 'ra:PCR8': '<a8>'}", Enclave, true),
         ("'StringEquals': {'ra:PCR0': '<a0>', 'ra:PCR8': '<a0>'}", Enclave, false),
         ("'StringEquals': {'ra:PCR0': '<a8>', 'ra:PCR8': '<a8>'}", Enclave, false),
@@ -297,7 +298,8 @@ fn evaluates_conditions_as_aws_does() {
     }
 }
 
-/// Returns a statement with this Sid, effect and further elements. Its resource is `*` if they name none.
+/// Returns a statement with this Sid, this effect and these elements. If the elements name no resource, the
+/// resource is `*`.
 fn statement(sid: &str, effect: &str, elements: &str) -> String {
     let resource = if elements.contains("Resource'") { "" } else { ", 'Resource': '*'" };
     format!("{{'Sid': '{sid}', 'Effect': '{effect}', {elements}{resource}}}")
@@ -415,7 +417,7 @@ fn explicit_deny_overrides_allow() {
         (vec![two(&allow, &no_debug)], Caller::Debug, Decision::Denied(by("p0", "NoDebug", 2))),
         (vec![two(&allow, &no_debug)], Caller::Enclave, Decision::Allowed(by("p0", "A", 1))),
         (vec![two(&allow, &no_debug)], Caller::Plain, Decision::Allowed(by("p0", "A", 1))),
-        // Both platforms together.
+        // Conditions for an enclave and for a NitroTPM.
         (vec![two(&image, &tpm)], Caller::Enclave, Decision::Allowed(by("p0", "Image", 1))),
         (vec![two(&image, &tpm)], Caller::NitroTpm, Decision::Allowed(by("p0", "Tpm", 2))),
         (vec![two(&image, &tpm)], Caller::Debug, Decision::NotAllowed),

@@ -86,7 +86,7 @@ fn warns_about_source_ip_without_client_address() {
         ("'StringEquals': {'aws:SourceIp': '10.0.0.7'}", "StringEquals aws:SourceIp never matches"),
     ] {
         let policy = parse(&under(condition));
-        // With client addresses they can match.
+        // With client addresses, these conditions can match.
         assert_eq!(policy.warnings().count(), 0, "{condition}");
         let found: Vec<_> = policy.warnings_without_client_addr().collect();
         let reason = "no request carries the key; set [server] proxy_protocol = true";

@@ -97,7 +97,7 @@ async fn full_crypto_pool_throttles_attested_requests_only() {
         r#"{{"NumberOfBytes":1,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256",
             "AttestationDocument":"{document}"}}}}"#
     );
-    // The document has another root than the service trusts, so the crypto pool rejects it.
+    // The service does not trust the root of the document, so the request fails on the crypto pool.
     let untrusted = send_body(&service, Method::POST, "/", &attested).await.1;
     assert!(untrusted.contains("trust anchor"), "{untrusted}");
 

@@ -4,7 +4,7 @@ use super::*;
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_790_000_000);
 
-/// Clients reject a certificate for another name, even if the authority signs it.
+/// Clients reject a certificate for another name, even if the authority signs the certificate.
 #[test]
 fn issues_only_for_its_own_names() {
     let names = |names: &[&str]| -> Vec<_> {

@@ -37,7 +37,7 @@ fn rejects_chain_of_another_authority() {
     assert_eq!(verify(&[]), Err(TlsChainError::NoAuthority));
     assert_eq!(verify(&good[..1]), Err(TlsChainError::NoAuthority));
     assert_eq!(verify(&foreign), Err(TlsChainError::NoAuthority));
-    // A man in the middle sends the certificate of the enclave's authority after its own.
+    // A man in the middle sends its own certificate, and then the certificate of the enclave's authority.
     let mixed = [foreign[0].clone(), good[1].clone()];
     assert!(matches!(verify(&mixed), Err(TlsChainError::Path(_))));
     let appended = [foreign[0].clone(), foreign[1].clone(), good[0].clone(), good[1].clone()];
@@ -54,7 +54,7 @@ fn rejects_changed_authority_certificate() {
         let chain = [chain[0].clone(), CertificateDer::from(changed)];
         verify_chain(&chain, &authority.binding(), NOW)
     };
-    // Changes the permitted name to another of the same length.
+    // Changes the permitted name to another name of the same length.
     let mut certificate = chain[1].to_vec();
     let at = certificate.windows(9).rposition(|window| window == b"localhost").unwrap();
     certificate[at] = b'L';

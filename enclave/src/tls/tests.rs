@@ -1,4 +1,4 @@
-//! Handshakes in memory, with a client that trusts only the authority.
+//! Tests of handshakes in memory. The client trusts only the authority.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use crate::metrics::MetricsRegistry;
 const START: u64 = 1_790_000_000;
 const HOUR: u64 = 60 * 60;
 
-/// A TLS server and the configuration of a client, with the same clock.
+/// A TLS server and the configuration of a client. Both use the same clock.
 struct Fixture {
     tls: Tls,
     handshakes: TlsMetrics,
@@ -63,7 +63,7 @@ impl Fixture {
 
     async fn connect(&self) -> io::Result<Connected<'_>> {
         let mut connected = self.handshake("localhost").await?;
-        // The tickets arrive with the first bytes.
+        // The session tickets arrive with the first bytes.
         connected.exchange_bytes().await;
         Ok(connected)
     }
@@ -311,7 +311,7 @@ async fn silent_client_times_out_or_is_evicted() {
     for _ in 0..=MAX_HANDSHAKES {
         silent_clients.spawn(silent(Arc::clone(&fixture)));
     }
-    // All but the client that waited, behind which no other waits.
+    // The client that waited is not evicted, because no other client waits for a permit.
     for _ in 0..MAX_HANDSHAKES {
         assert!(matches!(silent_clients.join_next().await, Some(Ok(HandshakeError::Evicted))));
     }

@@ -56,7 +56,7 @@ fn admin_listener_is_plain_http_with_client_tls() {
     let mut client = connect(&simulator.endpoint);
     client.write_all(b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     let mut response = Vec::new();
-    // The connection may be reset, because not all of its bytes were read.
+    // The kernel may reset the connection, because the server did not read all bytes.
     drop(client.read_to_end(&mut response));
     const ALERT: u8 = 21;
     assert!(response.is_empty() || response[0] == ALERT, "{response:?}");
@@ -72,7 +72,7 @@ fn admin_listener_is_plain_http_with_client_tls() {
 #[test]
 fn full_admin_listener_does_not_block_clients() {
     let (simulator, admin) = start("");
-    // As many connections as are served at the same time, each in the middle of a request.
+    // The number of connections is the maximum. Each connection is in the middle of a request.
     let mut admin_clients: Vec<_> = (0..64).map(|_| connect(&admin)).collect();
     for admin_client in &mut admin_clients {
         admin_client.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
@@ -83,7 +83,7 @@ fn full_admin_listener_does_not_block_clients() {
     let error = waiting.read(&mut [0]).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
     assert_eq!(get(&mut connect(&simulator.endpoint), "/readyz"), "ready\n");
-    // A closed connection makes room for the next one, and a connection carries only one request.
+    // After a connection is closed, the next connection is served. A connection carries only one request.
     drop(admin_clients.remove(0));
     waiting.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut response = String::new();

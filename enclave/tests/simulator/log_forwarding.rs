@@ -114,7 +114,7 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     lines_until(&lines, is_record);
     receiver.close();
 
-    // Far more lines than the queues hold.
+    // The number of lines is far above the capacity of the queues.
     send_thousands_of_requests(&simulator);
     let mut receiver = LogReceiver::bind(&path, &sender);
     receiver.accept();

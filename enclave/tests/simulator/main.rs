@@ -140,7 +140,7 @@ fn responds_after_the_audit_reader_has_closed() {
             }
         }
     });
-    // The log reports the loss at the first request after a record was lost.
+    // The log reports a lost record at the next request.
     let deadline = Instant::now() + TIMEOUT;
     while lost.try_recv().is_err() {
         assert!(Instant::now() < deadline, "the loss was not logged");
@@ -189,8 +189,9 @@ fn logs_the_number_of_lost_audit_records() {
     assert_eq!(lost("audit records lost at shutdown"), 1, "{log}");
 }
 
-/// Sends 4,000 successful requests. Their records, and at level debug their log lines, exceed by far a pipe of
-/// 64 KiB and a queue. Records of rejected requests would have a limit of their own.
+/// Sends 4,000 successful requests. The audit records are far larger than a pipe of 64 KiB and a queue
+/// together. At level debug, so are the log lines. The requests succeed because there is a separate limit for
+/// records of rejected requests.
 fn send_thousands_of_requests(simulator: &Simulator) {
     let body = r#"{"NumberOfBytes":1}"#;
     let requests = format!(
@@ -292,7 +293,7 @@ fn hanging_nsm_delays_a_caller_until_the_deadline() {
     assert!(send().starts_with("HTTP/1.1 200 "));
     let response = send();
     assert!(response.contains(r#""__type":"DependencyTimeoutException""#), "{response}");
-    // After the watchdog has noticed, no request waits.
+    // After the watchdog has detected the hanging call, no request waits.
     let has_failed = (0..600).any(|_| send().contains(r#""__type":"KMSInternalException""#));
     assert!(has_failed);
     assert!(send().contains(r#""__type":"KMSInternalException""#));

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use super::process::{Simulator, get};
 
-/// Longer than the time-outs of a wait for the NSM (1 s), of an NSM call (3 s), of a PROXY header (5 s) and of
-/// a body (10 s).
+/// Duration of the pause. It is longer than the time-outs of a wait for the NSM (1 s), of an NSM call (3 s),
+/// of a PROXY header (5 s) and of a body (10 s).
 const PAUSE: Duration = Duration::from_secs(11);
 
-/// Clients that send requests continuously, so that some wait for the NSM at any moment.
+/// Number of clients that send requests continuously. At any moment, some of them wait for the NSM.
 const CLIENTS: usize = 4;
 
-/// The NSM calls are slow, so that some requests wait for blocks when the process is paused.
+/// A configuration with slow NSM calls. Some requests wait for blocks at the moment of the pause.
 const CONFIG: &str = "[entropy]\nprefetch = 1\n[simulator.nsm]\nlatency_ms = 50\n";
 
 const BODY: &str = r#"{"NumberOfBytes":1}"#;

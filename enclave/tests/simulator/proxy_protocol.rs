@@ -34,7 +34,7 @@ fn client_addr_is_from_the_proxy_header() {
         let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
         stream.write_all(bytes).unwrap();
         let mut response = Vec::new();
-        // The connection may be reset, because not all of its bytes were read.
+        // The kernel may reset the connection, because the server did not read all bytes.
         drop(stream.read_to_end(&mut response));
         String::from_utf8(response).unwrap()
     };
@@ -63,7 +63,7 @@ fn client_addr_is_from_the_proxy_header() {
 /// Returns an address of this machine other than loopback, or `None` without a network.
 fn local_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    // This sends nothing. The kernel only chooses the source address.
+    // `connect` sends nothing over UDP. The kernel only selects the source address.
     socket.connect("192.0.2.1:9").ok()?;
     Some(socket.local_addr().unwrap().ip())
 }
@@ -83,7 +83,7 @@ fn rejects_proxy_headers_from_remote_addresses() {
 
     let mut remote = connect(&own.to_string(), port);
     let mut response = Vec::new();
-    // The connection is closed, whether or not its bytes were read.
+    // The server closes the connection, with or without reading its bytes.
     drop(remote.write_all(&[&header(), REQUEST].concat()));
     drop(remote.read_to_end(&mut response));
     assert_eq!(response, b"");

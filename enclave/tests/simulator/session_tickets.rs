@@ -32,7 +32,8 @@ fn connect(simulator: &Simulator, version: &str, session: [&str; 2]) -> String {
     output
 }
 
-/// Tickets are accepted while their key exists. A key is replaced after six hours, and deleted after six more.
+/// Checks that a ticket is accepted as long as its key exists. A key is replaced after six hours, and deleted
+/// after six more hours.
 #[test]
 fn tickets_expire_with_their_key() {
     let folder = tempfile::tempdir().unwrap();

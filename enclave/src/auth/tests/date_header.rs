@@ -27,7 +27,7 @@ fn accepts_date_header_without_x_amz_date() {
     for date in [
         "Mon, 23 Nov 2026 18:19:00 GMT",
         "Mon, 23 Nov 2026 18:19:00 +0000",
-        // The format of botocore for requests that already have a Date header.
+        // botocore uses this format for requests that already have a Date header.
         "Mon, 23 Nov 2026 18:19:00 -0000",
         DATE,
     ] {
@@ -82,7 +82,7 @@ fn rejects_malformed_date_header() {
     }
 }
 
-/// `get-vanilla` of the first AWS test suite for signatures, whose requests have no X-Amz-Date.
+/// Checks `get-vanilla` of the first AWS test suite for signatures. Requests of this suite have no X-Amz-Date.
 #[test]
 fn matches_get_vanilla_of_the_aws_test_suite() {
     let authorization = "AWS4-HMAC-SHA256 \

@@ -1,4 +1,4 @@
-//! Accepted requests, and the error for each rejected one.
+//! Tests of accepted requests, and of the error for each rejected request.
 
 mod captured_requests;
 mod date_header;
@@ -116,7 +116,7 @@ impl Request {
     }
 }
 
-/// A signer that follows the AWS documentation and builds the canonical request in memory.
+/// A signer that follows the AWS documentation. It builds the canonical request in memory.
 #[derive(Clone)]
 struct Signer {
     secret: &'static str,

@@ -3,7 +3,7 @@
 use super::super::credential::SigningKey;
 use super::*;
 
-/// Authenticates a request that was signed at `date`, at `now`.
+/// Authenticates at `now` a request that was signed at `date`.
 fn signed_at(date: &str, now: UnixMillis) -> Result<String, AuthenticationError> {
     let signer = Signer::for_scope(&scope_of(date));
     let request = Request::new().set("x-amz-date", date).signed_by(&signer);

@@ -69,7 +69,7 @@ fn pin_is_measured_in_pcr17_and_never_published() {
         !bundle.contains_secret_or_private_key(&public).unwrap()
             && bundle.has_all_secrets().unwrap()
     );
-    // The documented format of PCR17.
+    // The input of PCR17 has the documented format.
     let mut secrets = "7".repeat(32).into_bytes();
     for secret in [SECRET, PIN] {
         secrets.extend(u64::try_from(secret.len()).unwrap().to_be_bytes());

@@ -37,7 +37,7 @@ fn rejects_numbers_out_of_range() {
         ("reseed_generate_calls", 1, 65_536),
         ("reseed_interval_ms", 100, 600_000),
     ] {
-        // The other value is chosen so that the idle rate stays within its limit.
+        // The value of the other key keeps the idle rate within its limit.
         let other = if key == "max_age_ms" { "prefetch = 1\n" } else { "max_age_ms = 600000\n" };
         let interval = format!("{interval}{other}");
         for number in [least, most] {

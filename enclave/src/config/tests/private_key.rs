@@ -86,7 +86,7 @@ fn rejects_private_key_in_a_published_file() {
         let changed = toml.replacen(from, to, 1);
         assert_ne!(changed, toml, "{from}");
         folder.write("enclave.toml", changed);
-        // Rejected on loading, before it can be measured or archived.
+        // The bundle is rejected on loading, before it can be measured or archived.
         assert_eq!(folder.without_folder(&folder.bundle().unwrap_err()), named_twice);
     }
     let encrypted = KEY.replace("PRIVATE", "ENCRYPTED PRIVATE");
@@ -154,7 +154,7 @@ fn settings_debug_never_contains_the_private_key() {
     folder.write("tls.key", RSA_KEY);
     let shown = format!("{:?}", folder.settings().unwrap());
     assert!(shown.contains("Provided(CertifiedKey"), "{shown}");
-    // The private exponent and the primes follow the modulus, which is public. Checks both formats of Debug.
+    // The modulus is public. The private exponent and the primes follow it. This test checks both formats of `Debug`.
     for part in der[300..].chunks_exact(8) {
         assert!(!shown.contains(&const_hex::encode(part)), "{shown}");
         let list = format!("{part:?}");

@@ -7,19 +7,19 @@ fn errors_never_contain_a_misplaced_secret() {
     let credential =
         |line: &str| sigv4(&format!("[[credential]]\naccess_key_id = \"A\"\n{line}\n"));
     for line in [
-        // Not a string: the default message of serde would repeat the value.
+        // The value is not a string. The default message of serde would contain the value.
         "secret_access_key = 7319441377",
         "secret_access_key = 7319441377.5",
         "secret_access_key = [\"7319441377\"]",
         "secret_access_key = { a = \"7319441377\" }",
         "secret_access_key = 1977-05-27T07:32:00Z # 7319441377",
         "session_token = 7319441377",
-        // Not TOML: the default message of the parser quotes the line.
+        // The line is not TOML. The default message of the parser quotes the line.
         "secret_access_key = \"7319441377",
         "secret_access_key = 7319441377x",
         "secret_access_key = '7319441377\"",
         "secret_access_key \"7319441377\"",
-        // A secret in place of another value.
+        // The secret is in place of another value.
         "secret_acess_key = \"7319441377\"",
     ] {
         let error = load(&credential(line)).unwrap_err();
