@@ -198,7 +198,7 @@ pub enum InvalidSignature {
 pub enum ScopeDate {
     /// Eight digits, as a number.
     Digits(u32),
-    /// Anything else.
+    /// Text that is not eight digits.
     Other,
 }
 

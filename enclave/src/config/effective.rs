@@ -161,8 +161,8 @@ fn complete_simulator(table: &mut Table) {
     }
 }
 
-/// Writes [`REDACTED`] as the value of each secret's key. Before, each value is an empty string, because the
-/// secrets were cut from the text.
+/// Writes [`REDACTED`] as the value of each key of a secret. The secrets were cut from the text, so each value is an
+/// empty string before.
 fn redact(table: &mut Table) {
     for (key, value) in table {
         match value {

@@ -71,8 +71,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Loads the configuration at `path`. The path is the path of a TOML file in the same folder as the files that
-    /// the TOML names, or of a `.tar` archive of these files. Without a path, every value has its default.
+    /// Loads the configuration at `path`. The path names a TOML file or a `.tar` archive. The files that the TOML
+    /// names are in the folder of the TOML file, or in the archive. Without a path, every value has its default.
     ///
     /// # Errors
     /// If the bundle cannot be loaded, or if its TOML has unknown keys or values.

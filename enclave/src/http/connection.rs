@@ -156,9 +156,9 @@ impl<A: Application> Server<A> {
         request: Request<Incoming>,
     ) -> Result<hyper::Response<Full<ZeroizingBody>>, ConnectionAborted> {
         let request_id = RequestId::for_connection(connection.header.connection_id);
-        // This is unwind-safe. The state that requests share is consistent after each step. State that a panic left
-        // inconsistent is poisoned, and then returns errors. For example, a DRBG that a panic interrupted is not used
-        // again.
+        // `AssertUnwindSafe` is correct here. The state that requests share is consistent after each step. State
+        // that a panic left inconsistent is poisoned, and then returns errors. For example, a DRBG that a panic
+        // interrupted is not used again.
         let response = AssertUnwindSafe(self.dispatch(request_id, connection, request));
         let response = response.catch_unwind().await.unwrap_or_else(|_| {
             // The panic hook prints the location of the bug on stderr.

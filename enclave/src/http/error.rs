@@ -1,4 +1,4 @@
-//! The reasons for which the HTTP server rejects a request before the application handles it.
+//! The reasons for which the HTTP server rejects a request before the application handles the request.
 
 use thiserror::Error;
 use transport::limits::MAX_BODY_LENGTH;
@@ -9,7 +9,7 @@ pub enum HttpError {
     /// The request has a Transfer-Encoding header.
     #[error("Transfer-Encoding is not supported; send the body with Content-Length")]
     TransferEncoding,
-    /// The request has no Host header, or more than one.
+    /// The request has no Host header, or more than one Host header.
     #[error("a request must have exactly one Host header")]
     Host,
     /// Host differs from the authority of the request target.

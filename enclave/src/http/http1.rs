@@ -53,8 +53,9 @@ pub(super) async fn serve_requests<S, A>(
         .timer(HeaderTimer { limit: options.header_timeout })
         .keep_alive(options.keep_alive)
         .header_read_timeout(options.header_timeout)
-        // With this option, hyper writes the response body from the body's own buffer, which is zeroized. Otherwise, on
-        // streams without vectored writes, such as vsock, hyper would copy the body into its own buffer.
+        // With this option, hyper writes the response body from the body's own buffer, which is zeroized.
+        // Otherwise, on streams without vectored writes, such as vsock, hyper would copy the body into a buffer
+        // of hyper.
         .writev(true)
         .serve_connection(TokioIo::new(WriteTimeoutStream::new(stream, WRITE_TIMEOUT)), service);
     let mut connection = pin!(connection);

@@ -77,8 +77,8 @@ pub async fn serve<A: Application>(
             () = &mut shutdown => break,
             Some(ended) = client_connections.join_next() => log_panic(ended),
             Some(ended) = admin_connections.join_next() => log_panic(ended),
-            // Admin connections have priority over client connections. There are few, and they must be served even if there
-            // are many clients.
+            // Admin connections have priority over client connections. There are few admin connections, and they
+            // must be served even if there are many clients.
             stream = accept(&mut admin), if admin_connections.len() < MAX_ADMIN_CONNECTIONS => {
                 if server.accept_peer(Listener::Admin, &stream).is_none() {
                     continue;

@@ -27,7 +27,7 @@ pub(in crate::config) type ArchiveFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
 /// The error for bytes that are not the archive of a configuration bundle.
 #[derive(Debug, Error)]
 pub enum ArchiveError {
-    /// Not a tar archive, or a truncated one.
+    /// Bytes that are not a tar archive, or a truncated archive.
     #[error("not a tar archive: {0}")]
     Tar(#[from] io::Error),
     /// An entry with an invalid file name.
@@ -50,7 +50,7 @@ pub enum ArchiveError {
     /// An entry that the TOML file does not name.
     #[error("the archive contains {0:?}, which its enclave.toml does not name: remove that file")]
     Unnamed(String),
-    /// An encoding other than the canonical one.
+    /// An archive whose encoding is not canonical.
     #[error(
         "the encoding is not canonical, so the archive and its files would have different measurements: \
          create the archive with attested-recipient config-archive"
@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn decodes_an_encoded_archive() {
         let archive = example();
-        // Three headers, one and two blocks of content, and two final blocks.
+        // The archive has three headers, one block of content for `enclave.toml`, two blocks for `b/c.json`, and two
+        // final blocks.
         assert_eq!(archive.len(), 512 * (3 + 1 + 2 + 2));
         let files = decode(&archive).unwrap();
         let lengths: Vec<_> = files.iter().map(|(name, bytes)| (&**name, bytes.len())).collect();
@@ -163,7 +164,7 @@ mod tests {
         }
         let longer = [&good[..], &[0; 512]].concat();
         assert!(matches!(decode(&longer), Err(ArchiveError::NotCanonical)));
-        // Every byte of the headers of `b/c.json` and `enclave.toml`, but not their content.
+        // The test changes every byte of the headers of `b/c.json` and `enclave.toml`, but no content.
         for at in (0..512).chain(1536 + 512..1536 + 1024) {
             for flip in [0x01, 0x20, 0x80] {
                 let mut other = good.clone();

@@ -10,7 +10,7 @@ use super::{ConfigBundle, SALT_LENGTH, parse};
 use crate::pcr_extension::ConfigDigests;
 
 impl ConfigBundle {
-    /// Measures the bundle.
+    /// Measures the bundle. Returns the two inner digests of these formulas:
     ///
     /// ```text
     /// PCR16 = SHA-384(48 zero bytes ‖ SHA-384(public archive))

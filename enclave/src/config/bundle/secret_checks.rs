@@ -1,4 +1,4 @@
-//! Checks that the secrets of a configuration are present, and that no published file contains one.
+//! Checks that the secrets of a configuration are present, and that no published file contains a secret.
 
 use std::path::Path;
 
