@@ -101,7 +101,7 @@ pub enum InvalidAuth {
     /// Mode `sigv4` without a credential.
     #[error(
         "[auth] mode is \"sigv4\", but there is no [[credential]], so every request would be \
-         rejected: add one, with access_key_id, secret_access_key, principal and policies"
+         rejected: add a [[credential]] with access_key_id, secret_access_key, principal and policies"
     )]
     NoCredential,
     /// Credentials with mode `none`, which would have no effect.

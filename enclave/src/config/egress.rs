@@ -89,8 +89,8 @@ fn is_of_another_host(address: SocketAddr) -> bool {
 pub enum InvalidEgress {
     /// An egress route in the configuration of a simulator.
     #[error(
-        "[[egress]] is only for an enclave, which has no network interface: remove it, because \
-         the simulator connects directly"
+        "[[egress]] is only for an enclave, which has no network interface: remove the table, \
+         because the simulator connects directly"
     )]
     InDevelopment,
     /// Too many routes.

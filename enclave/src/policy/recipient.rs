@@ -71,7 +71,7 @@ pub struct Measurement {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidMeasurement {
     /// The entry is empty.
-    #[error("the entry is empty and would allow every document; remove it")]
+    #[error("the entry is empty and would allow every document; remove the entry")]
     Empty,
     /// The entry contains registers of an enclave and of a NitroTPM, but a document contains only registers of one.
     #[error(

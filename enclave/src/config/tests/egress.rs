@@ -123,7 +123,7 @@ fn accepts_at_most_64_routes() {
 #[test]
 fn rejects_egress_routes_in_development() {
     let error = error_text(&table("\"10.0.1.5:2223\"", "8101"), Profile::Development);
-    let expected = "[[egress]] is only for an enclave, which has no network interface: remove it, \
+    let expected = "[[egress]] is only for an enclave, which has no network interface: remove the table, \
                     because the simulator connects directly";
     assert_eq!(error, expected);
 }

@@ -263,7 +263,7 @@ fn rejects_invalid_measurements() {
             "PCR0 is not a measurement; write 96 hexadecimal digits",
         ),
         (format!("{{ PCR0 = \"0x{}\" }}", "ab".repeat(47)), "PCR0 is not a measurement"),
-        ("{}".to_owned(), "the entry is empty and would allow every document; remove it"),
+        ("{}".to_owned(), "the entry is empty and would allow every document; remove the entry"),
         (
             format!("{{ PCR0 = \"{value}\", NitroTPMPCR4 = \"{value}\" }}"),
             "PCR0 belongs to an enclave and NitroTPMPCR4 to a NitroTPM, but a document contains only \
