@@ -54,7 +54,7 @@ pub(crate) const START_UP_BLOCKS: usize = 4;
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum HealthFault {
     /// A block does not have 256 bytes.
-    #[error("it returned {length} random bytes instead of 256")]
+    #[error("a call returned {length} random bytes instead of 256")]
     Length {
         /// Length of the block, in bytes.
         length: usize,
@@ -66,7 +66,7 @@ pub enum HealthFault {
     #[error("the adaptive proportion test failed")]
     AdaptiveProportion,
     /// An output equals a recent output.
-    #[error("it returned the same bytes twice")]
+    #[error("two calls returned the same bytes")]
     RepeatedOutput,
 }
 

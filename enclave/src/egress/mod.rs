@@ -35,7 +35,7 @@ pub enum EgressError {
     Loopback(io::Error),
     /// The kernel does not assign the address.
     #[error(
-        "[[egress]] number {number}: cannot add its address to lo: {error}; the process must run as \
+        "[[egress]] number {number}: cannot add the address to lo: {error}; the process must run as \
          root, and the kernel must support this kind of address"
     )]
     Address {

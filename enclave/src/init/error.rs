@@ -28,8 +28,8 @@ pub enum InitError {
     ParentCid(String),
     /// The parent instance did not respond to the heartbeat.
     #[error(
-        "the heartbeat with the parent instance (CID {cid}, port {port}) failed: {reason}; nitro-cli \
-         run-enclave listens there, and any other launcher of this image must as well"
+        "the heartbeat with the parent instance (CID {cid}, port {port}) failed: {reason}; the \
+         launcher of this image must listen on this port, as nitro-cli run-enclave does"
     )]
     Heartbeat {
         /// CID of the parent instance.

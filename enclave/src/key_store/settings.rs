@@ -118,7 +118,9 @@ pub enum KeyStoreErrorReason {
         error: io::Error,
     },
     /// The environment variable of the PIN is not set or empty.
-    #[error("pin_env: the environment variable is not set or empty: set it to the PIN")]
+    #[error(
+        "pin_env: the environment variable is not set or is empty; set the variable to the PIN"
+    )]
     PinEnvironment,
     /// The system cannot start a thread.
     #[error("cannot start a thread: {0}")]

@@ -73,7 +73,10 @@ fn record_sync(sync: SyncReport, metrics: &NsmMetrics) {
     metrics.count_sync(&sync);
     if sync.exceeds_limit() {
         let offset_ms = sync.offset_ms;
-        tracing::warn!(offset_ms, "the system clock differs from the NSM's time, which is used");
+        tracing::warn!(
+            offset_ms,
+            "the system clock differs from the NSM's time; the service uses the NSM's time"
+        );
     }
 }
 

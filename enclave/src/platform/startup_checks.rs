@@ -32,9 +32,9 @@ pub enum PlatformError {
     },
     /// The clocksource is not accepted.
     #[error(
-        "the clocksource {found:?} is none of the clocksources {accepted:?} under [platform]: boot with \
-         clocksource= set to one of them on the kernel's command line; or, if the rate of this one can be \
-         trusted, set clocksources = [{found:?}]"
+        "the clocksource {found:?} is not one of the accepted clocksources {accepted:?}: set clocksource= on \
+         the kernel's command line to an accepted clocksource; or, if the rate of {found:?} can be trusted, \
+         set clocksources = [{found:?}] under [platform]"
     )]
     Clocksource {
         /// Current clocksource.
@@ -60,8 +60,8 @@ pub enum PlatformError {
     },
     /// The enclave runs in debug mode.
     #[error(
-        "PCR0 is zero: this enclave runs in debug mode, where the parent instance can read \
-         its console and its documents identify no image; run it without --debug-mode, or set \
+        "PCR0 is zero, so this enclave runs in debug mode: the parent instance can read the console, and \
+         attestation documents identify no image; run the enclave without --debug-mode, or set \
          allow_debug = true under [recipient] for development"
     )]
     DebugMode,

@@ -227,10 +227,10 @@ fn exits_on_an_invalid_state_file() {
 
 /// The faults of a simulated NSM, and the messages that the simulator logs.
 const FAULTS: [(&str, &str); 10] = [
-    ("short", "it returned 255 random bytes instead of 256"),
-    ("long", "it returned 257 random bytes instead of 256"),
-    ("empty", "it returned 0 random bytes instead of 256"),
-    ("repeat", "it returned the same bytes twice"),
+    ("short", "a call returned 255 random bytes instead of 256"),
+    ("long", "a call returned 257 random bytes instead of 256"),
+    ("empty", "a call returned 0 random bytes instead of 256"),
+    ("repeat", "two calls returned the same bytes"),
     ("zeros", "the repetition count test failed"),
     ("ones", "the repetition count test failed"),
     ("counter", "the repetition count test failed"),

@@ -42,7 +42,7 @@ pub(crate) enum HsmFault {
     )]
     AmbiguousLabel,
     /// Another token is in the slot now.
-    #[error("its slot contains another token now")]
+    #[error("the slot of the token now contains another token")]
     TokenReplaced,
     /// The token belongs to another store.
     #[error("key store {store} uses the same token: configure another token for each key store")]
@@ -52,7 +52,7 @@ pub(crate) enum HsmFault {
     },
     /// The token rejected several logins in a row.
     #[error(
-        "{last}; the token rejected several logins in a row, and a further one could lock the user out"
+        "{last}; the token rejected several logins in a row, and a further login could lock the user out"
     )]
     LoginsRejected {
         /// Fault of the last login.
@@ -62,7 +62,7 @@ pub(crate) enum HsmFault {
     #[error("the HSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
     /// Calls of the module do not return.
-    #[error("calls have not returned for over {limit:?}")]
+    #[error("calls of the PKCS#11 module have not returned for over {limit:?}")]
     Stuck {
         /// Longest time that a call may take.
         limit: Duration,

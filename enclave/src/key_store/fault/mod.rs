@@ -22,7 +22,7 @@ pub(crate) enum KeyStoreFault {
     #[error("an external key store returns no random bytes")]
     Unsupported,
     /// The key store is not connected.
-    #[error("its ConnectionState is {}", .0.name())]
+    #[error("the ConnectionState of the key store is {}", .0.name())]
     NotConnected(ConnectionState),
     /// The request waited until its deadline.
     #[error("the HSM returned no random bytes within {deadline:?}")]

@@ -95,7 +95,8 @@ impl Store {
         let (id, code) = (&self.id, fault.connection_error_code().name());
         match fault.is_final() {
             true => tracing::error!(
-                "key store {id} failed ({code}): {fault}; it stays failed until this service is restarted"
+                "key store {id} failed ({code}): {fault}; the key store stays failed until this service is \
+                 restarted"
             ),
             false => tracing::error!("key store {id} failed ({code}): {fault}"),
         }

@@ -142,7 +142,7 @@ fn lengths() -> Row {
         (257, || block((0..=255).map(|n: u8| n.wrapping_mul(n)).chain([9]))),
     ];
     lengths.into_iter().fold(row, |row, (length, behaviour)| {
-        let reason = format!("it returned {length} random bytes instead of 256");
+        let reason = format!("a call returned {length} random bytes instead of 256");
         nsm_fault(row, &format!("{length} bytes"), &reason, false, behaviour)
     })
 }
@@ -162,8 +162,8 @@ fn repeated_block() -> Row {
         service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "a first block");
         service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "the block to be repeated");
         service.assert_response(&internal(), &internal(), "the repeated block, then valid blocks");
-        let reason = "the NSM is unhealthy until this service is restarted: it returned the same \
-                      bytes twice";
+        let reason = "the NSM is unhealthy until this service is restarted: two calls returned \
+                      the same bytes";
         assert_eq!(service.readiness(), Readiness::not(reason));
         assert_eq!(service.metric("nsm_faults_total{cause=\"repeated_block\"}"), 1);
         assert_eq!(service.metric("entropy_failures_total{cause=\"repeated_block\"}"), 2);
