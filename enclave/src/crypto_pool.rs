@@ -1,7 +1,7 @@
 //! A pool of threads for the expensive cryptography of requests with a `Recipient`: the verification of
-//! signatures and the encryption of responses. These operations take a millisecond or more per request.
-//! They do not run on the connection threads, because they would delay other requests, which take about a
-//! hundredth of that time.
+//! signatures and the encryption of responses. These operations take a millisecond or more per request. On
+//! the connection threads, these operations would delay other requests, which take about a hundredth of
+//! that time.
 //!
 //! The pool is an asynchronous runtime. So a request that waits, for example for the NSM, does not block a
 //! thread of the pool. The pool limits the number of requests in it, and rejects further requests at once.

@@ -28,7 +28,7 @@ fn rejects_block_of_another_length() {
 fn rejects_eight_equal_bytes_in_a_row_but_not_seven() {
     for (run, expected) in [(7, Ok(())), (8, Err(HealthFault::RepetitionCount))] {
         let mut block = block();
-        // The bytes next to the run differ from it.
+        // The bytes next to the run of equal bytes differ from the run.
         block[99] = 1;
         block[100..100 + run].fill(7);
         block[100 + run] = 1;
@@ -142,9 +142,9 @@ fn adaptive_proportion_cutoff_matches_the_standard() {
     let (window, p) = (f64::from(PROPORTION_WINDOW), 0.5_f64.powi(6));
     assert_eq!(MIN_ENTROPY, 6);
     let alpha = 0.5_f64.powi(40);
-    // The sum begins with the smallest summands, those of the largest numbers of samples, so that rounding
-    // does not lose them. The summands are logarithms, because the first summand is too small for a
-    // floating-point number.
+    // The sum begins with the smallest summands, so that rounding does not lose these summands. The largest
+    // numbers of samples have the smallest summands. The summands are logarithms, because the first summand
+    // is too small for a floating-point number.
     let mut log_probability = window * p.log2();
     let (mut exceeded, mut critical) = (0.0, window);
     while exceeded + log_probability.exp2() <= alpha {

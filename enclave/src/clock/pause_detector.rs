@@ -6,8 +6,8 @@
 //! timeout.
 //!
 //! A thread records a beat 20 times a second. A long gap between two beats is a pause. After a pause, other
-//! threads may run before the next beat is recorded. They detect the pause from the time since the last
-//! beat.
+//! threads may run before the next beat is recorded. These threads detect the pause from the time since the
+//! last beat.
 //!
 //! The detector does not detect a pause that CLOCK_MONOTONIC does not count. Such a pause does not make
 //! timers fire early.
@@ -21,12 +21,14 @@ use super::{Clock, SystemClock};
 #[cfg(not(test))]
 const BEAT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Longest gap between two beats that is not a pause. A busy machine does not skip five beats in a row, so
-/// it does not cause a longer gap. The value is below the default of every deadline.
+/// Lower bound of a pause: a longer gap between two beats is a pause. A busy machine does not skip five
+/// beats in a row, so load alone does not cause a longer gap. The value is below the default of every
+/// deadline.
 const MIN_PAUSE: Duration = Duration::from_millis(250);
 
-/// Longest pause that does not count as long. After a long pause, the time is not trusted until the clock
-/// is synchronized (`trusted.rs`). The value equals the maximum duration of an NSM call for a document.
+/// Lower bound of a long pause: a longer gap between two beats is a long pause. After a long pause, the
+/// time is not trusted until the clock is synchronized (`trusted.rs`). The value equals the maximum
+/// duration of an NSM call for a document.
 pub(super) const MIN_LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// The value before the first beat or pause.
@@ -108,12 +110,12 @@ impl PauseDetector {
     }
 
     /// Returns the last pause that the thread recorded. A pause that has just ended may be missing. At the
-    /// start of a wait, a missing pause is harmless: it only restarts the limit of the wait once more.
+    /// start of a wait, a missing pause is harmless: the limit of the wait then only restarts once more.
     pub(crate) fn last_noticed(&self) -> PauseId {
         PauseId(self.last_pause.load(Ordering::Acquire))
     }
 
-    /// Returns the last pause, even if it has just ended.
+    /// Returns the last pause, even if that pause has just ended.
     pub(crate) fn last(&self) -> PauseId {
         self.last_at(now_ms())
     }
@@ -126,7 +128,7 @@ impl PauseDetector {
         }
     }
 
-    /// Returns the last long pause, even if it has just ended.
+    /// Returns the last long pause, even if that pause has just ended.
     pub(crate) fn last_long(&self) -> PauseId {
         self.last_long_at(now_ms())
     }

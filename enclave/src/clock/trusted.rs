@@ -24,7 +24,8 @@ use super::deadline::Deadline;
 use super::pause_detector::{PauseDetector, PauseId};
 use super::{Clock, pause_detector};
 
-/// Interval between synchronizations. It leaves time for retries before [`MAX_SYNC_AGE`].
+/// Interval between synchronizations. The interval is shorter than [`MAX_SYNC_AGE`], which leaves time for
+/// retries.
 const SYNC_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Maximum age of a synchronization for the time to be trusted.
@@ -37,7 +38,7 @@ const MAX_CALL_DURATION: Duration = pause_detector::MIN_LONG_PAUSE;
 /// Longest time that a request waits for a synchronization: twice the time of [`MAX_CALL_DURATION`].
 const SYNC_WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Maximum offset of the system clock before it is reported, in milliseconds.
+/// Maximum offset of the system clock that is not reported, in milliseconds.
 const MAX_OFFSET_MS: i64 = 2000;
 
 /// A clock that combines the NSM's time with the monotonic clock.

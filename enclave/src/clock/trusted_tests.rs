@@ -183,7 +183,7 @@ async fn is_trusted_after_a_pause_once_synchronized() {
     let machine = Machine::new();
     let clock = machine.start();
     PauseDetector::global().simulate_pause();
-    // The machine was paused for an hour. Its own clocks do not count this hour.
+    // The machine was paused for an hour. The clocks of the machine do not count this hour.
     machine.set(|clocks| clocks.nsm += HOUR_MS);
     assert_eq!(clock.check(), Err(ClockFault::Paused));
     assert!(clock.sync_due() <= Instant::now());

@@ -18,7 +18,7 @@ const HEADER_LENGTH: usize = 16;
 /// than this length.
 const MAX_RESPONSE_LENGTH: usize = 1024;
 
-/// Adds an address to `lo`, unless it has that address already.
+/// Adds an address to `lo`, unless `lo` already has the address.
 pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
     let protocol = SockProtocol::NetlinkRoute;
     let flags = SockFlag::SOCK_CLOEXEC;

@@ -5,8 +5,8 @@
 //! `lo`, and accepts the connections to this address. The service forwards the bytes of each connection to
 //! a vsock port of the parent instance. A relay on the parent forwards the bytes to the host.
 //!
-//! The parent can read, drop, change and forge every byte. So the client must use its own TLS, which
-//! authenticates the host.
+//! The parent instance can read, drop, change and forge every byte. So the client must use its own TLS,
+//! which authenticates the host.
 
 mod address;
 pub(crate) mod loopback;

@@ -208,7 +208,7 @@ impl CtrDrbg {
     }
 }
 
-/// N of the derivation function: the length of its output, in bytes.
+/// The value N of the derivation function: the length of the output, in bytes.
 const SEED_LENGTH_FIELD: [u8; 4] = [0, 0, 0, 48];
 const _: () = assert!(SEED_LENGTH == 48);
 

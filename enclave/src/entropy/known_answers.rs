@@ -1,5 +1,5 @@
-//! Known-answer tests of the DRBG, which run before its first use (SP 800-90A Rev. 1, section 11.3). They
-//! detect a processor or a build that computes wrong results.
+//! Known-answer tests of the DRBG (SP 800-90A Rev. 1, section 11.3). The service runs the tests before the
+//! first use of the DRBG. The tests detect a processor or a build that computes wrong results.
 
 use thiserror::Error;
 

@@ -1,4 +1,5 @@
-//! The source of the random bytes that callers receive. `docs/entropy.md` describes its steps.
+//! The source of the random bytes that callers receive. `docs/entropy.md` describes the steps of the
+//! source.
 
 mod ctr_drbg;
 mod draw;

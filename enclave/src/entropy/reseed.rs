@@ -9,11 +9,11 @@ use super::drbg_pool::DrbgInstance;
 pub enum ReseedPolicy {
     /// Reseeds before every request.
     PerRequest,
-    /// Reseeds an instance after a number of its generate calls or a period, whichever comes first.
+    /// Reseeds an instance when one of two limits is reached.
     Interval {
-        /// Number of generate calls of the instance since its last reseed.
+        /// Maximum number of generate calls of the instance since its last reseed.
         generate_calls: u64,
-        /// Time since the last reseed.
+        /// Maximum time since the last reseed.
         period: Duration,
     },
 }

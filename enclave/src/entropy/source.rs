@@ -72,9 +72,9 @@ impl EntropySource {
 
     /// Generates bytes from an instance that needs no reseed.
     ///
-    /// If all instances need a reseed, each caller waits for two events: a block of its own, or a reseed by
-    /// another caller. The first caller that receives a block reseeds an instance, and the other callers
-    /// use that instance.
+    /// If all instances need a reseed, each caller waits for the first of two events: its own block
+    /// arrives, or another caller reseeds an instance. The first caller that receives a block reseeds an
+    /// instance, and the other callers use that instance.
     async fn draw_shared<T>(
         &self,
         generate: impl Generate<T>,

@@ -13,8 +13,8 @@ use super::error::InitError;
 
 const HEARTBEAT: u8 = 0xb7;
 
-/// Longest time that the exchange may take. The parent only waits for this connection, so it should respond
-/// at once.
+/// Longest time that the exchange may take. The parent instance waits only for this connection, so it
+/// should respond at once.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn send(cid: u32) -> Result<(), InitError> {

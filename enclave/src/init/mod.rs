@@ -28,7 +28,7 @@ use crate::config::{Arguments, EnclaveArguments};
 use crate::egress::loopback;
 use crate::logging_setup::{init_logging, report_exit};
 
-/// CID of the parent instance, as an enclave sees it.
+/// CID that an enclave uses for the parent instance.
 /// <https://docs.aws.amazon.com/enclaves/latest/user/nitro-enclave-concepts.html>
 const PARENT_CID: u32 = 3;
 
@@ -68,8 +68,8 @@ impl ProcessContext {
 
 /// Runs `service` with the name `program`. `commit` is the commit that `--version` shows.
 ///
-/// The first process prepares the machine before it runs `service`. When `service` ends, the first process
-/// restarts the machine, which ends the enclave.
+/// The first process prepares the machine before it runs `service`. When `service` returns, the first
+/// process restarts the machine, which ends the enclave.
 pub fn run<F>(
     program: &str,
     commit: Option<&str>,
@@ -81,7 +81,8 @@ where
     if !is_init() {
         let arguments: EnclaveArguments = parse_command_line(commit);
         init_logging(&arguments.common);
-        // The runtime handles a second signal, so it is dropped after the last log lines are written.
+        // During the shutdown, a second signal must end the process at once. The runtime handles that
+        // signal, so the runtime is dropped after the last log lines are written.
         let runtime = Runtime::new();
         return report_exit(program, run_as_process(&runtime, arguments, service));
     }

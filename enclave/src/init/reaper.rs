@@ -41,7 +41,7 @@ mod tests {
         Command::new("true").spawn().unwrap().id()
     }
 
-    /// Waits until the process is reaped. Before that, it remains in /proc even after its end.
+    /// Waits until the process is reaped. A process that has ended remains in /proc until it is reaped.
     async fn is_reaped(id: u32) {
         let gone = async {
             while Path::new(&format!("/proc/{id}")).exists() {

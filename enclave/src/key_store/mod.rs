@@ -1,5 +1,5 @@
-//! Custom key stores: hardware security modules (HSMs) that callers can name as the source of their random
-//! bytes. `docs/key-stores.md` describes their configuration and their faults.
+//! Custom key stores: hardware security modules (HSMs) that a caller can choose as the source of random
+//! bytes. `docs/key-stores.md` describes the configuration and the faults of key stores.
 //!
 //! The service calls an HSM through a PKCS#11 module, which is third-party code and may block without
 //! limit. So each store has its own threads for these calls. A request waits for these threads, but not

@@ -5,9 +5,9 @@
 //! wait in the queue of the `NonBlockingWriter`. When the queue is full, the `NonBlockingWriter` drops and
 //! counts further lines.
 //!
-//! If a connection ends, the forwarder sends a partly sent line again, from its start, over the next
-//! connection. Lines that the kernel has accepted but the receiver has not read are lost. The forwarder
-//! cannot count these lines, because the receiver sends no acknowledgement.
+//! If a connection ends, the forwarder sends a partly sent line again over the next connection, from the
+//! start of the line. Lines that the kernel has accepted but the receiver has not read are lost. The
+//! forwarder cannot count these lines, because the receiver sends no acknowledgement.
 
 mod connection;
 #[cfg(test)]
@@ -103,7 +103,7 @@ impl<T: FnMut(String)> LogForwarder<T> {
 }
 
 impl<T: FnMut(String)> Write for LogForwarder<T> {
-    /// Sends all of `lines`, which must be complete lines. Tries again until the receiver accepts them.
+    /// Sends all of `lines`, which must be complete lines. Tries again until all lines are sent.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let mut unsent = lines;
         while let Err((sent, error)) = self.send(unsent) {

@@ -98,7 +98,7 @@ fn lines_wait_until_a_receiver_connects_again() {
         assert_eq!(next(&mut reader), number);
     }
     assert_eq!((fixture.lines.flush(LONG_ENOUGH), fixture.lines.dropped()), (0, 0));
-    // One report per outage.
+    // The forwarder reports each outage once.
     assert!(fixture.reports.try_recv().is_err());
 }
 

@@ -1,7 +1,7 @@
 //! A histogram of durations.
 //!
-//! The histogram of `prometheus-client` takes a lock for each observation. This histogram takes no lock: it
-//! adds to two atomics.
+//! The histogram of `prometheus-client` takes a lock for each observation. This histogram takes no lock and
+//! adds to two atomics instead.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000_000;
 
-/// Inclusive upper bounds of the buckets, in nanoseconds. The bounds range from the duration of a plain
-/// response to a duration that no caller waits. One more bucket counts longer durations.
+/// Inclusive upper bounds of the buckets, in nanoseconds. The lowest bound is the duration of a plain
+/// response. One more bucket counts longer durations than the highest bound.
 const BOUNDS: [u64; 17] = [
     25 * MICROSECOND,
     50 * MICROSECOND,

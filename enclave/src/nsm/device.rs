@@ -113,8 +113,8 @@ impl<N: Nsm> Device<N> {
         )
     }
 
-    /// Makes one call and extracts the result. `extract` must zeroize all random bytes that it does not
-    /// return.
+    /// Makes one call and extracts the result. `extract` must zeroize random bytes that are not part of its
+    /// result.
     fn call<T>(
         &mut self,
         counters: fn(&NsmCalls) -> &NsmCall,

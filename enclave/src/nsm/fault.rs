@@ -22,7 +22,7 @@ pub enum NsmFault {
     /// The NSM returned the response to another request.
     #[error("the NSM returned the response to another request")]
     UnexpectedResponse,
-    /// A register was already extended before this service extended it.
+    /// A PCR was already extended before this service extended the PCR.
     #[error(
         "PCR{index} of the NSM was extended before this service measured its configuration: start the \
          service only once per enclave, and extend this PCR nowhere else"

@@ -116,7 +116,7 @@ impl NsmHandle {
         let queue = Arc::new(NsmQueue::new(Limits {
             ready: settings.prefetch,
             max_age: settings.max_age,
-            // A connection waits for at most one block.
+            // Each connection waits for at most one block, so this limit covers all connections.
             waiting: MAX_CONNECTIONS,
             tasks: MAX_TASKS,
         }));

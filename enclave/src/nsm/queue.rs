@@ -2,12 +2,12 @@
 //!
 //! The queue holds prefetched blocks of random bytes, waiting callers, and tasks. A task is a request for
 //! an attestation document. The queue serves callers in their order of arrival. The worker runs tasks
-//! before it fetches blocks, because tasks are rare. Once a fault is latched, the queue rejects all callers
-//! and tasks until the service restarts.
+//! before it fetches blocks, because tasks are rare and delay blocks little. Once a fault is latched, the
+//! queue rejects all callers and tasks until the service restarts.
 //!
-//! No thread waits for another thread while it holds the lock of the queue. Each block goes to at most one
-//! caller. If a caller no longer waits, its block goes to the next caller. A block is zeroized when it is
-//! dropped.
+//! While a thread holds the lock of the queue, the thread does not wait for another thread. Each block goes
+//! to at most one caller. If a caller no longer waits, its block goes to the next caller. A block is
+//! zeroized when it is dropped.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -108,7 +108,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         Self { limits, state: Mutex::new(state), work_changed: Condvar::new() }
     }
 
-    /// Returns a prefetched block, or a receiver for the next one. Dropping the receiver cancels the wait.
+    /// Returns a prefetched block, or a receiver for the next block. Dropping the receiver cancels the
+    /// wait.
     pub(super) fn take(&self, now: Instant) -> Result<Delivery<B, F>, QueueError<F>> {
         let mut state = self.lock();
         if let DeviceStatus::Latched(fault) = state.status {
@@ -129,7 +130,7 @@ impl<B, F: Copy, T> Queue<B, F, T> {
     }
 
     /// Queues a task. If the queue is latched or closed before the task runs, the queue drops the task. The
-    /// caller then finds the reply channel of the task closed.
+    /// caller then sees that the reply channel of the task is closed.
     pub(super) fn submit(&self, task: T) -> Result<(), QueueError<F>> {
         let mut state = self.lock();
         if let DeviceStatus::Latched(fault) = state.status {
@@ -219,8 +220,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
 
     /// Records a timeout, unless the queue has a fault already. Other callers continue to wait.
     ///
-    /// Wakes the worker, because the next block ends the fault. Without the wake-up, the worker could
-    /// sleep: it may have added a block just before the timeout.
+    /// Wakes the worker, so that it fetches another block, which ends the fault. The worker may be asleep
+    /// if it added a block just before the timeout.
     pub(super) fn record_timeout(&self, fault: F) {
         let mut state = self.lock();
         if matches!(state.status, DeviceStatus::Working) {

@@ -58,7 +58,7 @@ fn nsm_failing_from(
     })
 }
 
-/// Returns faulty responses to a request for random bytes, each with the fault that it causes.
+/// Returns faulty responses to a request for random bytes, with the fault that each response causes.
 fn faults() -> Vec<(fn() -> CallResult, NsmFault)> {
     fn block(bytes: impl IntoIterator<Item = u8>) -> CallResult {
         Ok(Response::GetRandom { random: bytes.into_iter().collect() })
@@ -260,7 +260,7 @@ async fn caller_times_out_while_a_call_hangs() {
     let deadline = Duration::from_millis(300);
     let nsm = start(nsm, NsmSettings { deadline, ..settings() }).await.unwrap();
     let fault = NsmFault::Deadline { deadline };
-    // Both callers wait for the same call.
+    // The two callers wait for the same call.
     let (one, other) = tokio::join!(take(&nsm), take(&nsm));
     assert_eq!((one.err(), other.err()), (Some(fault), Some(fault)));
     assert_eq!(nsm.fault(), Some(fault));
@@ -316,7 +316,7 @@ async fn expired_blocks_are_replaced() {
     let max_age = Duration::from_millis(5);
     let settings = NsmSettings { prefetch: 3, max_age, ..settings() };
     let nsm = start(working(), settings).await.unwrap();
-    // Expired blocks are replaced although no caller takes one.
+    // The worker replaces expired blocks although no caller takes a block.
     eventually(|| nsm.block_counts().1 >= 9).await;
     take(&nsm).await.unwrap();
 }
@@ -333,7 +333,7 @@ async fn prefetches_the_configured_number_of_blocks() {
     assert!(metrics.blocks.prefetched.get() >= 3);
     eventually(|| nsm.block_counts().0 >= 3).await;
     assert!(metrics.calls.get_random.get() >= calls + 3);
-    // The duration of a call is counted after it has returned.
+    // The metrics count the duration of a call after the call has returned.
     eventually(|| metrics.calls.get_random.returned() >= calls + 3).await;
     assert!(metrics.calls.describe_pcr.returned() > 0);
 }

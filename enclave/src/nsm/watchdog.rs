@@ -116,7 +116,7 @@ impl CallMonitor {
     /// long.
     ///
     /// The start of a call does not wake the monitoring thread. While no call runs, the thread wakes once
-    /// per `limit`. So it wakes before a call that began in the meantime reaches the limit.
+    /// per `limit`. So the thread wakes before a call that began in the meantime reaches the limit.
     fn wait_for_timeout(&self) -> bool {
         let mut state = self.lock();
         loop {
@@ -238,7 +238,7 @@ mod tests {
             signal.recv_timeout(limit * 3 / 4)
         };
         assert_eq!(monitor.call(returns), Some(Err(mpsc::RecvTimeoutError::Timeout)));
-        // This call does not return after the pause either.
+        // This call does not return, not even after the pause.
         let hangs = || {
             pauses.simulate_pause();
             signal.recv_timeout(BOUND)

@@ -90,7 +90,8 @@ pub(super) struct NsmWorker<N, C: Clock> {
     fault: Option<NsmFault>,
     /// Time until which the worker fetches blocks only for waiting callers.
     refill_at: Instant,
-    /// Earliest time of the next clock synchronization. A failed synchronization delays the next one.
+    /// Earliest time of the next clock synchronization. A failed synchronization delays the next
+    /// synchronization.
     sync_retry_at: Instant,
 }
 

@@ -28,7 +28,7 @@ pub(crate) async fn service() -> Service<TestPlatform> {
     service_on(working()).await
 }
 
-/// Returns a service whose NSM signs a document at the start and none later.
+/// Returns a service whose NSM signs a document at the start, but no later document.
 pub(crate) async fn service_with_failing_clock_sync() -> Service<TestPlatform> {
     service_on(TestNsm::new(|call, request| match request {
         Request::Attestation { .. } if call > 0 => Some(Err(NsmError::Malformed)),

@@ -330,8 +330,8 @@ fn worker_wakes_when_half_of_the_blocks_are_gone() {
         let device = Arc::clone(&queue);
         let thread = thread::spawn(move || device.next_work(Instant::now() + LONG, true));
         drop((take(&queue).unwrap(), take(&queue).unwrap()));
-        // Without the wake-up the worker would sleep forever, because one block is ready and no caller
-        // waits.
+        // Without the wake-up, the worker would sleep forever. One block is still ready, so no caller waits
+        // and wakes the worker.
         assert!(matches!(thread.join().unwrap(), Work::FetchBlock));
     });
 }

@@ -24,7 +24,7 @@ pub(crate) enum HsmFault {
     Call {
         /// Function that failed.
         function: FunctionName,
-        /// Its return code.
+        /// Return code of the function.
         code: ReturnCode,
     },
     /// No slot has the configured token.
@@ -96,8 +96,8 @@ impl HsmFault {
 
     /// Returns true if only a restart ends this fault.
     ///
-    /// The service does not use an HSM again after its output failed a health test. The service does not
-    /// send a wrong PIN again, because the token could lock the user out.
+    /// After the output of an HSM fails a health test, the service does not use the HSM again. The service
+    /// does not send a wrong PIN again, because the token could lock the user out.
     pub(in crate::key_store) fn is_final(&self) -> bool {
         let is_wrong_pin = matches!(
             self.connection_error_code(),

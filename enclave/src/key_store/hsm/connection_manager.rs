@@ -116,8 +116,8 @@ impl ConnectionManager {
     fn test_session_limit(&self, location: TokenLocation) -> Result<(), HsmFault> {
         let Store { module, state, .. } = &*self.store;
         let claim = self.store.claim()?;
-        // A worker that is still in a call of the last connection may still have a session, so it is not
-        // counted.
+        // A worker that is still in a call of the last connection may still have a session, so this test
+        // does not count that worker.
         let workers = 0..state.calls().idle_workers();
         let sessions: Result<Vec<_>, _> =
             workers.map(|_| module.open(&self.caller, &claim, location)).collect();

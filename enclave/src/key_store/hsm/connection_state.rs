@@ -14,7 +14,7 @@
 //! - A call that does not return causes no event, because its thread cannot report an event. Instead, each
 //!   reader of the status also reads the call tracker. [`State::status`] returns the fault of the call
 //!   tracker for as long as the call lasts.
-//! - A closed store keeps its state. Its threads end in every state.
+//! - A closed store keeps its state. The threads of a closed store end in every state.
 
 use super::super::fault::HsmFault;
 use super::token_registry::TokenLocation;

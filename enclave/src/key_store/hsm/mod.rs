@@ -44,7 +44,7 @@ pub(super) struct Hsm {
     store: Arc<Store>,
     /// Longest time that a request waits.
     deadline: Duration,
-    /// True while a stuck call is logged and has not returned.
+    /// True from the log line about a stuck call until that call returns.
     stuck_logged: AtomicBool,
     /// Connection manager, until its thread is started. `None` afterwards.
     connection_manager: Option<ConnectionManager>,

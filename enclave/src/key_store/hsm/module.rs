@@ -86,7 +86,8 @@ impl Module {
         if caller.call(|| Ok(self.read().is_initialized))? {
             return match reinitialize.then(|| self.context.try_write()) {
                 Some(Ok(context)) => self.reinitialize(caller, context),
-                // Another thread is in a call. So either the module works, or the call never returns.
+                // Another thread is in a call. If the call returns, the module works. If the call never
+                // returns, no thread can initialize the module.
                 Some(Err(_)) | None => Ok(()),
             };
         }

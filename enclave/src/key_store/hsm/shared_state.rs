@@ -1,5 +1,6 @@
 //! The state that a store's threads and its requests share: the connection, the queue of requests, and the
-//! number of threads. No thread calls the module, or waits for another thread, while it holds the lock.
+//! number of threads. While a thread holds the lock, the thread neither calls the module nor waits for
+//! another thread.
 
 use std::collections::VecDeque;
 use std::iter;
@@ -81,8 +82,8 @@ pub(super) enum WaitResult {
     Closed,
 }
 
-/// A guard for a thread that may call the module. When the guard is dropped, it reports the end or the
-/// panic of the thread.
+/// A guard for a thread that may call the module. Dropping the guard reports the end or the panic of the
+/// thread.
 pub(super) struct ThreadGuard<'a>(&'a StoreState);
 
 impl StoreState {
@@ -145,7 +146,7 @@ impl StoreState {
         self.apply(&mut self.lock(), Event::ConnectionLost(connection, fault.clone()))
     }
 
-    /// Applies an event, and returns true if it changes the state.
+    /// Applies an event, and returns true if the event changes the state.
     fn apply(&self, inner: &mut Inner, event: Event) -> bool {
         let Some(next) = inner.state.next(event) else { return false };
         inner.state = next;

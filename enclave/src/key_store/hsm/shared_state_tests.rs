@@ -123,7 +123,8 @@ fn late_loss_of_an_earlier_connection_is_ignored() {
     assert!(!store.connection_lost(earlier, &HsmFault::ConnectionLost));
     assert_eq!(store.status(), Status::Connected);
     assert_eq!(store.wait(Some(later), Duration::ZERO), WaitResult::Elapsed);
-    // The session of an earlier connection is closed though its slot is the same.
+    // The worker must close the session of an earlier connection, even if the slot of both connections is
+    // the same.
     assert!(matches!(next_work(&store, Some(earlier)), Work::CloseSession));
 }
 
