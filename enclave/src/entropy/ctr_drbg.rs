@@ -192,7 +192,7 @@ impl CtrDrbg {
         // Steps 1 to 4: S = L || N || input || 0x80 || zeros.
         let length: usize = input.iter().map(|part| part.len()).sum();
         let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
-        let mut chains = Chains::new(&self.derivation);
+        let mut chains = BccChains::new(&self.derivation);
         chains.absorb(&length);
         chains.absorb(&SEED_LENGTH_FIELD);
         input.iter().for_each(|part| chains.absorb(part));
@@ -214,7 +214,7 @@ const _: () = assert!(SEED_LENGTH == 48);
 
 /// Steps 5 to 9 of the derivation function: three BCC chains (section 10.3.3). Their inputs are IV || S for
 /// the IVs 0, 1 and 2.
-struct Chains<'a> {
+struct BccChains<'a> {
     cipher: &'a Aes256,
     values: Zeroizing<[AesBlock; 3]>,
     /// Bytes of S that are not yet chained, padded with zeros. `filled` is the number of bytes without the
@@ -227,7 +227,7 @@ struct Chains<'a> {
 /// into this number of blocks.
 const INPUT_BLOCKS: usize = 24;
 
-impl<'a> Chains<'a> {
+impl<'a> BccChains<'a> {
     fn new(cipher: &'a Aes256) -> Self {
         // The first chaining value is zero. The XOR of zero and an IV is the IV itself.
         let mut values = Zeroizing::new([[0; AES_BLOCK_LENGTH]; 3]);

@@ -43,7 +43,7 @@ impl EntropyFault {
 
     /// Returns all causes, so that the metrics contain each cause from the start.
     pub(crate) fn causes() -> impl Iterator<Item = &'static str> {
-        let of_the_nsm = NsmFault::CAUSES.into_iter().chain(NsmFault::CALLER_CAUSES);
-        of_the_nsm.chain(["drbg", "interrupted", "system"])
+        let nsm_causes = NsmFault::CAUSES.into_iter().chain(NsmFault::CALLER_CAUSES);
+        nsm_causes.chain(["drbg", "interrupted", "system"])
     }
 }

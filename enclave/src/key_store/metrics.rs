@@ -34,14 +34,14 @@ impl KeyStoreMetrics {
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Draws of random bytes from HSMs, by outcome";
         let draws: Family<Label, Counter> = registry.family("key_store_draws", help);
-        let of = |outcome| labelled(&draws, [("outcome", outcome)]);
+        let draws_with = |outcome| labelled(&draws, [("outcome", outcome)]);
         let help = "Connections to HSMs that failed or could not be opened";
         Self {
             draws: KeyStoreDraws {
-                success: of("success"),
-                timed_out: of("timed_out"),
-                queue_full: of("queue_full"),
-                failed: of("failed"),
+                success: draws_with("success"),
+                timed_out: draws_with("timed_out"),
+                queue_full: draws_with("queue_full"),
+                failed: draws_with("failed"),
             },
             failures: registry.counter("key_store_failures", help),
             states: registry.family("key_stores", "Custom key stores, by ConnectionState"),

@@ -71,7 +71,7 @@ impl<C: Clock> Simulated<C> {
                 Err(error @ SimulatedPkiError::OutsideRootValidity { .. }) => {
                     Err(error.to_string())
                 }
-                minted => Ok(minted),
+                result => Ok(result),
             });
         match document {
             Ok(Ok(document)) => Ok(document_response(head, document)),

@@ -73,7 +73,7 @@ fn produce(queue: &TestQueue, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle
 fn take(queue: &TestQueue) -> Result<Block, Fault> {
     match queue.take(Instant::now()) {
         Ok(Delivery::Ready(block)) => Ok(block),
-        Ok(Delivery::Pending(place)) => block_on(place).expect("a response"),
+        Ok(Delivery::Pending(receiver)) => block_on(receiver).expect("a response"),
         Err(QueueError::Latched(fault)) => Err(fault),
         Err(QueueError::Full) => panic!("the queue has room"),
     }

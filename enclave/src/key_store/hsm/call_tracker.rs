@@ -131,12 +131,12 @@ impl Calls {
         }
     }
 
-    fn call_of(&self, ThreadSlot(slot): ThreadSlot) -> Option<Instant> {
+    fn call_in(&self, ThreadSlot(slot): ThreadSlot) -> Option<Instant> {
         self.began.get(slot).copied().flatten()
     }
 
     fn idle_workers(&self) -> usize {
-        ThreadSlot::workers().filter(|slot| self.call_of(*slot).is_none()).count()
+        ThreadSlot::workers().filter(|slot| self.call_in(*slot).is_none()).count()
     }
 
     fn are_stuck(&self, now: Instant) -> bool {
@@ -148,7 +148,7 @@ impl Calls {
         let returned_since = |began: Instant| self.returned.is_some_and(|at| at >= began);
         let hangs = |began: &Instant| is_long(*began) && !returned_since(*began);
         self.began.iter().flatten().any(hangs)
-            || ThreadSlot::workers().all(|slot| self.call_of(slot).is_some_and(is_long))
+            || ThreadSlot::workers().all(|slot| self.call_in(slot).is_some_and(is_long))
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Hsm {
     /// Longest time that a request waits.
     deadline: Duration,
     /// True from the log line about a stuck call until that call returns.
-    stuck_logged: AtomicBool,
+    is_stuck_logged: AtomicBool,
     /// Connection manager, until its thread is started. `None` afterwards.
     connection_manager: Option<ConnectionManager>,
 }
@@ -69,7 +69,7 @@ impl Hsm {
         // The PIN is moved, not copied. RawAuthPin zeroizes it on drop.
         let pin = RawAuthPin::new(Box::new(mem::take(&mut *pin)));
         let connection_manager = Some(ConnectionManager::new(&store, token, pin));
-        Ok(Self { store, deadline, stuck_logged: AtomicBool::new(false), connection_manager })
+        Ok(Self { store, deadline, is_stuck_logged: AtomicBool::new(false), connection_manager })
     }
 
     /// Starts the threads, which connect the store. Later calls do nothing.
@@ -94,7 +94,7 @@ impl Hsm {
     /// when that call returns, because the thread of a stuck call cannot log.
     fn observe(&self, status: &Status) -> (ConnectionState, Option<ConnectionErrorCode>) {
         let is_stuck = matches!(status, Status::Failed(HsmFault::Stuck { .. }));
-        let was_stuck = self.stuck_logged.swap(is_stuck, Ordering::Relaxed);
+        let was_stuck = self.is_stuck_logged.swap(is_stuck, Ordering::Relaxed);
         match status {
             Status::Connecting => (ConnectionState::Connecting, None),
             Status::Connected => {
