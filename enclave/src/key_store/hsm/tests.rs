@@ -6,8 +6,8 @@ use super::store::tests::{LOCATION, store};
 use super::*;
 
 fn hsm(deadline: Duration) -> Hsm {
-    let stuck_logged = AtomicBool::new(false);
-    Hsm { store: store(), deadline, stuck_logged, connection_manager: None }
+    let is_stuck_logged = AtomicBool::new(false);
+    Hsm { store: store(), deadline, is_stuck_logged, connection_manager: None }
 }
 
 fn connected(deadline: Duration) -> Hsm {
@@ -99,7 +99,7 @@ fn stuck_call_is_logged_once_until_the_store_answers_again() {
         (&Status::Connecting, (ConnectionState::Connecting, None), false),
     ] {
         assert_eq!(hsm.observe(status), expected);
-        assert_eq!(hsm.stuck_logged.load(Ordering::Relaxed), logged);
+        assert_eq!(hsm.is_stuck_logged.load(Ordering::Relaxed), logged);
     }
 }
 
