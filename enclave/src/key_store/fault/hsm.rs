@@ -38,7 +38,7 @@ pub(crate) enum HsmFault {
     },
     /// Several tokens have the configured label.
     #[error(
-        "several slots have a token with this token_label: set slot to the id of one of them instead"
+        "several slots have a token with this token_label: set slot to the id of one of these slots"
     )]
     AmbiguousLabel,
     /// Another token is in the slot now.

@@ -19,7 +19,9 @@ impl FunctionName {
     /// Returns advice for the operator if this function fails, or an empty string.
     pub(super) fn hint(&self) -> &'static str {
         match self.0.as_str() {
-            "C_Initialize" => ": the module cannot initialize; check its own configuration",
+            "C_Initialize" => {
+                ": the module cannot initialize; check the module's own configuration"
+            }
             _ => "",
         }
     }
