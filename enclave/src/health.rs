@@ -9,8 +9,8 @@
 //! 1. Length: a block of the NSM has exactly 256 bytes.
 //! 2. Repetition count (section 4.4.1): fewer than 8 equal bytes in a row, and fewer than 8 equal
 //!    differences between neighboring bytes in a row. The differences detect a source that counts.
-//! 3. Adaptive proportion (section 4.4.2): in each window of 512 bytes, fewer than 35 bytes equal the first
-//!    byte.
+//! 3. Adaptive proportion (section 4.4.2): in each window of 512 bytes, fewer than 35 bytes, including the
+//!    first byte, equal the first byte.
 //! 4. Repeated output: an output of at least 16 bytes differs from each of the last 1,024 such outputs. A
 //!    good source repeats an output about once in 2^86 outputs. This test ignores shorter outputs. A source
 //!    that repeats a shorter output fails test 3, because at least every fifteenth byte is equal.

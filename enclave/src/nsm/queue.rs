@@ -5,9 +5,9 @@
 //! before it fetches blocks, because tasks are rare and delay blocks little. Once a fault is latched, the
 //! queue rejects all callers and tasks until the service restarts.
 //!
-//! While a thread holds the lock of the queue, the thread does not wait for another thread. Each block goes
-//! to at most one caller. If a caller no longer waits, its block goes to the next caller. A block is
-//! zeroized when it is dropped.
+//! A thread that holds the lock of the queue does not wait for another thread. Each block goes to at most
+//! one caller. If a caller no longer waits, its block goes to the next caller. A block is zeroized when it
+//! is dropped.
 
 use std::collections::VecDeque;
 use std::mem;

@@ -1,6 +1,6 @@
 //! The state that a store's threads and its requests share: the connection, the queue of requests, and the
-//! number of threads. While a thread holds the lock, the thread neither calls the module nor waits for
-//! another thread.
+//! number of threads. A thread that holds the lock does not call the module, and does not wait for another
+//! thread.
 
 use std::collections::VecDeque;
 use std::iter;
