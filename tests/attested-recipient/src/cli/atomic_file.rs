@@ -43,11 +43,11 @@ fn check_destination(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
         Ok(there) if there.is_symlink() => {
-            refused("it is a symbolic link: give the path of the file itself")
+            refused("the path is a symbolic link: give the path of the file itself")
         }
         Ok(there) if !there.is_file() => refused(
-            "it is not a regular file: give the path of a new file or of a regular file to \
-             replace",
+            "the path is not a regular file: give the path of a new file, or of a regular file \
+             to replace",
         ),
         Ok(_) => Ok(()),
     }

@@ -23,7 +23,10 @@ pub(super) fn read_at_most(max_length: u64, path: &Path) -> Result<Vec<u8>, Comm
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= max_length) {
             Ok(bytes)
         } else {
-            Err(io::Error::other(format!("it is longer than {} MiB", max_length / (1024 * 1024))))
+            Err(io::Error::other(format!(
+                "the file is longer than {} MiB",
+                max_length / (1024 * 1024)
+            )))
         }
     };
     read().map_err(|error| CommandError::File { path: path.to_owned(), error })

@@ -17,8 +17,8 @@ use crate::eif::{
     aligned_ramdisk, application_ramdisk, boot_ramdisk,
 };
 
-/// Maximum length of an input file, in bytes. It is more than an image can contain, and it bounds the
-/// read of a device.
+/// Maximum length of an input file, in bytes. An image cannot contain a file of this length. The limit
+/// stops the read of a device that has no end.
 const MAX_INPUT_LENGTH: u64 = 1024 * 1024 * 1024;
 const IMAGE_NAME: &str = "attested-random";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -28,8 +28,9 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// The last second of the year 9999, the latest that RFC 3339 can represent.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Build an enclave image (EIF) from a kernel and the enclave's binary, and write its measurements. The
-/// same inputs give the same bytes; SOURCE_DATE_EPOCH is one of the inputs.
+/// Build an enclave image (EIF) from a kernel and the enclave's binary, and write the image's
+/// measurements. The same inputs produce the same bytes. The environment variable SOURCE_DATE_EPOCH is
+/// one of the inputs.
 #[derive(Debug, Args)]
 pub(super) struct BuildEif {
     /// Kernel: a bzImage, or an Image for aarch64.
@@ -38,10 +39,11 @@ pub(super) struct BuildEif {
     /// Command line of the kernel.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     cmdline: String,
-    /// Uncompressed kernel module for /modules; may be repeated, in the order of loading.
+    /// Uncompressed kernel module for /modules; may be repeated. The kernel loads the modules in
+    /// this order.
     #[arg(long, value_name = "FILE")]
     module: Vec<KernelModule>,
-    /// Prebuilt first ramdisk, instead of one with the modules.
+    /// Prebuilt first ramdisk. It replaces the ramdisk that the command builds from the modules.
     #[arg(long, value_name = "FILE", conflicts_with = "module")]
     ramdisk: Option<PathBuf>,
     /// Binary of the enclave, which becomes /init.
@@ -103,7 +105,7 @@ impl BuildEif {
             metadata: &metadata,
         };
         let pcrs = self.pcrs_json(&image.measurements());
-        // A configuration in the image is as secret as outside of it.
+        // The image may contain a secret configuration, so only its owner may read the image.
         let image = match self.file.is_empty() {
             true => AtomicFile::write(&self.out, |mut out| image.write(&mut out))?,
             false => AtomicFile::write_private(&self.out, |mut out| image.write(&mut out))?,
@@ -153,7 +155,7 @@ impl BuildEif {
     }
 }
 
-/// `NAME=PATH`: the name of a file in the enclave, and its path on this machine.
+/// An option value `NAME=PATH`: the name of a file in the enclave, and its path on this machine.
 #[derive(Clone, Debug)]
 struct NamedFile {
     name: ArchivePath,

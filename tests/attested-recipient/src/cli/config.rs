@@ -17,15 +17,16 @@ use zeroize::Zeroizing;
 use super::atomic_file::AtomicFile;
 use super::error::CommandError;
 
-/// Write the archive of an enclave's configuration, which the enclave receives from its parent instance,
-/// secrets included. With --public, write an archive without secrets, for publication. The configuration
-/// is validated as in the enclave.
+/// Write an enclave's configuration, including its secrets, to an archive. The parent instance sends the
+/// archive to the enclave. With --public, the archive contains no secrets and can be published. The
+/// command validates the configuration as the enclave does.
 #[derive(Debug, Args)]
 pub(super) struct ConfigArchive {
     /// Folder with enclave.toml and the files that it names. The command adds a file `salt` to it.
     folder: PathBuf,
-    /// Omit the salt, the values of all secrets, and the contents of private key and PIN files, so that
-    /// others can compute PCR16. Comments are published unchanged.
+    /// Write an archive for publication, from which others can compute PCR16. The archive omits the
+    /// salt, the values of all secrets, and the contents of private key and PIN files. Comments stay in
+    /// the archive.
     #[arg(long)]
     public: bool,
     /// File to write the archive to.
@@ -33,11 +34,11 @@ pub(super) struct ConfigArchive {
     out: PathBuf,
 }
 
-/// Print the value of PCR16 for this configuration, and the value of PCR17 if the salt and all secrets
-/// are present.
+/// Print the value of PCR16 for this configuration. If the salt and all secrets are present, print the
+/// value of PCR17 too.
 #[derive(Debug, Args)]
 pub(super) struct ConfigPcr {
-    /// Folder with enclave.toml and the files that it names, or an archive of them.
+    /// Folder with enclave.toml and the files that it names, or an archive of these files.
     folder: PathBuf,
 }
 
@@ -53,8 +54,8 @@ impl ConfigArchive {
             );
             return Err(CommandError::Usage(reason));
         }
-        // Validation comes first: nothing is written for an invalid configuration, and a misspelled key
-        // cannot hide a secret from the public archive.
+        // The validation comes before the first write. It also rejects a misspelled key, whose secret
+        // the public archive would contain.
         validate(bundle)?;
         if !self.public {
             add_salt(&self.folder)?;
@@ -66,7 +67,8 @@ impl ConfigArchive {
         };
         if self.public && bundle.contains_secret_or_private_key(&archive)? {
             let reason = "a secret, such as a PIN, also occurs in a comment, a value or another \
-                          file, and would be published: remove it there, or choose another secret";
+                          file, and would be published: remove that occurrence, or choose another \
+                          secret";
             return Err(CommandError::Content { path: toml, reason: reason.to_owned() });
         }
         match self.public {
@@ -76,7 +78,8 @@ impl ConfigArchive {
     }
 }
 
-/// Validates the configuration as the enclave does, except for the salt, which is created last.
+/// Validates the configuration as the enclave does. Does not require the salt, because the salt is
+/// created last.
 fn validate(bundle: ConfigBundle) -> Result<(), CommandError> {
     let config = Config::from_bundle(bundle)?;
     config.add_anchors(&mut TrustAnchors::aws_nitro())?;
@@ -131,8 +134,8 @@ impl ConfigPcr {
             // If standard error is closed, the note cannot be printed.
             drop(writeln!(
                 io::stderr(),
-                "attested-recipient: PCR17 is unknown: {name} lacks the file {SALT_NAME} or its \
-                 secrets, as a public archive does"
+                "attested-recipient: PCR17 is unknown: {name} lacks the file {SALT_NAME} or a \
+                 secret (a public archive contains neither)"
             ));
         }
         let pcrs = json!({

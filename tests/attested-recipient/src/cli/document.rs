@@ -14,7 +14,7 @@ use super::endpoint_args::EndpointArgs;
 use super::error::CommandError;
 use super::value_parsers::{Hex, Pcr};
 
-/// Have a simulator sign an attestation document.
+/// Request an attestation document from a simulator, and write the document to a file.
 #[derive(Debug, Args)]
 pub(super) struct DocumentCommand {
     #[command(flatten)]
@@ -55,7 +55,7 @@ impl DocumentCommand {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let public_key = read(&self.public_key)?;
         if let Err(error) = check_spki(&public_key) {
-            // Documents may contain any key, but the service cannot seal to this one.
+            // A document may contain any key, but the service cannot seal to this key.
             drop(writeln!(io::stderr(), "attested-recipient: warning: {error}"));
         }
         let document = Document {

@@ -11,7 +11,7 @@ use super::error::CommandError;
 use crate::eif::{EifError, measure};
 
 /// Print the measurements of an enclave image (EIF) as JSON: PCR0, PCR1, PCR2, and PCR8 if the image is
-/// signed. The signature is not verified: Nitro does that at boot.
+/// signed. The command does not verify the signature, because Nitro verifies it at boot.
 #[derive(Debug, Args)]
 pub(super) struct Eif {
     /// The image file.

@@ -15,7 +15,8 @@ use x509_parser::prelude::FromDer;
 use super::bounded_read::read;
 use super::error::CommandError;
 
-/// Print every field of an attestation document, without verifying it (see `verify`).
+/// Print every field of an attestation document. The command does not verify the document (see
+/// `verify`).
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     /// File with the document, as raw bytes.
@@ -81,7 +82,7 @@ impl Report<'_> {
     }
 }
 
-/// Escapes control characters, because the signer of the document chose the text.
+/// Escapes control characters, because an untrusted signer can choose the text.
 fn printable(text: &str) -> String {
     text.chars().flat_map(char::escape_debug).collect()
 }

@@ -13,8 +13,8 @@ use super::error::CommandError;
 /// The first bytes of an envelope (30 80 06), in base64.
 const ENVELOPE_IN_BASE64: &[u8] = b"MIA";
 
-/// Decrypt a CiphertextForRecipient of the simulator or of AWS KMS, and write the raw bytes to standard
-/// output.
+/// Decrypt a CiphertextForRecipient of this service, the simulator or AWS KMS, and write the raw bytes
+/// to standard output.
 #[derive(Debug, Args)]
 pub(super) struct Open {
     /// Private key of the recipient: PEM, PKCS#8 or PKCS#1.
@@ -29,13 +29,13 @@ impl Open {
         let pem = Zeroizing::new(read(&self.key)?);
         let content = |reason: String| CommandError::Content { path: self.key.clone(), reason };
         let pem = std::str::from_utf8(&pem).map_err(|_| {
-            content("it is not PEM: pass a private key in PEM (PKCS#8 or PKCS#1)".to_owned())
+            content("the key is not PEM: pass a private key in PEM (PKCS#8 or PKCS#1)".to_owned())
         })?;
         let key = RecipientKey::from_pem(pem).map_err(|error| content(error.to_string()))?;
         let sealed = read(&self.file)?;
         if sealed.starts_with(ENVELOPE_IN_BASE64) {
             let reason =
-                "it is base64 text: decode it first, for example with `base64 -d`".to_owned();
+                "the file contains base64 text: decode the text first, for example with `base64 -d`".to_owned();
             return Err(CommandError::Content { path: self.file.clone(), reason });
         }
         let opened = key.open(&sealed)?;

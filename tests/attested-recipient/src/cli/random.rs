@@ -12,11 +12,13 @@ use zeroize::Zeroizing;
 use super::endpoint_args::EndpointArgs;
 use super::error::CommandError;
 
-/// Request random bytes that are sealed to a key of this one request, and print them.
+/// Request random bytes that are sealed to a new key of this process, decrypt the bytes, and print
+/// them.
 ///
-/// The attestation document comes from /dev/nsm if that exists, otherwise from the simulator at the
-/// endpoint. The request is signed if AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION are set. A
-/// response with a Plaintext is rejected.
+/// If /dev/nsm exists, the command requests the attestation document from it. Otherwise the command
+/// requests the document from the simulator at the endpoint. If AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
+/// and AWS_REGION are set, the command signs the request. The command rejects a response with a
+/// Plaintext.
 #[derive(Debug, Args)]
 pub(super) struct Random {
     #[command(flatten)]
@@ -68,8 +70,8 @@ fn attest_with_nsm(key: &RecipientKey) -> Result<Vec<u8>, CommandError> {
     };
     match NsmDevice::open()?.process(request) {
         Ok(Response::Attestation { document }) => Ok(document),
-        Ok(Response::Error(_)) => Err(CommandError::Nsm("it returned an error".to_owned())),
-        Ok(_) => Err(CommandError::Nsm("its response is of another type".to_owned())),
+        Ok(Response::Error(_)) => Err(CommandError::Nsm("the module returned an error".to_owned())),
+        Ok(_) => Err(CommandError::Nsm("the response is of another type".to_owned())),
         Err(error) => Err(CommandError::Nsm(error.to_string())),
     }
 }

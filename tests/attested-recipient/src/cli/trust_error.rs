@@ -84,7 +84,7 @@ pub(super) enum TrustError {
     /// The enclave throttled every attempt, or did not respond.
     #[error(
         "timed out after {}: the enclave is reachable but returned no attestation document (HTTP \
-         429, too many requests: {throttled} times); it is overloaded or hangs; try again, or \
+         429, too many requests: {throttled} times); the enclave is overloaded or hangs; try again, or \
          allow more time with --timeout",
         HumanDuration(.limit.as_secs())
     )]
@@ -101,26 +101,26 @@ pub(super) enum TrustError {
     InvalidRoot,
     /// The document does not verify under a trusted root.
     #[error(
-        "the attestation document does not verify: {0}; do not trust this server, which may not \
-         be an enclave (AWS partitions with other roots: add the root with --root)"
+        "the attestation document does not verify: {0}; do not trust this server, because it may \
+         not be an enclave (if your AWS partition has another root, add the root with --root)"
     )]
     Unverified(UntrustedDocument),
     /// The document's root is named as a simulator's.
     #[error(
-        "this is a simulator, which signs any document and proves nothing; accept it with \
-         --simulator, in tests only"
+        "this is a simulator, which signs any document and proves nothing; in tests, accept the \
+         simulator with --simulator"
     )]
     Simulator,
     /// PCR0, PCR1 and PCR2 are zero.
     #[error(
-        "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its parent instance can \
-         read its console, and its measurements prove nothing; start it without --debug-mode"
+        "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): the parent instance can read \
+         the console, and the measurements prove nothing; start the enclave without --debug-mode"
     )]
     DebugMode,
     /// The document contains another nonce.
     #[error(
-        "the attestation document was issued for another nonce than the one sent: an old document \
-         was replayed; connect to the enclave directly"
+        "the attestation document contains another nonce than the request: an old document was \
+         replayed; connect to the enclave directly"
     )]
     Replayed,
     /// The document is too old or from the future, so it was replayed or a clock is wrong.
@@ -134,15 +134,15 @@ pub(super) enum TrustError {
     MeasurementMismatch(String),
     /// The document does not say where TLS ends.
     #[error(
-        "the enclave attests no TLS authority ({0}): its TLS is off, or [tls] mode is \
-         \"provided\" and TLS may end outside the enclave; set mode = \"attested\", or verify the \
-         certificate by other means"
+        "the enclave attests no TLS authority ({0}): [tls] mode is \"off\", or it is \"provided\" and \
+         TLS may end outside the enclave; set mode = \"attested\", or verify the certificate by \
+         other means"
     )]
     NoAuthority(BindingError),
     /// The TLS connection does not end at the attested authority.
     #[error(
-        "man in the middle: this TLS connection does not end in the enclave whose document it \
-         presents: {0}; the TLS endpoint can read all data; forward TCP to the enclave unchanged"
+        "man in the middle: this TLS connection does not end in the enclave that signed the \
+         document ({0}); the TLS endpoint can read all data; forward TCP to the enclave unchanged"
     )]
     TlsNotBound(TlsChainError),
     /// The server presents a certificate whose key it does not hold.

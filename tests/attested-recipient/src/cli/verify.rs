@@ -32,7 +32,8 @@ pub(super) struct Verify {
     /// Expected value of a PCR, 48 bytes; may be repeated.
     #[arg(long, value_name = "N=HEX")]
     pcr: Vec<Pcr>,
-    /// Maximum age of the document, in seconds; chain: any age while its certificates are valid.
+    /// Maximum age of the document, in seconds. With "chain", the document may have any age while
+    /// its certificates are valid.
     #[arg(long, value_name = "SECONDS|chain", default_value = "300", value_parser = max_age)]
     max_age: MaxAge,
     /// Accept a document of an enclave in debug mode.
@@ -134,8 +135,10 @@ impl Verify {
             let actual = document.claims().pcrs().value(pcr.index.into());
             let outcome = match actual {
                 Some(value) if *value == pcr.value => Outcome::Passed,
-                Some(value) => Outcome::Rejected(format!("it is {}", const_hex::encode(value))),
-                None => Outcome::Rejected("the document does not contain it".to_owned()),
+                Some(value) => {
+                    Outcome::Rejected(format!("the value is {}", const_hex::encode(value)))
+                }
+                None => Outcome::Rejected("the document does not contain this PCR".to_owned()),
             };
             report.push(&pcr_name(pcr), outcome);
         }

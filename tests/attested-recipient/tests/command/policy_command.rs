@@ -94,7 +94,7 @@ fn policy_check_prints_deciding_statement_and_reasons() {
     assert_eq!(code, 1);
     assert!(stdout.starts_with("denied by statement 2 of wallet.json\n"), "{stdout}");
     assert!(stdout.ends_with("\nstatement 2 of wallet.json (Deny) applies\n"), "{stdout}");
-    assert!(stderr.contains("the service rejects it by default, regardless of policies"));
+    assert!(stderr.contains("the service rejects the document by default, regardless of policies"));
 
     let (code, stdout, _) = check(&["nitrotpm.bin"]);
     assert_eq!(code, 1);
@@ -209,7 +209,7 @@ fn rejects_files_over_one_mebibyte() {
         (vec!["--policy", "/dev/zero"], "/dev/zero"),
         ([&document[..], &["/dev/zero"]].concat(), "/dev/zero"),
     ] {
-        let expected = format!("attested-recipient: {path}: it is longer than 1 MiB\n");
+        let expected = format!("attested-recipient: {path}: the file is longer than 1 MiB\n");
         assert_eq!(folder.check(&arguments), (2, String::new(), expected), "{arguments:?}");
     }
 }

@@ -312,7 +312,7 @@ fn verify_applies_pcr_max_age_and_root_options() {
     assert!(rejection(&report.1).starts_with("REJECTED 18 PCR1 as expected: it is "));
     let absent = format!("16={pcr0}");
     let report = verify(&["--root", root, "--pcr", &absent]);
-    assert!(rejection(&report.1).ends_with("the document does not contain it"));
+    assert!(rejection(&report.1).ends_with("the document does not contain this PCR"));
 }
 
 /// Uses a simulator's document that was signed at 2026-11-30T06:49:01.432Z by a leaf issued three

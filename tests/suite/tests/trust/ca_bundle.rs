@@ -101,9 +101,9 @@ fn does_not_replace_links_sockets_or_folders() {
     let _listener = UnixListener::bind(&socket).unwrap();
     let named_as_folder = folder.path().join("new/");
     for (out, message) in [
-        (&*link, "it is a symbolic link"),
-        (&socket, "it is not a regular file"),
-        (folder.path(), "it is not a regular file"),
+        (&*link, "the path is a symbolic link"),
+        (&socket, "the path is not a regular file"),
+        (folder.path(), "the path is not a regular file"),
         (&named_as_folder, "the path ends with"),
     ] {
         let rejected = command(&enclave, out).output().unwrap();

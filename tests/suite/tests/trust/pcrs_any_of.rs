@@ -82,7 +82,7 @@ fn rejects_pcrs_that_match_in_different_sets() {
     let a = files.with("a.json", &[(0, PCR0[0]), (1, 2)]);
     let b = files.with("b.json", &[(0, 1), (1, PCR1)]);
     let message = format!(
-        "unexpected measurement: it matches no --any-of file: \
+        "unexpected measurement: the enclave matches no --any-of file: \
          {a}: PCR1 is {}, not {}; {b}: PCR0 is {}, not {};",
         hex(PCR1),
         hex(2),
@@ -114,7 +114,7 @@ fn requires_pcr_options_in_addition_to_a_matching_set() {
     with(&["--pcrs-file", &wrong_file]).assert_fails(14, &message);
     // If neither matches, the error contains both.
     let outcome = run_trust(&enclave, &["--any-of", &other, "--pcr", &wrong]);
-    outcome.assert_fails(14, &format!("{message}, it matches no --any-of file: {other}"));
+    outcome.assert_fails(14, &format!("{message}, the enclave matches no --any-of file: {other}"));
 }
 
 #[test]

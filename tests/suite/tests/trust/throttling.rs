@@ -42,7 +42,7 @@ fn fails_at_the_timeout_with_the_reason() {
             1,
             "timed out after 2 s: the enclave is reachable but returned no attestation",
         );
-        outcome.assert_fails(1, "it is overloaded or hangs");
+        outcome.assert_fails(1, "the enclave is overloaded or hangs");
         assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
     }
     // A delay beyond the time-out is not waited for.

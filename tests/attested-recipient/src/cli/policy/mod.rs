@@ -29,22 +29,22 @@ enum PolicySubcommand {
     Check(Check),
 }
 
-/// Print the decision of policies for a request, and the reasons. The exit status is 0 only if they
-/// allow it.
+/// Print the decision of policies for a request, and the reasons. The exit status is 0 only if the
+/// policies allow the request.
 #[derive(Debug, Args)]
 struct Check {
     /// Policy in AWS's JSON format; may be repeated.
     #[arg(long, value_name = "FILE", required = true)]
     policy: Vec<PathBuf>,
-    /// Attestation document of the request's Recipient, as raw bytes. It must verify at its own
-    /// timestamp. Without one, the request has no Recipient.
+    /// Attestation document of the request's Recipient, as raw bytes. The document must verify at
+    /// its own timestamp. Without --document, the request has no Recipient.
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
     /// Additional trust anchor for the document, such as a simulator's root; may be repeated.
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
-    /// Value of a condition key of the request, such as aws:CurrentTime=2026-02-03T10:12:02Z, or
-    /// kms:RecipientAttestation:PCR0=HEX instead of a document; may be repeated.
+    /// Value of a condition key of the request, such as aws:CurrentTime=2026-02-03T10:12:02Z; may
+    /// be repeated. kms:RecipientAttestation:PCR0=HEX can replace --document.
     #[arg(long, value_name = "KEY=VALUE")]
     context: Vec<ContextEntry>,
     /// Action of the request.
@@ -74,7 +74,7 @@ impl Check {
         if measurements.is_some() && self.action != Operation::GenerateRandom {
             let action = action_name(self.action);
             return Err(CommandError::Usage(format!(
-                "{action} has no Recipient: remove --document, and the PCRs from --context"
+                "{action} has no Recipient: remove --document, and remove the PCRs from --context"
             )));
         }
         let context = request.context(self.action, measurements);
@@ -93,8 +93,8 @@ impl Check {
         }
         if pcrs.is_some_and(|pcrs| pcrs.is_debug_mode()) {
             warn(
-                "the document comes from an enclave in debug mode: the service rejects it by \
-                 default, regardless of policies",
+                "the document comes from an enclave in debug mode: the service rejects the \
+                 document by default, regardless of policies",
             );
         }
         let is_allowed = matches!(report.decision, Decision::Allowed(_));
@@ -106,7 +106,7 @@ fn read_policy(path: &Path) -> Result<Policy, CommandError> {
     Ok(Policy::parse(&path.display().to_string(), &read(path)?)?)
 }
 
-/// Verifies a document. Debug mode is allowed, because a policy may deny it.
+/// Verifies a document. Accepts debug mode, because the policies decide on it.
 fn verify_document(
     path: &Path,
     roots: &[PathBuf],
@@ -139,7 +139,7 @@ fn measurements<'a>(
     }
 }
 
-/// Prints a warning. If standard error is closed, it is lost.
+/// Prints a warning. If standard error is closed, the warning is lost.
 fn warn(warning: &str) {
     drop(writeln!(io::stderr(), "attested-recipient: warning: {warning}"));
 }

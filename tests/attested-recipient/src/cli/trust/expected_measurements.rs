@@ -108,7 +108,7 @@ impl ExpectedMeasurements {
             }
         }
         if matched.is_none() && !sets.is_empty() {
-            differences.push(format!("it matches no --any-of file: {}", sets.join("; ")));
+            differences.push(format!("the enclave matches no --any-of file: {}", sets.join("; ")));
         }
         match differences.is_empty() {
             true => Ok(matched),

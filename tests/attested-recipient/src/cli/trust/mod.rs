@@ -28,20 +28,23 @@ use super::error::{CommandError, anchor_error};
 use super::trust_error::{TrustError, exit_status_help};
 use super::value_parsers::Pcr;
 
-/// Verify that TLS ends inside an enclave, and write its CA certificate for clients to trust.
+/// Verify that the TLS connections to a URL end inside an enclave, and write the enclave's CA
+/// certificate for clients to trust.
 ///
-/// For each URL, the command requests an attestation document with a fresh nonce over one TLS
-/// connection. The document must verify under AWS's root, contain the expected measurements, and attest
-/// the authority that issued the certificate of that connection. Pass the file to clients as
-/// AWS_CA_BUNDLE, or by the setting that replaces their roots. An enclave that restarts has another
-/// authority.
+/// For each URL, the command opens one TLS connection and requests an attestation document for a new
+/// nonce. The document must verify under AWS's root, contain the expected measurements, and attest the
+/// certificate authority that issued the certificate of this connection. Clients must trust only the
+/// written file: set AWS_CA_BUNDLE, or the client's setting that replaces its roots. Repeat the command
+/// after a restart of an enclave, because the enclave then has a new authority.
 ///
-/// Prints one line per URL: the URL, the enclave's module_id, the SHA-256 of the authority's
-/// SubjectPublicKeyInfo, and with --any-of the file whose measurements match.
+/// The command prints one line per URL: the URL, the enclave's module_id, and the SHA-256 of the
+/// authority's SubjectPublicKeyInfo. With --any-of, the line also contains the file whose
+/// measurements match.
 #[derive(Debug, Args)]
 #[command(after_help = exit_status_help())]
 pub(super) struct Trust {
-    /// URL of an enclave, https://HOST[:PORT]; the certificates of several are written into one file.
+    /// URL of an enclave, https://HOST[:PORT]; may be repeated. The command writes the certificates of
+    /// all enclaves into one file.
     #[arg(value_name = "URL", required = true)]
     urls: Vec<Target>,
     /// Expected value of a PCR of every enclave, 48 bytes; may be repeated.
@@ -51,14 +54,14 @@ pub(super) struct Trust {
     /// repeated.
     #[arg(long, value_name = "JSON")]
     pcrs_file: Vec<PathBuf>,
-    /// File with expected measurements, as for --pcrs-file; may be repeated. An enclave must match one
-    /// such file completely, in addition to every --pcr and --pcrs-file.
+    /// File with expected measurements, in the form of --pcrs-file; may be repeated. An enclave must
+    /// match all measurements of one of these files. It must also match every --pcr and --pcrs-file.
     #[arg(long, value_name = "JSON")]
     any_of: Vec<PathBuf>,
-    /// Additional trust anchor besides AWS's root; may be repeated.
+    /// Trust anchor in addition to AWS's root; may be repeated.
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
-    /// Accept simulators, which prove nothing: for tests only.
+    /// Accept simulators, for tests only. A document of a simulator proves nothing.
     #[arg(long)]
     simulator: bool,
     /// Time limit for one URL.
