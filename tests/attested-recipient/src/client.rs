@@ -1,5 +1,5 @@
-//! A client of the service's KMS API, as an attested recipient needs it, and of the simulator's
-//! endpoint.
+//! A client of the operations that an attested recipient needs: the KMS API, the enclave's own
+//! document, and the simulator's documents.
 
 mod error;
 mod response;
@@ -35,7 +35,7 @@ const TOO_MANY_REQUESTS: u16 = 429;
 pub struct Client {
     endpoint_url: String,
     agent: ureq::Agent,
-    /// True if the client trusts a certificate authority, which https requires.
+    /// True if the client trusts a certificate authority. An https URL requires one.
     has_authorities: bool,
     credentials: Option<Arc<Credentials>>,
 }
@@ -48,11 +48,11 @@ impl Client {
         Self { endpoint_url, agent: agent(Vec::new()), has_authorities: false, credentials: None }
     }
 
-    /// Makes the client trust these certificate authorities of enclaves and no others. `pem` has the
-    /// form that `attested-recipient trust` writes. The client then rejects URLs without TLS.
+    /// Makes the client trust only these certificate authorities of enclaves. `pem` is the content of a
+    /// file that `attested-recipient trust` wrote. The client then rejects URLs without TLS.
     ///
-    /// # Errors
-    /// Returns an error if `pem` contains no certificate, or a section that is not an X.509 certificate.
+    /// # Errors Returns an error if `pem` contains no certificate, or if a section is not an X.509
+    /// certificate.
     pub fn with_ca_certificates(self, pem: &[u8]) -> Result<Self, ClientError> {
         let mut authorities = Vec::new();
         let mut store = RootCertStore::empty();
@@ -120,7 +120,8 @@ impl Client {
         let response = self.post("/simulator/attest", &content_type, &document.to_json())?;
         match response.error() {
             None => Ok(response.body),
-            // KMS has no such operation, and an enclave signs no documents for its callers.
+            // Only a simulator has this route. AWS KMS has no such operation, and an enclave signs
+            // no documents for its callers.
             Some(ClientError::Rejected { error_type, .. })
                 if error_type == "UnknownOperationException" =>
             {
@@ -130,8 +131,9 @@ impl Client {
         }
     }
 
-    /// Returns the enclave's own document from `GET /attestation`. The document contains `nonce` (16 to
-    /// 64 random bytes) and is not verified. The client retries while the service throttles the request.
+    /// Returns the enclave's own document from `GET /attestation`, without verifying it. The document
+    /// contains `nonce`, which must be 16 to 64 random bytes. The client retries while the service
+    /// throttles the request.
     ///
     /// # Errors
     /// Returns an error if the service cannot be reached, returns an error, or throttles the request

@@ -15,7 +15,7 @@ pub struct Credentials {
     region: String,
 }
 
-/// The parts of a request that are signed, except its time.
+/// The signed parts of a request, except the time.
 pub(crate) struct UnsignedRequest<'a> {
     pub(crate) host: &'a str,
     pub(crate) content_type: &'a str,
@@ -124,7 +124,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Compares with a request that AWS CLI v1 sent, byte for byte.
+    /// Compares the signature with the signature of a request that AWS CLI v1 sent.
     #[test]
     fn signature_matches_aws_cli_v1() {
         let credentials = Credentials::new(

@@ -1,4 +1,4 @@
-//! Attestation documents that a simulated platform is asked to sign.
+//! Attestation documents to request from a simulator.
 
 use std::collections::BTreeMap;
 
@@ -31,14 +31,15 @@ pub struct Document {
     pub pcrs: BTreeMap<u8, [u8; 48]>,
     /// The platform whose measurements the document contains.
     pub kind: Kind,
-    /// True if PCR0, PCR1 and PCR2 are zero, as in debug mode.
+    /// True for a document of an enclave in debug mode: PCR0, PCR1 and PCR2 are zero.
     pub debug: bool,
     /// Age of the document, in seconds.
     pub age_seconds: u64,
 }
 
 impl Document {
-    /// Creates a fresh enclave document that contains `key`.
+    /// Creates the description of an enclave's document that contains the public key `key` and has
+    /// an age of zero.
     pub fn for_key(key: &RecipientKey) -> Self {
         Self { public_key: Some(key.public_key_der().to_vec()), ..Self::default() }
     }

@@ -1,6 +1,9 @@
-//! An attested recipient for your tests: a simulated enclave that serves the KMS API on a free loopback
-//! port, keys, attestation documents signed under the simulator's own root, and decryption of the sealed
-//! responses.
+//! An attested recipient for your tests. The library contains:
+//!
+//! - a simulated enclave that serves the KMS API on a free loopback port
+//! - keys of recipients
+//! - attestation documents, signed under the simulator's own root
+//! - the decryption of sealed responses
 //!
 //! ```
 //! use attested_recipient::{Client, Document, RecipientKey, Simulator};

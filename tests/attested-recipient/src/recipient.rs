@@ -1,4 +1,4 @@
-//! The key that responses are sealed to.
+//! The key to which the service seals responses.
 
 use attestation::cms::{OpenError, PrivateKeyError, RecipientPrivateKey, open};
 use zeroize::Zeroizing;
@@ -31,9 +31,8 @@ impl RecipientKey {
 
     /// Decrypts a `CiphertextForRecipient`.
     ///
-    /// # Errors
-    /// Returns an error if the ciphertext was sealed to another key, or does not have a form that KMS
-    /// sends.
+    /// # Errors Returns an error if the ciphertext was sealed to another key, or if it does not have a
+    /// form of KMS.
     pub fn open(&self, ciphertext_for_recipient: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         open(ciphertext_for_recipient, &self.0)
     }

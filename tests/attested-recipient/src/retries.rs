@@ -10,8 +10,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Maximum pause, unless Retry-After requires a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(4);
 
-/// A counter of the attempts of one request, and the schedule of its retries. The command uses it too;
-/// it is not part of the library's interface.
+/// The number of attempts of one request, and the schedule of its retries. The type is public because
+/// the command uses it. It is not part of the library's interface.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Retries {
@@ -30,8 +30,9 @@ impl Retries {
         self.throttled
     }
 
-    /// Returns the pause before the next attempt, or `None` if the deadline comes first. The pause is at
-    /// least `retry_after` (RFC 9110, section 10.2.3), in seconds. A date in Retry-After is ignored.
+    /// Returns the pause before the next attempt. Returns `None` if the deadline is earlier than the
+    /// next attempt. The pause is at least `retry_after`, in seconds (RFC 9110, section 10.2.3). A date
+    /// in Retry-After is ignored.
     pub fn pause(&mut self, retry_after: Option<&str>) -> Option<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         self.pause_with_jitter(left, retry_after, random_fraction())
@@ -49,7 +50,7 @@ impl Retries {
         let requested = retry_after.and_then(|seconds| seconds.trim().parse().ok());
         let least = own.max(requested.map_or(Duration::ZERO, Duration::from_secs));
         let spare = left.checked_sub(least).filter(|spare| !spare.is_zero())?;
-        // The jitter keeps clients that were throttled together from retrying together.
+        // The jitter distributes the retries of clients that were throttled at the same time.
         Some(least + (least / 2).min(spare / 2).mul_f64(fraction))
     }
 }

@@ -26,8 +26,8 @@ use transport::{Acceptor, Endpoint, listen};
 use crate::client::{Client, ClientError};
 use crate::document::Document;
 
-/// An error that kept the simulator from starting, such as a missing port, thread or source of
-/// randomness.
+/// An error at the start of the simulator. For example, no port, thread or source of randomness is
+/// available.
 #[derive(Debug, Error)]
 #[error("cannot start the simulator: {0}")]
 pub struct SimulatorError(#[source] Box<dyn Error + Send + Sync>);
@@ -36,11 +36,11 @@ fn start_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> SimulatorError
     SimulatorError(error.into())
 }
 
-/// A simulated enclave that serves the KMS API on a free port of 127.0.0.1, under its own root
-/// certificate.
+/// A simulated enclave that serves the KMS API on a free port of 127.0.0.1. It has its own root
+/// certificate for attestation documents.
 ///
-/// The simulator stops as soon as it is dropped. Starting, dropping and [`document`](Self::document)
-/// block, but may be called from asynchronous tests.
+/// The simulator stops when it is dropped. The start, the drop and [`document`](Self::document) block
+/// the thread. Asynchronous tests may still call them.
 #[derive(Debug)]
 pub struct Simulator {
     endpoint_url: String,
@@ -60,8 +60,8 @@ impl Simulator {
         Self::builder().start()
     }
 
-    /// Starts a simulator that uses `now` as its clock, for the documents that it signs and that it
-    /// verifies.
+    /// Starts a simulator whose clock is `now`. The simulator signs and verifies documents at the
+    /// time of this clock.
     ///
     /// # Errors
     /// Returns an error if no port or no thread is available.
@@ -91,7 +91,8 @@ impl Simulator {
 
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = mpsc::channel();
-        // The runtime stays on this thread, because the caller may run inside another runtime.
+        // The runtime must be created on this new thread, because the caller may be inside another
+        // runtime.
         let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
             let listening = Runtime::new().map_err(start_error).and_then(|runtime| {
                 let service = Service::start(platform, nsm, anchors, settings, audit);
@@ -103,7 +104,7 @@ impl Simulator {
                 Ok((runtime, acceptor, service)) => {
                     let endpoint = acceptor.local_endpoint().clone();
                     let authority_pem = service.certificate_authority_pem().map(str::to_owned);
-                    // The receiver is gone if the caller no longer waits for the result.
+                    // The send fails if the caller no longer waits for the result.
                     drop(started.send(Ok((endpoint, service.has_tls(), authority_pem))));
                     runtime.block_on(serve(acceptor, service, stopped));
                 }
@@ -134,15 +135,15 @@ impl Simulator {
         self.address
     }
 
-    /// Returns the simulator's CA certificate in PEM, if its
+    /// Returns the simulator's CA certificate in PEM. Returns `None` unless the
     /// [configuration](SimulatorBuilder::config_file) has `[tls] mode = "attested"`. The text has the
     /// form that `attested-recipient trust` writes.
     pub fn certificate_authority_pem(&self) -> Option<&str> {
         self.authority_pem.as_deref()
     }
 
-    /// Creates a client that trusts this simulator and sends its requests to `url`, for example of a
-    /// relay.
+    /// Creates a client that trusts this simulator. The client sends its requests to `url`, for example
+    /// the URL of a relay.
     ///
     /// # Errors
     /// Returns an error only if the simulator's own certificate is invalid.
@@ -154,7 +155,7 @@ impl Simulator {
         }
     }
 
-    /// Returns the root certificate of its documents, in PEM.
+    /// Returns the root certificate of the simulator's documents, in PEM.
     pub fn root_certificate_pem(&self) -> String {
         self.pki.root_certificate_pem()
     }
@@ -168,8 +169,8 @@ impl Simulator {
     }
 }
 
-/// Serves until `stopped` receives a message or its sender is dropped. Connections are not drained,
-/// because the test is over.
+/// Serves until `stopped` receives a message or the sender of `stopped` is dropped. Connections are
+/// not drained, because the test has ended.
 async fn serve<P: Platform>(
     acceptor: Acceptor,
     service: Service<P>,
@@ -196,7 +197,7 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic was already reported by the thread.
+            // The thread has already reported its panic.
             drop(thread.join());
         }
     }
@@ -228,7 +229,8 @@ impl fmt::Debug for SimulatorBuilder {
 }
 
 impl SimulatorBuilder {
-    /// Uses `now` as the clock, for the documents that the simulator signs and that it verifies.
+    /// Uses `now` as the clock. The simulator signs and verifies documents at the time of this
+    /// clock.
     #[must_use]
     pub fn now(self, now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
         Self { now: Arc::new(now), ..self }
@@ -247,8 +249,9 @@ impl SimulatorBuilder {
         Self { audit: Some(Box::new(writer)), ..self }
     }
 
-    /// Expects a PROXY protocol v2 header at the start of each connection, as `enclave-simulator
-    /// --proxy-protocol` does. All clients must then connect through a relay that sends it.
+    /// Requires a PROXY protocol v2 header at the start of each connection, as `enclave-simulator
+    /// --proxy-protocol` does. All clients must then connect through a relay that sends this
+    /// header.
     #[must_use]
     pub fn proxy_protocol(self) -> Self {
         Self { proxy_protocol: true, ..self }

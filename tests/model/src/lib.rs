@@ -1,4 +1,4 @@
-//! A model check of the queue between the NSM thread and its callers.
+//! A model check of the queue between the NSM thread and the callers that wait for entropy blocks.
 //!
 //! The checker compiles the source of the queue with synchronization primitives that the checker controls.
 //! It then runs the steps of the threads in all orders with at most three preemptions. Time never passes in

@@ -1,3 +1,3 @@
-//! The synchronization primitives of the queue, controlled by the model checker.
+//! The synchronization primitives of the queue. The model checker controls them.
 
 pub(super) use loom::sync::{Condvar, Mutex, MutexGuard};

@@ -10,7 +10,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::queue::{Delivery, DeviceStatus, Limits, Queue, QueueError, Work};
 
-/// Longer than any test.
+/// A duration that is longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// A block that increments `wiped` when it is dropped.
@@ -69,7 +69,7 @@ fn produce(queue: &TestQueue, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle
     })
 }
 
-/// Returns a block, and waits for it if necessary.
+/// Returns a block. Waits if no block is ready.
 fn take(queue: &TestQueue) -> Result<Block, Fault> {
     match queue.take(Instant::now()) {
         Ok(Delivery::Ready(block)) => Ok(block),
@@ -161,7 +161,7 @@ fn latched_queue_returns_the_first_fault() {
         queue.record_timeout(Fault::Broken);
         queue.record_fault(Fault::Broken);
         assert_eq!(queue.status(), DeviceStatus::Latched(Fault::Unhealthy));
-        // The worker ends although the queue is not closed, and its blocks are dropped.
+        // The worker ends although the queue is not closed. The prefetched blocks must be dropped.
         let made = producer.join().unwrap();
         assert_eq!(wiped.load(Ordering::SeqCst), made);
         queue.put(Instant::now(), Block { number: 9, wiped: wiped.clone() });
@@ -194,7 +194,7 @@ fn recorded_fault_makes_the_worker_fetch_a_block() {
     });
 }
 
-/// Returns the receiver of a caller that waits, because the queue has no block.
+/// Returns the receiver of a caller that waits. The queue must not have a block.
 fn waiting_caller(queue: &Queue<Block, Fault, Task>) -> oneshot::Receiver<Result<Block, Fault>> {
     match queue.take(Instant::now()) {
         Ok(Delivery::Pending(receiver)) => receiver,
@@ -278,7 +278,7 @@ fn task_is_run_rejected_or_dropped() {
         let (task, done) = oneshot::channel();
         queue.submit(task).unwrap();
         let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
-        // The task is completed or dropped.
+        // The task may be completed or dropped.
         drop(block_on(done));
         watchdog.join().unwrap();
         producer.join().unwrap();

@@ -1,4 +1,4 @@
-//! Files that appear under their name only when they are complete.
+//! Output files that appear under their final name only when they are complete.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -9,14 +9,14 @@ use tempfile::NamedTempFile;
 
 use super::error::CommandError;
 
-/// Mode of a new file before the umask. Temporary files have mode 600 by default.
+/// The mode of a new file before the umask. A temporary file has mode 600 by default.
 const PERMISSIONS: u32 = 0o666;
 
-/// Mode of a file with secrets.
+/// The mode of a file with secrets.
 const SECRET_PERMISSIONS: u32 = 0o600;
 
-/// A complete temporary file beside its destination. It is removed unless [`commit`](Self::commit) is
-/// called.
+/// A complete temporary file in the folder of its destination. The file is removed on drop, unless
+/// [`commit`](Self::commit) was called.
 pub(super) struct AtomicFile {
     file: NamedTempFile,
     path: PathBuf,
@@ -33,7 +33,7 @@ fn buffered(
 }
 
 /// Checks that `path` is a regular file or does not exist. A symbolic link could point to a file that an
-/// attacker chose. A device or a folder would be replaced by a file.
+/// attacker selected. A device or a folder would be replaced by the file.
 fn check_destination(path: &Path) -> io::Result<()> {
     let refused = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
@@ -54,7 +54,8 @@ fn check_destination(path: &Path) -> io::Result<()> {
 }
 
 impl AtomicFile {
-    /// Writes the content for the file `path`, and syncs it to the disk.
+    /// Writes the content for the file `path` to a temporary file, and syncs the temporary file to
+    /// the disk.
     pub(super) fn write(
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -62,7 +63,7 @@ impl AtomicFile {
         Self::create(path, PERMISSIONS, buffered(content))
     }
 
-    /// Writes the content for a file that only its owner can access.
+    /// Like [`write`](Self::write), for a file that only its owner can access.
     pub(super) fn write_private(
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -93,7 +94,7 @@ impl AtomicFile {
         create().map_err(|error| CommandError::File { path: path.to_owned(), error })
     }
 
-    /// Renames the temporary file to its destination, and replaces a file of that name.
+    /// Renames the temporary file to its destination. Replaces an existing file.
     pub(super) fn commit(self) -> Result<(), CommandError> {
         let Self { file, path } = self;
         match file.persist(&path) {

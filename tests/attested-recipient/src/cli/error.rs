@@ -1,4 +1,4 @@
-//! The error of every subcommand, and its exit status.
+//! The error type of every subcommand, and the exit status for each error.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub(super) enum CommandError {
     /// The files and options do not form a ramdisk (invalid usage).
     #[error(transparent)]
     Ramdisk(#[from] RamdiskError),
-    /// A rejection that the subcommand has already printed.
+    /// A rejection. The subcommand has already printed the reason.
     #[error("rejected")]
     Rejected,
     #[error(transparent)]
@@ -51,7 +51,7 @@ pub(super) enum CommandError {
     Document(#[from] MalformedDocument),
     #[error("{}: {error}", path.display())]
     Image { path: PathBuf, error: EifError },
-    /// A URL does not lead to an enclave that can be trusted.
+    /// The server at a URL is not an enclave that can be trusted.
     #[error("{url}: {error}")]
     Untrusted { url: String, error: Box<TrustError> },
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! The subcommands, one per module.
 //!
-//! The exit status is 0 for success, 1 for a rejection or a failure, and 2 for invalid usage. `trust`
-//! has one status per kind of rejection.
+//! The exit status is 0 for success, 1 for a rejection or a failure, and 2 for invalid usage. The
+//! subcommand `trust` has a different status for each kind of rejection.
 
 mod atomic_file;
 mod bounded_read;

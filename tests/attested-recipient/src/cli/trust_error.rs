@@ -1,4 +1,4 @@
-//! The reasons why `trust` rejects a URL, and the exit status of each.
+//! The reasons why `trust` rejects a URL, and the exit status for each reason.
 
 use std::io;
 use std::time::Duration;
@@ -53,13 +53,13 @@ pub(super) enum TrustError {
     /// The TLS library or the source of randomness failed.
     #[error("a local resource failed: {0}")]
     LocalResource(String),
-    /// The server sent bytes that are not TLS.
+    /// The bytes that the server sent are not TLS.
     #[error(
         "the server does not use TLS: check that the port is the enclave's TLS port and that \
          [tls] mode is not \"off\""
     )]
     NotTls,
-    /// The TLS handshake failed, for example because no version or cipher suite is shared.
+    /// The TLS handshake failed, for example because client and server have no common version.
     #[error("the TLS handshake failed: {0}")]
     Handshake(io::Error),
     /// The connection broke, or the server sent bytes that are not HTTP.
@@ -105,7 +105,7 @@ pub(super) enum TrustError {
          not be an enclave (if your AWS partition has another root, add the root with --root)"
     )]
     Unverified(UntrustedDocument),
-    /// The document's root is named as a simulator's.
+    /// The document's root has the name of a simulator's root.
     #[error(
         "this is a simulator, which signs any document and proves nothing; in tests, accept the \
          simulator with --simulator"
@@ -123,7 +123,8 @@ pub(super) enum TrustError {
          replayed; connect to the enclave directly"
     )]
     Replayed,
-    /// The document is too old or from the future, so it was replayed or a clock is wrong.
+    /// The document is too old or its timestamp is in the future. The document was replayed, or a
+    /// clock is wrong.
     #[error(
         "the attestation document is not current: {0}; an old document was replayed, or the clock \
          of this machine or of the enclave is wrong"
@@ -132,7 +133,7 @@ pub(super) enum TrustError {
     /// The image, configuration or instance is not the expected one.
     #[error("unexpected measurement: {0}; this is another enclave, or the expected value is wrong")]
     MeasurementMismatch(String),
-    /// The document does not say where TLS ends.
+    /// The document attests no TLS authority.
     #[error(
         "the enclave attests no TLS authority ({0}): [tls] mode is \"off\", or it is \"provided\" and \
          TLS may end outside the enclave; set mode = \"attested\", or verify the certificate by \
@@ -145,7 +146,7 @@ pub(super) enum TrustError {
          document ({0}); the TLS endpoint can read all data; forward TCP to the enclave unchanged"
     )]
     TlsNotBound(TlsChainError),
-    /// The server presents a certificate whose key it does not hold.
+    /// The server does not hold the key of the certificate that it presents.
     #[error(
         "man in the middle: the server does not hold the key of the certificate that it presents \
          (the handshake signature does not verify); forward TCP to the enclave unchanged"
@@ -153,7 +154,7 @@ pub(super) enum TrustError {
     HandshakeSignature,
 }
 
-/// The reason why a document binds no TLS authority.
+/// The reason why a document attests no TLS authority.
 #[derive(Clone, Copy, Debug, Error)]
 pub(super) enum BindingError {
     #[error("the document has no user_data")]
@@ -190,7 +191,8 @@ impl From<UntrustedDocument> for TrustError {
     fn from(error: UntrustedDocument) -> Self {
         match error {
             UntrustedDocument::DebugMode => Self::DebugMode,
-            // Certificates expire soon after the document, so an old document has expired certificates.
+            // The certificates of a document expire soon after its timestamp. An expired certificate
+            // therefore means an old document.
             UntrustedDocument::CertificateExpired { .. } => Self::Stale(error),
             error if matches!(error.rule(), Rule::DocumentAge) => Self::Stale(error),
             error => Self::Unverified(error),

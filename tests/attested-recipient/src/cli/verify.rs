@@ -98,8 +98,8 @@ impl Verify {
         document.verify_live(anchors, now, self.max_age, debug)
     }
 
-    /// Returns the report for a document that violates the rule `broken`. `holds` returns whether
-    /// another rule is known to hold.
+    /// Returns the report for a document that violates the rule `broken`. `holds` returns true for
+    /// a rule that was checked before and holds.
     fn rejection_report(
         &self,
         broken: Rule,
@@ -167,7 +167,7 @@ impl Verify {
     }
 }
 
-/// Returns the claims of a verified document that a program needs for its decision.
+/// Returns the claims of a verified document as JSON, for programs that read the report.
 fn claims_json(claims: &Claims<'_>) -> Value {
     let pcrs: Map<String, Value> = claims
         .pcrs()
@@ -193,7 +193,7 @@ fn pcr_name(pcr: &Pcr) -> String {
 
 enum Outcome {
     Passed,
-    /// The rule was disabled on the command line.
+    /// The rule was not applied, because the command line disables it.
     Waived(&'static str),
     Rejected(String),
     NotReached,
@@ -203,7 +203,7 @@ enum Outcome {
 #[derive(Default)]
 struct Report {
     lines: Vec<(String, Outcome)>,
-    /// The claims of a verified document, or null.
+    /// The claims of a verified document, or null if the document did not verify.
     document: Value,
 }
 

@@ -18,7 +18,7 @@ pub enum ClientError {
         /// The error of the HTTP client.
         error: Box<ureq::Error>,
     },
-    /// The server's certificate was issued by an authority that the client does not trust.
+    /// The client does not trust the authority that issued the server's certificate.
     #[error(
         "{url}: the server's certificate is not from a trusted authority: the enclave restarted, \
          or another server answers at this address; verify it again with `attested-recipient \
@@ -36,7 +36,7 @@ pub enum ClientError {
         /// The error's message.
         message: String,
     },
-    /// The URL is https, and the client trusts no certificate authority.
+    /// The URL has the scheme https, but the client trusts no certificate authority.
     #[error(
         "{url}: https requires the enclave's CA certificate: pass the file that \
          `attested-recipient trust` writes to `Client::with_ca_certificates`"
@@ -69,7 +69,7 @@ pub enum ClientError {
         /// Number of attempts.
         throttled: u32,
     },
-    /// The response does not have the form of a KMS response.
+    /// The body does not have the form of a KMS response.
     #[error(
         "the response (HTTP {status}) does not have the form of a KMS response: check the \
          endpoint URL"
@@ -78,8 +78,8 @@ pub enum ClientError {
         /// HTTP status of the response.
         status: u16,
     },
-    /// The response contains a plaintext although the request had a Recipient. An intermediary removed
-    /// the Recipient, so these bytes are not secret.
+    /// The response contains a plaintext although the request had a Recipient. An intermediary may have
+    /// removed the Recipient and read the bytes.
     #[error(
         "the response contains a Plaintext although the request had a Recipient: the bytes are \
          not sealed and may have been read in transit, so the response is rejected"

@@ -1,8 +1,8 @@
 //! Archives that the Linux kernel unpacks at boot, in the cpio format "newc". See the kernel's
 //! Documentation/driver-api/early-userspace/buffer-format.rst.
 //!
-//! Archives are reproducible: every owner is root, every time is zero, and entries are numbered in the
-//! order of their names.
+//! Equal contents have equal archives: every owner is root, every time is zero, and the inode numbers
+//! follow the order of the names.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Archives are padded with zeros to a multiple of this length, in bytes, as `cpio` does. Another
-/// archive may follow.
+/// An archive is padded with zeros to a multiple of this length, in bytes, as by `cpio`. Another
+/// archive may follow the padding.
 const BLOCK_LENGTH: usize = 512;
 /// Headers, names and file contents are padded to a multiple of this length, in bytes.
 const ALIGNMENT: usize = 4;
@@ -66,7 +66,7 @@ impl Display for ArchivePath {
     }
 }
 
-/// The reason why an archive rejects an entry.
+/// The reason why an entry cannot be added to an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ArchiveError {
     #[error("the ramdisk already contains {0}")]
@@ -127,7 +127,7 @@ impl Archive {
         }
     }
 
-    /// Returns the bytes of the archive. A directory comes before its entries.
+    /// Returns the bytes of the archive. Each directory comes before its entries.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for (inode, (name, entry)) in (1..).zip(&self.entries) {

@@ -1,7 +1,7 @@
 use super::*;
 
-/// An entry as an independent reader parses it: the thirteen numbers of the header, the name, the
-/// content.
+/// An entry that the reader of these tests parsed: the thirteen numbers of the header, the name and
+/// the content.
 pub(in crate::eif) struct Listed {
     pub(in crate::eif) fields: [u32; 13],
     pub(in crate::eif) name: String,
@@ -14,8 +14,8 @@ impl Listed {
     }
 }
 
-/// Parses an archive by the kernel's rules, with the trailer as the last entry, and checks that only
-/// zeros follow.
+/// Parses an archive by the kernel's rules. The last returned entry is the trailer. Checks that only
+/// zeros follow the trailer.
 pub(in crate::eif) fn list(archive: &[u8]) -> Vec<Listed> {
     let aligned = |position: usize| position.div_ceil(4) * 4;
     let mut entries: Vec<Listed> = Vec::new();

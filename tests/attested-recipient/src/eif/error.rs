@@ -1,4 +1,4 @@
-//! The rules of the format, as errors.
+//! The errors of the reader. Each variant is the violation of one rule of the format.
 
 use std::fmt::{self, Display, Formatter};
 use std::io;

@@ -1,23 +1,23 @@
-//! Constants and types that reader and writer share. Names and values are those of the crate
-//! `aws-nitro-enclaves-image-format`.
+//! Constants and types that the reader and the writer share. Their names and values are those of
+//! the crate `aws-nitro-enclaves-image-format`.
 
 use std::env::consts::ARCH;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 pub(super) const MAGIC: [u8; 4] = *b".eif";
-/// The oldest supported version, the first with a signature section. Version 2 has no signature, and
-/// version 1 no CRC-32.
+/// The oldest supported version, which is the first with a signature section. Version 2 has no signature
+/// section, and version 1 has no CRC-32.
 pub(super) const OLDEST_VERSION: u16 = 3;
-/// The newest version, the first with a metadata section.
+/// The newest version, which is the first with a metadata section.
 pub(super) const VERSION: u16 = 4;
 pub(super) const MAX_SECTIONS: usize = 32;
 /// Minimum number of sections: a kernel, a command line and a ramdisk.
 pub(super) const MIN_SECTIONS: usize = 3;
 pub(super) const HEADER_LENGTH: u64 = 548;
 pub(super) const SECTION_HEADER_LENGTH: u64 = 12;
-/// Maximum length of a signature or metadata section, in bytes. Other sections are streamed and not held
-/// in memory.
+/// Maximum length of a signature or metadata section, in bytes. The reader holds these sections in
+/// memory, and streams the others.
 pub(super) const MAX_BUFFERED_LENGTH: u64 = 1024 * 1024;
 
 /// Bit 0 of the header's flags. The other bits are unused.

@@ -1,5 +1,5 @@
-//! Computes the measurements of an image. Each register is extended once, with the SHA-384 of these
-//! bytes:
+//! Computes the measurements of an image. A register has the value SHA-384(48 zero bytes ‖
+//! SHA-384(bytes)), where the bytes are:
 //!
 //! | register | bytes |
 //! |---|---|
@@ -23,7 +23,7 @@ pub(crate) struct Measurements {
     pub(crate) pcr0: PcrValue,
     pub(crate) pcr1: PcrValue,
     pub(crate) pcr2: PcrValue,
-    /// The value for a signed image. For other images the register stays zero.
+    /// The value of PCR8 for a signed image. `None` for other images, whose PCR8 stays zero.
     pub(crate) pcr8: Option<PcrValue>,
 }
 
@@ -107,7 +107,7 @@ impl Measurer {
     }
 }
 
-/// Returns a zero register extended with the digest of `hash`.
+/// Returns SHA-384(48 zero bytes ‖ digest of `hash`).
 fn pcr_value(hash: Sha384) -> PcrValue {
     extended_once(hash.finalize().into())
 }

@@ -11,9 +11,10 @@ use super::cpio::{Archive, ArchiveError, ArchivePath};
 /// Mount points and writable directories of the enclave, with permissions.
 const DIRECTORIES: [(&str, u32); 5] =
     [("dev", 0o755), ("proc", 0o755), ("run", 0o755), ("sys", 0o755), ("tmp", 0o1777)];
-/// Maximum number of modules: their names have a number of two digits.
+/// Maximum number of modules. The names of modules contain a number of two digits.
 const MAX_MODULES: usize = 100;
-/// Alignment, in bytes, at which the kernel looks for the next uncompressed archive.
+/// Alignment of an uncompressed archive, in bytes. The kernel searches for the next archive only at
+/// multiples of this length.
 const ALIGNMENT: usize = 4;
 const INIT: &str = "init";
 const CMD: &str = "cmd";
@@ -55,7 +56,8 @@ impl FromStr for KernelModule {
     }
 }
 
-/// Returns the boot ramdisk: empty directories, and the modules numbered in the order of loading.
+/// Returns the boot ramdisk: empty directories, and the modules. The number in a module's name is
+/// its position in the order of loading.
 pub(crate) fn boot_ramdisk(modules: Vec<(KernelModule, Vec<u8>)>) -> Result<Vec<u8>, RamdiskError> {
     if modules.len() > MAX_MODULES {
         return Err(RamdiskError::Modules(modules.len()));
@@ -71,7 +73,7 @@ pub(crate) fn boot_ramdisk(modules: Vec<(KernelModule, Vec<u8>)>) -> Result<Vec<
     Ok(archive.to_bytes())
 }
 
-/// Returns a prebuilt ramdisk unchanged, if its length is aligned.
+/// Returns a prebuilt ramdisk unchanged. Returns an error if its length is not aligned.
 pub(crate) fn aligned_ramdisk(ramdisk: Vec<u8>) -> Result<Vec<u8>, RamdiskError> {
     if ramdisk.len().is_multiple_of(ALIGNMENT) {
         Ok(ramdisk)
@@ -100,8 +102,8 @@ pub(crate) fn application_ramdisk(
     Ok(archive.to_bytes())
 }
 
-/// Returns the content of `/cmd`, as `nitro-cli` writes it: the program's name and each argument on a
-/// line.
+/// Returns the content of `/cmd` in the form of `nitro-cli`: the program's name and each argument, one
+/// per line.
 fn command(arguments: &[String]) -> String {
     let program = format!("/{INIT}");
     let lines = std::iter::once(program.as_str()).chain(arguments.iter().map(String::as_str));

@@ -1,5 +1,6 @@
-//! Reads an image in one pass. The checks are strict: every loader reads an accepted image alike,
-//! whether it follows the header's tables or goes from section to section. In the order of the checks:
+//! Reads an image in one pass. The checks are strict, so that all loaders read the same sections from an
+//! accepted image. Some loaders use the header's tables, and others go from section to section. The
+//! order of the checks is:
 //!
 //! 1. The file begins with ".eif".
 //! 2. The version is 3 or 4.
@@ -9,8 +10,9 @@
 //! 6. Sections follow each other in the tables' order, without gap or overlap.
 //! 7. The tables are zero after the last section.
 //! 8. A section's type is known, its flags are zero, and its size matches the table.
-//! 9. The kernel is first and the command line second. Then follow at least one ramdisk, at most one
-//!    signature and, in version 4, at most one metadata section.
+//! 9. The kernel is the first section and the command line is the second. The other sections are at
+//!    least one ramdisk, at most one signature, and at most one metadata section, which requires version
+//!    4.
 //! 10. The file is complete and has no trailing bytes.
 //! 11. The CRC-32 matches.
 //! 12. The signature section contains a certificate.
@@ -27,8 +29,8 @@ use super::measurement::{Measurements, Measurer};
 use super::metadata::Metadata;
 use super::signature::signing_certificate;
 
-/// Reads an image to its end and measures it. Memory use does not depend on the size of the image.
-/// `source` should be buffered, because it is also read in small pieces.
+/// Reads an image to its end and measures it. The memory use does not depend on the size of the
+/// image. `source` should be buffered, because some reads are small.
 pub(crate) fn measure(source: impl Read) -> Result<Measurements, EifError> {
     let mut source = CrcReader { inner: source, crc: crc32fast::Hasher::new() };
     let header = Header::read(&mut source)?;
@@ -62,7 +64,7 @@ impl Header {
         }
         let flags = source.u16(FilePart::Header)?;
         Architecture::from_flags(flags).ok_or(EifError::Flags(flags))?; // 3
-        // Memory and CPUs are defaults and may have any value.
+        // The memory and the number of CPUs are defaults. They may have any value.
         let [_memory, _cpus] = [source.u64(FilePart::Header)?, source.u64(FilePart::Header)?];
         if source.u16(FilePart::Header)? != 0 {
             return Err(EifError::NotZero { field: "reserved" }); // 4
@@ -105,7 +107,7 @@ impl Header {
     }
 }
 
-/// The state after the sections that were read.
+/// The state of the reader between two sections.
 #[derive(Default)]
 struct Sections {
     version: u16,
@@ -239,7 +241,7 @@ impl<R: Read> CrcReader<R> {
     }
 }
 
-/// A writer that adds bytes to the CRC-32 and passes them on.
+/// A writer that adds bytes to the CRC-32 and writes them to another writer.
 struct CrcWriter<'a, W> {
     crc: &'a mut crc32fast::Hasher,
     out: &'a mut W,

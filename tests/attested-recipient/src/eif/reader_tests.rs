@@ -1,4 +1,4 @@
-//! Tests each rule with a file that violates only that rule. The files are built here, not by the
+//! Tests each rule with a file that violates only that rule. The tests build the files without the
 //! writer.
 
 use std::io::{self, Read};
@@ -13,8 +13,8 @@ use super::reader::measure;
 use super::signature::SignatureError;
 
 const PEM: &str = include_str!("../../../../shared/attestation/src/aws_nitro_root_g1.pem");
-/// Computed with `openssl x509 -outform DER | openssl dgst -sha384 -binary`, then the digest of 48 zeros
-/// and that digest.
+/// SHA-384(48 zero bytes ‖ SHA-384(certificate)). The inner digest is from `openssl x509 -outform DER |
+/// openssl dgst -sha384 -binary`.
 const PCR8: &str = "df3a0511a411c6a5628d91a189a052d281dec8153ffecde6bdc1a059825c32e4bfb7fc95b367564a64812a8795af8f8a";
 const METADATA: &str = r#"{"ImageName":"n","ImageVersion":"v","BuildMetadata":{"BuildTime":"t",
     "BuildTool":"b","BuildToolVersion":"v","OperatingSystem":"Linux","KernelVersion":"k"},
@@ -39,14 +39,14 @@ fn crc(bytes: impl Iterator<Item = u8>) -> u32 {
     })
 }
 
-/// Returns the file with a matching CRC-32.
+/// Returns the file with a correct CRC-32.
 fn sealed(mut file: Vec<u8>) -> Vec<u8> {
     let crc = crc(file[..CRC].iter().chain(&file[CRC + 4..]).copied());
     file[CRC..CRC + 4].copy_from_slice(&crc.to_be_bytes());
     file
 }
 
-/// Returns a file with these sections, each a type and its bytes.
+/// Returns a file with these sections. Each section consists of a type and its bytes.
 fn file(version: u16, sections: &[(u16, &[u8])]) -> Vec<u8> {
     let mut file = vec![0; FIRST_SECTION];
     file[..4].copy_from_slice(b".eif");
@@ -93,7 +93,7 @@ fn whole() -> Vec<u8> {
     file(4, &[&MINIMAL[..], &more].concat())
 }
 
-/// Returns the minimal file with `bytes` at `position` and a matching CRC-32.
+/// Returns the minimal file with `bytes` at `position` and a correct CRC-32.
 fn with(position: usize, bytes: &[u8]) -> Vec<u8> {
     let mut file = file(4, &MINIMAL);
     file[position..position + bytes.len()].copy_from_slice(bytes);
@@ -104,7 +104,7 @@ fn refusal(file: &[u8]) -> EifError {
     measure(file).unwrap_err()
 }
 
-/// Returns the error for a file of the kernel, the command line and these sections.
+/// Returns the error for a file that consists of the kernel, the command line and these sections.
 fn refusal_with(version: u16, sections: &[(u16, &[u8])]) -> EifError {
     refusal(&file(version, &[&MINIMAL[..2], sections].concat()))
 }
@@ -237,7 +237,7 @@ fn rejects_overlapping_sections_and_gaps() {
         };
         assert_eq!((found, at, must), (index, offset, expected));
     }
-    // A larger size in the table moves the expected offset of the next section.
+    // If a size in the table is too large, the reader expects the next section at a later offset.
     let error = refusal(&with(SIZES, &7_u64.to_be_bytes()));
     assert!(matches!(error, EifError::Offset { index: 1, offset: 566, expected: 567 }));
 }
@@ -426,7 +426,7 @@ proptest! {
         let _ = measure([b".eif\0\x04\0\0".as_slice(), &bytes].concat().as_slice());
     }
 
-    /// Covers the checks after the CRC-32, too.
+    /// Also covers the checks after the CRC-32, because each file has a correct CRC-32.
     #[test]
     fn arbitrary_changes_never_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),

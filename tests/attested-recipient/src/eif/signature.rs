@@ -1,5 +1,5 @@
-//! The signature section: a CBOR array of maps. The first map signs PCR0. Byte strings are encoded as
-//! arrays of numbers.
+//! The signature section: a CBOR array of maps. The first map contains the signature of PCR0. Byte
+//! strings are encoded as arrays of numbers.
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -32,8 +32,8 @@ struct PcrSignature {
     _signature: Vec<u8>,
 }
 
-/// Returns the DER of the certificate that is measured into PCR8: the first one of the first signature.
-/// The signature is not verified, because Nitro verifies it at boot.
+/// Returns the DER of the certificate that PCR8 measures, which is the first certificate of the first
+/// signature. The signature is not verified, because Nitro verifies it at boot.
 pub(super) fn signing_certificate(mut section: &[u8]) -> Result<Vec<u8>, SignatureError> {
     let signatures: Vec<PcrSignature> = ciborium::from_reader(&mut section)
         .map_err(|error| SignatureError::Cbor(error.to_string()))?;

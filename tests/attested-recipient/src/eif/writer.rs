@@ -14,7 +14,8 @@ const DEFAULT_MEMORY: u64 = 1024 * 1024 * 1024;
 /// Default number of CPUs, as `nitro-cli` writes it.
 const DEFAULT_CPUS: u64 = 2;
 
-/// An image to write, without a signature. `nitro-cli sign-eif` can sign the written file.
+/// An image to write. The image has no signature, but `nitro-cli sign-eif` can sign the written
+/// file.
 pub(crate) struct Image<'a> {
     pub(crate) architecture: Architecture,
     pub(crate) kernel: &'a [u8],

@@ -47,7 +47,7 @@ impl Folder {
         command.arg("--out").arg(self.path(out)).output().unwrap()
     }
 
-    /// Returns PCR16, PCR17 if it is known, and standard error.
+    /// Runs `config-pcr`. Returns PCR16, PCR17 if the command prints its value, and standard error.
     fn pcrs(&self, name: &str) -> (String, Option<String>, String) {
         pcrs(&self.path(name))
     }
@@ -101,8 +101,7 @@ fn folder_archive_and_public_archive_have_same_pcr16() {
     let archive = fs::read(folder.path("public.tar")).unwrap();
     assert!(is_there(&archive, "AKIDEXAMPLE") && !is_there(&archive, SECRET));
     assert!(is_there(&fs::read(folder.path("config.tar")).unwrap(), SECRET));
-    // The documented computation: `sha384sum public.tar`, then the digest of 48 zero bytes and that
-    // digest.
+    // The documented computation is PCR16 = SHA-384(48 zero bytes ‖ SHA-384(public.tar)).
     let digest = Sha384::digest(&archive);
     let pcr = Sha384::new().chain_update([0; 48]).chain_update(digest).finalize();
     assert_eq!(const_hex::encode(pcr), public);
@@ -152,7 +151,7 @@ fn private_key_is_in_pcr17_and_not_in_public_archive() {
     let (same, other, _) = folder.pcrs("");
     assert_eq!(same, public);
     assert_ne!(other, secrets);
-    // The key file of a public archive, but with the salt.
+    // The folder contains the key file of a public archive, and a salt.
     folder.write("tls.key", "");
     assert_eq!(folder.pcrs("").1, None);
     folder.write("tls.key", include_str!("../../../suite/keys/tls/rsa.pkcs8.pem"));
@@ -231,7 +230,7 @@ fn rejects_public_archive_that_contains_a_secret() {
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
         assert!(!folder.path("public.tar").exists());
     }
-    // A public TOML file with any salt gives no PCR17.
+    // The TOML file of a public archive has no secrets, so PCR17 is unknown with any salt.
     folder.write("enclave.toml", &toml.replace(SECRET, ""));
     fs::write(folder.path("salt"), [7; 32]).unwrap();
     assert_eq!(folder.pcrs("").1, None);
@@ -240,7 +239,7 @@ fn rejects_public_archive_that_contains_a_secret() {
 #[test]
 fn rejects_out_that_replaces_configuration_file() {
     let folder = Folder::new();
-    // This also applies to a salt that does not exist yet.
+    // The file `salt` does not exist yet, but the output path must not be this file.
     for more in [&[][..], &["--public"]] {
         let output = folder.archive("salt", more);
         assert!(stderr(&output).contains("would overwrite"), "{more:?}");

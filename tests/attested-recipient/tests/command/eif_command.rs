@@ -73,7 +73,8 @@ impl BuildFolder {
         (fs::read(self.path().join("e.eif")).unwrap(), serde_json::from_slice(&pcrs).unwrap())
     }
 
-    /// Returns the sorted names of all files, to detect files that were left behind.
+    /// Returns the sorted names of all files. A test compares the names to detect temporary files
+    /// that were not removed.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.path())
             .unwrap()
@@ -84,7 +85,7 @@ impl BuildFolder {
     }
 }
 
-/// Returns the sections of a file, by the table in its header: type and bytes.
+/// Returns the type and the bytes of each section. The table in the header determines the sections.
 fn sections(file: &[u8]) -> Vec<(u16, &[u8])> {
     let number = |at: usize| {
         usize::try_from(u64::from_be_bytes(file[at..at + 8].try_into().unwrap())).unwrap()

@@ -1,4 +1,5 @@
-//! Checks docs/policies.md: its policies decide as documented, and its commands print the shown output.
+//! Checks that the policies of docs/policies.md decide as documented. Checks that the commands of the
+//! page print the output that the page shows.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ const IF_ANY: &str = r#""Null": { "kms:RecipientAttestation:PCR0": "false" }"#;
 const ALLOW_ALL: &str =
     r#"{"Statement": {"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
 
-/// Returns the fenced blocks of one kind, each with the text before it.
+/// Returns the fenced blocks of one kind. Each block comes with the text before it.
 fn blocks(kind: &str) -> Vec<(&'static str, &'static str)> {
     let mut rest = PAGE;
     let mut blocks = Vec::new();
@@ -26,7 +27,8 @@ fn blocks(kind: &str) -> Vec<(&'static str, &'static str)> {
     blocks
 }
 
-/// Returns the policies with the file name before each, such as `one-image.json`.
+/// Returns the policies of the page, each with the file name in the text before it, such as
+/// `one-image.json`.
 fn policies() -> Vec<(&'static str, &'static str)> {
     let name = |before: &'static str| before.trim_end().strip_suffix("`:")?.rsplit('`').next();
     blocks("json").into_iter().map(|(before, json)| (name(before).unwrap(), json)).collect()
@@ -59,8 +61,8 @@ fn policies_in_docs_decide_as_documented() {
     let only = "denied by statement \"OnlyOneImage\" of only-one-image.json";
     let if_any = "denied by statement \"OnlyOneImage\" of or-plain.json";
     let plain = "allowed by statement \"Any\" of or-plain.json";
-    // Expected results for a document of an enclave, of one in debug mode, of a NitroTPM, and without a
-    // document.
+    // The expected results, in this order: with a document of an enclave, of an enclave in debug mode
+    // and of a NitroTPM, and without a document.
     for (policies, expected) in [
         (vec!["one-image.json"], [image, not_allowed, not_allowed, not_allowed]),
         // The simulator's debug mode does not change PCR8.

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use attested_recipient::{Document, Kind, Simulator};
 use tempfile::TempDir;
 
-/// A folder with policies, a simulator's root, and documents that it signed.
+/// A folder with policies, the root of a simulator, and documents that the simulator signed.
 pub(crate) struct Folder {
     folder: TempDir,
     simulator: Simulator,
@@ -57,7 +57,7 @@ impl Folder {
     }
 }
 
-/// Returns a policy in JSON. `<00>` and `<a1>` stand for 48 such bytes in hexadecimal.
+/// Returns a policy in JSON. `<00>` and `<a1>` are replaced by 48 such bytes in hexadecimal.
 fn policy(statements: &str) -> String {
     let json = format!("{{'Version': '2012-10-17', 'Statement': [\n{statements}\n]}}");
     json.replace('\'', "\"").replace("<00>", &"00".repeat(48)).replace("<a1>", &"a1".repeat(48))
@@ -126,7 +126,7 @@ fn policy_check_evaluates_several_policies_for_each_action() {
     );
 }
 
-/// Tests each key with a statement that applies only with it.
+/// Tests each condition key with a statement that applies only if the request has the key.
 #[test]
 fn policy_check_accepts_each_context_key() {
     let folder = Folder::new();
@@ -168,7 +168,7 @@ fn policy_check_accepts_each_context_key() {
     }
 }
 
-/// Values that only the service can set have its defaults.
+/// Tests that values without an option have the defaults of the service.
 #[test]
 fn policy_check_prints_warnings_to_stderr_and_decides() {
     let folder = Folder::new();

@@ -1,5 +1,5 @@
-//! Tests of the AWS SDK for Rust with a service that checks signatures and policies: the rules of
-//! `tests/suite/sigv4` that apply to every client.
+//! Tests of the AWS SDK for Rust with a service that checks signatures and policies. The tests use
+//! the identities and expected results of `tests/suite/sigv4`, which apply to every client.
 
 #![expect(
     clippy::expect_used,
@@ -83,7 +83,8 @@ fn kms_errors_are_not_retried() {
     for RejectedCase { reason, identity, operation, error, authenticated } in REJECTED_CASES {
         let sdk = Sdk::new(&identity, simulator.endpoint_url());
         let calls = match operation {
-            // The Recipient is not checked before the signature, so it does not change the error.
+            // The service checks the signature before the Recipient, so a Recipient does not change
+            // the error.
             Operation::GenerateRandom => vec![Call::Plain, Call::Sealed(document.clone())],
             Operation::DescribeCustomKeyStores => vec![Call::List],
         };

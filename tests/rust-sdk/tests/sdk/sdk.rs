@@ -37,7 +37,7 @@ pub(crate) enum Call {
     List,
 }
 
-/// The result of a call, as the SDK's user sees it.
+/// The result of a call that the user of the SDK receives.
 #[derive(Debug)]
 pub(crate) struct CallOutcome {
     /// The output, or the error's name and message.
@@ -51,7 +51,7 @@ pub(crate) struct CallOutcome {
 pub(crate) struct Output {
     pub(crate) plaintext: Option<Vec<u8>>,
     pub(crate) ciphertext_for_recipient: Option<Vec<u8>>,
-    /// Number of listed key stores.
+    /// Number of key stores in the list.
     pub(crate) custom_key_stores: Option<usize>,
 }
 

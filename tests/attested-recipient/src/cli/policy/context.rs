@@ -1,4 +1,4 @@
-//! The request context that `--context` describes.
+//! The request context, which the options `--context` describe.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ pub(super) struct ContextEntry {
     value: ContextValue,
 }
 
-/// A value of the type that its key requires.
+/// The value, parsed as the type of its condition key.
 #[derive(Clone, Debug)]
 enum ContextValue {
     Register(PcrFamily, u8, PcrValue),
@@ -55,7 +55,7 @@ fn parse_value(key: ConditionKey, value: &str) -> Result<ContextValue, String> {
             (time.map(ContextValue::Time), "a time such as 2026-02-03T10:12:02Z")
         }
         ConditionKey::PrincipalArn => {
-            // A session ARN is converted to its role's ARN, as in the service.
+            // As in the service, the ARN of a session is replaced by the ARN of its role.
             let seen = Principal::new(value).map(|known| known.condition_arn().to_owned());
             (Some(ContextValue::Text(seen.unwrap_or_else(|_| value.to_owned()))), "an ARN")
         }
@@ -80,8 +80,7 @@ pub(super) fn parse_action(text: &str) -> Result<Operation, String> {
         .ok_or_else(|| format!("expected {}", known.map(action_name).join(" or ")))
 }
 
-/// A request to evaluate. Values that the options omit are the same as in the service, at the current
-/// time.
+/// A request to evaluate. A value that no option sets has the service's default, or is the current time.
 #[derive(Debug)]
 pub(super) struct PolicyRequest {
     principal_arn: Option<String>,
@@ -103,7 +102,7 @@ impl PolicyRequest {
         let mut request = Self {
             principal_arn: None,
             source_ip: None,
-            // By default, requests do not use TLS.
+            // The default is a request without TLS.
             secure_transport: Some(false),
             now: SystemClock.now(),
             registers: None,

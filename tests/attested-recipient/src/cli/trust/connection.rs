@@ -22,7 +22,7 @@ const MAX_HEAD_LENGTH: usize = 16 * 1024;
 /// Maximum number of printed characters of an error response.
 const MAX_PRINTED_CHARS: usize = 200;
 
-/// A TLS connection. Its server holds the key of the first certificate.
+/// A TLS connection. The handshake verified that the server holds the key of its first certificate.
 pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     target: Target,
@@ -43,12 +43,13 @@ impl Connection {
             .max_buf_size(MAX_HEAD_LENGTH)
             .handshake(TokioIo::new(stream))
             .await?;
-        // The task ends with the sender or with the runtime. The sender returns its errors.
+        // The task ends when the sender or the runtime is dropped. The sender returns the errors of
+        // the task.
         drop(tokio::spawn(connection));
         Ok(Self { sender, target: target.clone(), tls, certificates })
     }
 
-    /// Returns the server's certificates, its own first.
+    /// Returns the certificates that the server sent. The first is the server's own certificate.
     pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
     }
@@ -58,8 +59,8 @@ impl Connection {
         into_body(self.send(path).await?, limit).await
     }
 
-    /// Sends a request like [`get`](Self::get), and retries while the enclave throttles it. Returns
-    /// `None` if no time remains. Reconnects if the enclave closed the connection.
+    /// Sends a request like [`get`](Self::get), and retries while the enclave throttles the
+    /// request. Reconnects if the enclave closed the connection. Returns `None` if no time remains.
     pub(super) async fn get_with_retries(
         &mut self,
         path: &str,
@@ -73,7 +74,7 @@ impl Connection {
             }
             let retry_after = response.headers().get(header::RETRY_AFTER);
             let pause = retries.pause(retry_after.and_then(|value| value.to_str().ok()));
-            // The connection can be used again only after the body was read.
+            // The next request can use this connection only after the body was read.
             drop(body(response, MAX_HEAD_LENGTH).await);
             let Some(pause) = pause else { return Ok(None) };
             sleep(pause).await;

@@ -1,4 +1,6 @@
-//! The expected measurements: all of `--pcr` and `--pcrs-file`, and one complete file of `--any-of`.
+//! The expected measurements of an enclave. The enclave must match every `--pcr` and every
+//! `--pcrs-file`. It must also match all measurements of one `--any-of` file, if there is such an
+//! option.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +16,10 @@ use super::measurements_file::parse_registers;
 /// The expected measurements of an enclave.
 #[derive(Debug, Default)]
 pub(super) struct ExpectedMeasurements {
-    /// Values that every enclave must have.
+    /// The values of `--pcr` and `--pcrs-file`, which every enclave must have.
     common: Registers,
-    /// Sets of which an enclave must match one completely. If empty, none is required.
+    /// The files of `--any-of`. An enclave must match all values of one of these sets. If the list
+    /// is empty, no set is required.
     any_of: Vec<MeasurementSet>,
 }
 
@@ -52,7 +55,7 @@ impl ExpectedMeasurements {
         self.common.0.is_empty() && self.any_of.is_empty()
     }
 
-    /// Returns warnings about measurements that are not compared.
+    /// Returns warnings about important measurements that no option compares.
     pub(super) fn warnings(&self) -> Vec<String> {
         if self.is_empty() {
             let text = "no measurement is compared: any enclave passes";
@@ -87,11 +90,10 @@ impl ExpectedMeasurements {
         warnings
     }
 
-    /// Compares the measurements of a document. Returns the file of `--any-of` that matches, if there
-    /// are any.
+    /// Compares the measurements of a document. Returns the file of `--any-of` that matches. Returns
+    /// `None` if there is no such option.
     ///
-    /// # Errors
-    /// Returns all differences, by set.
+    /// # Errors Returns all differences, grouped by set.
     pub(super) fn compare(&self, measured: Pcrs<'_>) -> Result<Option<&Path>, String> {
         if measured.family() != PcrFamily::NitroEnclave {
             return Err("the document comes from an instance with a NitroTPM, not from an enclave"
@@ -118,7 +120,7 @@ impl ExpectedMeasurements {
 }
 
 impl MeasurementSet {
-    /// Reads a set. Rejects values that contradict `common`.
+    /// Reads the set in a file of `--any-of`. Rejects a value that contradicts `common`.
     fn read(path: &Path, common: &Registers) -> Result<Self, CommandError> {
         let mut registers = Registers::default();
         registers.add_file(path)?;
@@ -167,8 +169,8 @@ impl Registers {
         }
     }
 
-    /// Returns whether the registers include PCR0 (the image) or PCR8 (its signer). The owner of an
-    /// instance can give the other registers any value.
+    /// Returns whether the registers include PCR0 (the image) or PCR8 (the image's signer). The
+    /// owner of an instance can cause any value of the other registers.
     fn identify_image(&self) -> bool {
         self.0.contains_key(&0) || self.0.contains_key(&8)
     }

@@ -10,11 +10,11 @@ use super::super::value_parsers::Pcr;
 /// The member of `nitro-cli` output that contains the measurements.
 const MEASUREMENTS: &str = "Measurements";
 
-/// The register that `config-pcr` prints as null for a public archive.
+/// The register whose value `config-pcr` prints as null for a public archive.
 const SECRETS: &str = "17";
 
-/// Returns the registers of a file. `make eif`, `attested-recipient eif` and `config-pcr` write them at
-/// the top level, `nitro-cli` in [`MEASUREMENTS`].
+/// Returns the registers of a file. `make eif`, `attested-recipient eif` and `config-pcr` write the
+/// registers at the top level of the JSON. `nitro-cli` writes them in the member [`MEASUREMENTS`].
 pub(super) fn parse_registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
     let Members(members) = serde_json::from_slice(json).map_err(|error| {
         format!("not a JSON object with members such as \"PCR0\": \"{{96 digits}}\": {error}")
@@ -39,8 +39,9 @@ pub(super) fn parse_registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
     Ok(registers)
 }
 
-/// Returns a register, or `None` if the member has another purpose. A name that only resembles a
-/// register is an error, so that no intended comparison is skipped.
+/// Returns the register of a member. Returns `None` if the member has another purpose. Returns an
+/// error if the name only resembles a register, because otherwise a comparison that the user
+/// expects would be skipped.
 fn parse_register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
     if !looks_like_register(name) {
         return match member {
@@ -60,7 +61,7 @@ fn parse_register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
         return Err(format!("{name} is not the name of a PCR: write PCR0 to PCR31"));
     }
     match member {
-        // The secrets were omitted.
+        // `config-pcr` prints null if the secrets are absent from an archive.
         Member::Null(()) if index == SECRETS => Ok(None),
         Member::Null(()) => Err(format!("{name} is null: write 96 hexadecimal digits")),
         Member::Text(value) => match format!("{index}={value}").parse() {
@@ -73,7 +74,7 @@ fn parse_register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
     }
 }
 
-/// Returns whether the name was probably meant as a register.
+/// Returns whether the name resembles the name of a register.
 fn looks_like_register(name: &str) -> bool {
     let name = name.trim();
     let start = name.get(..3).unwrap_or_default();

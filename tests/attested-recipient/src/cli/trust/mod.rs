@@ -82,11 +82,12 @@ impl Trust {
         let requirements = self.requirements()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let enclaves = self.verify_all(&requirements, &runtime);
-        // Otherwise a pending DNS lookup would delay the exit.
+        // The runtime must not wait for a pending DNS lookup, which would delay the exit.
         runtime.shutdown_background();
         let enclaves = enclaves?;
         let file = AtomicFile::write(&self.out, |out| out.write_all(bundle(&enclaves).as_bytes()))?;
-        // Output comes first, so that writing the file is the last step that can fail.
+        // The output is printed before the file is written, so that the write is the last step that
+        // can fail.
         let mut stdout = io::stdout().lock();
         for (target, VerifiedEnclave { module_id, binding, any_of, .. }) in &enclaves {
             let digest = const_hex::encode(binding.digest());
@@ -116,7 +117,7 @@ impl Trust {
         Ok(Requirements { anchors, expected, allow_simulator, timeout })
     }
 
-    /// Returns the enclave of every URL, or the first rejection.
+    /// Verifies every URL. Returns the enclaves, or the first rejection.
     fn verify_all(
         &self,
         requirements: &Requirements,
@@ -171,12 +172,14 @@ fn print_warnings(target: &Target, enclave: &VerifiedEnclave) -> Result<(), Comm
     Ok(())
 }
 
-/// Prints a warning. Fails if it cannot be printed, so that no file is written without it.
+/// Prints a warning. Returns an error if the warning cannot be printed, so that no file is written
+/// in that case.
 fn warn(text: impl Display) -> Result<(), CommandError> {
     Ok(writeln!(io::stderr(), "attested-recipient: warning: {text}")?)
 }
 
-/// Returns each authority's certificate once, after comments with its URLs.
+/// Returns the CA bundle. It contains each authority's certificate once. Comments before a
+/// certificate contain the URLs of its enclaves.
 fn bundle(enclaves: &[(&Target, VerifiedEnclave)]) -> String {
     let mut bundle = String::new();
     let mut seen = Vec::new();

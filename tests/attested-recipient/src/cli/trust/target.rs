@@ -7,7 +7,7 @@ const HTTPS_PORT: u16 = 443;
 /// A URL of the form `https://HOST[:PORT]` without a path.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// `HOST[:PORT]`, as in the argument.
+    /// The part `HOST[:PORT]` of the argument.
     authority: String,
     host: ServerName<'static>,
     port: u16,

@@ -7,8 +7,8 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Returns a TLS configuration that accepts any certificate, but verifies that the server holds its key.
-/// The attestation document authenticates the key.
+/// Returns a TLS configuration that accepts any certificate. It verifies that the server holds the
+/// certificate's key. The attestation document authenticates the key later.
 ///
 /// # Errors
 /// Returns an error if the provider has no cipher suite of TLS 1.2 or 1.3.
@@ -21,7 +21,7 @@ pub(super) fn unauthenticated_tls() -> Result<Arc<ClientConfig>, Error> {
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A resumed session has no certificate message.
+    // A resumed session is not possible, because its handshake contains no certificate.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }

@@ -1,14 +1,16 @@
-//! Verifies the attestation document of one URL, and that its TLS ends where the document says.
+//! Verifies the attestation document of one URL. Verifies that the TLS connection ends at the
+//! authority that the document attests.
 //!
-//! The checks of docs/trust.md, by their numbers:
+//! The numbers of the checks are those of docs/trust.md:
 //!
 //! 2. The document verifies under AWS's root and is current.
-//! 3. It is not from an enclave in debug mode.
-//! 4. It contains the nonce that was just sent, so it is not replayed.
-//! 5. Its measurements are the expected ones.
-//! 6. It binds a TLS authority.
-//! 7. That authority issued the certificate of the connection that delivered the document. The handshake
-//!    proved possession of the certificate's key, so TLS does not end before the enclave.
+//! 3. The document is not from an enclave in debug mode.
+//! 4. The document contains the nonce of this request, so it is not an old document.
+//! 5. The document contains the expected measurements.
+//! 6. The document attests a TLS authority.
+//! 7. The authority issued the certificate of the connection that delivered the document. In the
+//!    handshake, the server proved that it holds the certificate's key. The TLS connection therefore
+//!    ends inside the enclave.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,10 +37,10 @@ use super::connection::Connection;
 use super::expected_measurements::ExpectedMeasurements;
 use super::target::Target;
 
-/// Length of the nonce, in bytes. It is long enough that no earlier document contains the same nonce.
+/// Length of the nonce, in bytes. A random nonce of this length does not occur in an earlier document.
 const NONCE_LENGTH: usize = 32;
 
-/// The requirements of an enclave.
+/// The requirements that an enclave must meet.
 pub(super) struct Requirements {
     pub(super) anchors: TrustAnchors<Production>,
     pub(super) expected: ExpectedMeasurements,
@@ -48,13 +50,13 @@ pub(super) struct Requirements {
     pub(super) timeout: Duration,
 }
 
-/// An enclave whose authority can be trusted for the TLS of one URL.
+/// An enclave whose authority clients can trust for the TLS connections to one URL.
 pub(super) struct VerifiedEnclave {
     pub(super) module_id: String,
     pub(super) binding: CaBinding,
     /// The authority's certificate.
     pub(super) authority: CertificateDer<'static>,
-    /// The file of `--any-of` whose measurements match, or `None` if there are no such files.
+    /// The file of `--any-of` whose measurements match. `None` if there is no such option.
     pub(super) any_of: Option<PathBuf>,
     /// True if the enclave is a simulator, whose documents prove nothing.
     pub(super) is_simulator: bool,
@@ -78,7 +80,7 @@ impl AnyVerifiedDocument {
 
 impl Requirements {
     /// Verifies the enclave at `target` over one connection. Retries throttled requests until
-    /// `deadline`, when the time limit ends.
+    /// `deadline`.
     pub(super) async fn verify(
         &self,
         target: &Target,
@@ -94,7 +96,7 @@ impl Requirements {
         let document = timeout_at(deadline, document).await.unwrap_or(Ok(None))?;
         let (limit, throttled) = (self.timeout, retries.throttled());
         let document = document.ok_or(TrustError::Throttled { limit, throttled })?;
-        // 2 and 3
+        // Checks 2 and 3.
         let document = self.verify_document(document, &mut connection).await?;
         let claims = document.claims();
         // 4
@@ -130,7 +132,8 @@ impl Requirements {
     ) -> Result<AnyVerifiedDocument, TrustError> {
         let document = UnverifiedDocument::parse(bytes.clone())?;
         let is_simulated = names_simulator_root(&document.dangerous_unverified_claims());
-        // This includes a simulator whose root was passed with --root.
+        // `--root` may contain a simulator's root, so a document that verifies may come from a
+        // simulator.
         let refuses = is_simulated && !self.allow_simulator;
         match verify_live(document, &self.anchors) {
             Ok(_) | Err(UntrustedDocument::UnknownRoot) if refuses => {
