@@ -8,17 +8,17 @@ use std::time::Duration;
 use attested_recipient::{Simulator, UnixMillis};
 use serde_json::{Value, json};
 
-/// Much longer than the service takes to stop.
+/// Time limit for the stop of the service. The service normally stops much earlier.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The audit records of a simulated service.
+/// The audit trail of a simulated service.
 #[derive(Debug)]
 pub(crate) struct AuditTrail(Receiver<Vec<u8>>);
 
-/// One recorded request.
+/// The audit record of one request. If a client retries, each attempt has its own record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
-    /// The authenticated principal and its access key id; `None` for an unauthenticated request.
+    /// The authenticated principal and its access key id. `None` for an unauthenticated request.
     pub(crate) authenticated: Option<(String, String)>,
     /// The error's name and message, if the request was rejected.
     pub(crate) error: Option<(String, String)>,
@@ -35,8 +35,8 @@ pub(crate) fn simulator(
 }
 
 impl AuditTrail {
-    /// Returns all attempts in order. The service must have stopped: by then it has written all
-    /// records and dropped its writer.
+    /// Returns the records of all attempts in order. The caller must stop the service first,
+    /// because a stopped service has written all records and has dropped its writer.
     pub(crate) fn attempts(self) -> Vec<Attempt> {
         let mut attempts = Vec::new();
         loop {
@@ -69,7 +69,7 @@ impl Attempt {
     }
 }
 
-/// Sends each record to a channel. One write may hold several complete lines.
+/// A writer that sends each record to a channel. One write may contain several complete lines.
 struct RecordSender(Sender<Vec<u8>>);
 
 impl Write for RecordSender {

@@ -6,17 +6,19 @@ use enclave::clock::{Clock, SystemClock};
 use super::audit_trail::Attempt;
 
 const WINDOW_SECS: u64 = 300;
-/// Larger than the signature window plus the duration of a test.
+/// The difference between the clocks. It is larger than the signature window and the duration of a
+/// test together.
 const SKEW_SECS: u64 = 600;
 
-/// The position of the clients' clock relative to the service's clock.
+/// The direction of the difference: the clients' clock is ahead of the service's clock, or behind
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ClientClock {
     Behind,
     Ahead,
 }
 
-/// The times at the service and at the clients.
+/// The clocks of the service and of the clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClockSkew {
     client_clock: ClientClock,
@@ -37,14 +39,14 @@ impl ClockSkew {
         Self { client_clock, now, start }
     }
 
-    /// Asserts that an attempt was unauthenticated and was rejected because of its date, and that
-    /// the message has the right dates.
+    /// Asserts that an attempt was unauthenticated and was rejected because of its date. Asserts
+    /// that the message contains the right dates.
     pub(crate) fn assert_rejected(&self, attempt: &Attempt) {
         let Attempt { authenticated: None, error: Some((name, message)) } = attempt else {
             panic!("{attempt:?}");
         };
         assert_eq!(name, "InvalidSignatureException");
-        // Seconds are enough: the client's clock signs in seconds.
+        // The comparison is in seconds, because the time in a signature has whole seconds.
         let signed_at = UnixMillis::from_basic_iso8601(self.signed_at(message)).unwrap().as_secs();
         let test = self.start.as_secs()..=SystemClock.now().as_secs();
         assert!(test.contains(&signed_at), "{message}");

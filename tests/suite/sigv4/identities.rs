@@ -1,7 +1,7 @@
-//! The identities that clients sign with, and the results under `config.toml`, which are the same
-//! for every client.
+//! The identities with which clients sign requests, and the results that `config.toml` causes. The
+//! results are the same for every client.
 
-/// The credentials and region that a client signs with.
+/// The credentials and the region with which a client signs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
     pub(crate) region: &'static str,
@@ -37,7 +37,7 @@ const AUDITOR: Identity = Identity {
     secret_access_key: "auditor/K7MDENG+bPxRfiCYEXAMPLEKEY",
     ..WALLET
 };
-/// Was allowed every operation, and is denied GenerateRandom.
+/// May call every operation except GenerateRandom.
 const SUSPENDED: Identity = Identity {
     access_key_id: "AKIDSUSPENDED",
     secret_access_key: "suspended/K7MDENG+bPxRfiCYEXAMPLEKEY",
@@ -66,7 +66,7 @@ pub(crate) enum Operation {
 /// A request that the service rejects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RejectedCase {
-    /// The reason for the rejection.
+    /// A description of the reason for the rejection.
     pub(crate) reason: &'static str,
     /// The identity that signs the request.
     pub(crate) identity: Identity,
@@ -74,7 +74,7 @@ pub(crate) struct RejectedCase {
     pub(crate) operation: Operation,
     /// The error's name and its message.
     pub(crate) error: (&'static str, &'static str),
-    /// The principal that is authenticated and recorded although the request is denied.
+    /// The principal in the audit record. `None` if the caller is unauthenticated.
     pub(crate) authenticated: Option<&'static str>,
 }
 

@@ -1,5 +1,5 @@
-//! A service that verifies signatures and evaluates policies, for every client: `config.toml`, its
-//! identities and the recorded attempts.
+//! A service that verifies signatures and evaluates policies, for the tests of every client. The
+//! parts are the configuration `config.toml`, the identities in it, and the audit records.
 
 mod audit_trail;
 mod clock_skew;

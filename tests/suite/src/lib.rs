@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// Returns the path of a binary of this workspace. The binary must be built before the tests run:
-/// `make test` does so; for one test run `cargo build --workspace --features
-/// enclave/simulator,enclave/pkcs11`.
+/// Returns the path of a binary of this workspace. The binary must be built before the tests run.
+/// `make test` builds all binaries. For a single test, run `cargo build --workspace --features
+/// enclave/simulator,enclave/pkcs11` first.
 ///
-/// # Panics
-/// If the binary is missing, or older than one of its sources.
+/// # Panics Panics if the binary is missing, or older than one of its sources.
 pub fn binary(name: &str) -> PathBuf {
     let hint = "run `make test`, or `cargo build --workspace --features \
                 enclave/simulator,enclave/pkcs11`";
@@ -21,8 +20,8 @@ pub fn binary(name: &str) -> PathBuf {
     let folder = tests.as_deref().and_then(Path::parent).and_then(Path::parent);
     let path = folder.unwrap_or(Path::new("")).join(name);
     let built = modified(&path).unwrap_or_else(|| panic!("{} is missing: {hint}", path.display()));
-    // `cargo build` writes a file with a binary's sources beside the binary. `cargo test` does not:
-    // it has just built the binary.
+    // `cargo build` writes a file with the list of a binary's sources beside the binary. `cargo
+    // test` does not write this file, but it has just built the binary.
     let sources = fs::read_to_string(path.with_extension("d")).unwrap_or_default();
     let newer = sources
         .split_whitespace()
@@ -34,8 +33,7 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// Returns the command `attested-recipient` without arguments.
 ///
-/// # Panics
-/// As [`binary`] does.
+/// # Panics Panics if [`binary`] does.
 pub fn command() -> Command {
     Command::new(binary("attested-recipient"))
 }

@@ -1,9 +1,10 @@
-//! Two enclaves with attested TLS behind one relay, and 20 new clients per second for a minute.
+//! Benchmark of the change of a certificate authority. 20 new clients per second send requests
+//! through one relay to two enclaves with attested TLS, for one minute.
 //!
-//! In the first run, one enclave is killed and started again, so it has another certificate authority.
+//! In the first run, one enclave is killed and started again, so it has a new certificate authority.
 //! Clients with the old CA bundle may fail only at that enclave, and the relay must report the rejected
-//! handshakes. In the second run, both enclaves are restarted as documented, in standby and with a new
-//! bundle. No client may fail.
+//! handshakes. In the second run, both enclaves are restarted by the documented procedure: each enclave
+//! is set to standby, and clients receive a new bundle. No client may fail.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -33,13 +34,13 @@ mod process;
 
 const ENCLAVES: usize = 2;
 const TLS: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\", \"127.0.0.2\"]\n";
-/// The direct listener of each enclave, on any free port. The addresses differ because two entries must
-/// not be equal.
+/// The direct listener of each enclave, on any free port. The addresses differ because the relay rejects
+/// equal entries.
 const DIRECT_LISTENERS: [&str; ENCLAVES] = ["127.0.0.1:0", "127.0.0.2:0"];
-/// Maximum share of failed clients with the old bundle: half of the connections go to the other CA, plus
-/// a margin for chance.
+/// Maximum share of failed clients with the old bundle, in percent. Half of the connections go to the
+/// enclave with the new authority. The rest is a margin for chance.
 const MAX_FAILED_PERCENT: f64 = 55.0;
-/// Time limit for every condition that the benchmark waits for. All of them hold much earlier.
+/// Time limit for every condition for which the benchmark waits. Only an error reaches this limit.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -90,7 +91,7 @@ impl Deployment {
         Ok(this)
     }
 
-    /// Writes the relay's configuration, with one enclave in standby or none.
+    /// Writes the relay's configuration. At most one enclave is in standby.
     fn write_upstreams(&self, standby: Option<usize>) -> Result<(), BoxError> {
         let listed = DIRECT_LISTENERS.iter().enumerate().map(|(index, direct)| {
             let option = if standby == Some(index) { ",standby" } else { "" };
@@ -100,7 +101,7 @@ impl Deployment {
         Ok(fs::write(self.fleet.path("parent-proxy.toml"), format!("upstream = {listed:?}\n"))?)
     }
 
-    /// Sets one enclave to standby, or none, and waits until the relay has applied it.
+    /// Sets at most one enclave to standby, and waits until the relay has applied the setting.
     fn set_standby(&self, standby: Option<usize>) -> Result<(), BoxError> {
         self.write_upstreams(standby)?;
         self.relay.signal(Signal::SIGHUP)?;
@@ -125,7 +126,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Waits until a further health check finds the enclave ready.
+    /// Waits until another health check finds the enclave ready.
     fn await_ready(&self, index: usize) -> Result<(), BoxError> {
         let name = format!("enclave-{index}");
         let ready = || self.metrics.sample("health_checks_total", &name, "outcome=\"ready\"");
@@ -221,8 +222,8 @@ fn restart_unannounced(length: Duration) -> Result<bool, BoxError> {
         && is_logged_once)
 }
 
-/// Restarts each enclave in standby, and distributes the new bundle before the enclave gets clients
-/// again.
+/// Restarts each enclave while it is in standby. Distributes the new bundle before the relay sends
+/// clients to the enclave again.
 fn restart_in_standby(length: Duration) -> Result<bool, BoxError> {
     let mut deployment = Deployment::start()?;
     let stopped = AtomicBool::new(false);

@@ -1,5 +1,5 @@
-//! Many clients on one thread. Each sends the same request again as soon as it has the response, with as
-//! little work in between as possible.
+//! Many clients on one thread. A client sends the same request again when it has the response. The
+//! clients do as little other work as possible.
 
 use std::io;
 use std::net::SocketAddr;
@@ -50,7 +50,7 @@ impl ConcurrentClients {
         Self { reconnects: true, ..self }
     }
 
-    /// Connects all clients, then sends requests for `length`.
+    /// Connects all clients, and then sends requests for the duration `length`.
     pub(crate) fn run_for(&self, length: Duration) -> Result<LoadResult, BoxError> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {

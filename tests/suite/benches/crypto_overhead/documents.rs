@@ -1,4 +1,5 @@
-//! Documents under one root that share as much of a chain as required.
+//! Documents under one root. A benchmark selects how many certificates of the chain two documents
+//! share.
 
 use attestation::UnverifiedDocument;
 use attestation::time::UnixMillis;
@@ -7,10 +8,11 @@ use simulator::DocumentBuilder;
 
 use crate::load::BoxError;
 
-/// Number of CAs including the root, as in AWS's chains. It is also the index of the leaf.
+/// The number of CAs including the root, as in AWS's chains. The index of the leaf in the chain is
+/// the same number.
 const CAS: usize = 4;
 
-/// A factory of documents that are signed at one time.
+/// A factory of documents that all have the same timestamp.
 pub(crate) struct DocumentFactory {
     forgery: DocumentBuilder,
     certificates: Vec<Vec<u8>>,
@@ -39,7 +41,7 @@ impl DocumentFactory {
         Ok(())
     }
 
-    /// Returns another document of the same leaf.
+    /// Returns another document that the same leaf signs.
     pub(crate) fn document(&mut self) -> Result<Vec<u8>, BoxError> {
         self.nonce += 1;
         self.forgery.document.nonce = Some(self.nonce.to_be_bytes().to_vec());
@@ -47,20 +49,20 @@ impl DocumentFactory {
         Ok(self.forgery.sign_over(&chain)?)
     }
 
-    /// Returns a document of a new leaf of the same chain.
+    /// Returns a document that a new leaf signs. The CAs of the chain stay the same.
     pub(crate) fn document_with_new_leaf(&mut self) -> Result<Vec<u8>, BoxError> {
         self.issue(CAS)?;
         self.document()
     }
 
-    /// Returns a document of a new chain, which shares all CAs but the last.
+    /// Returns a document with a new leaf and a new last CA. The other CAs stay the same.
     pub(crate) fn document_with_new_chain(&mut self) -> Result<Vec<u8>, BoxError> {
         self.issue(CAS - 1)?;
         self.document_with_new_leaf()
     }
 
-    /// Returns the length of each signed part of such a document, in bytes: the certificates below the
-    /// root, and the document.
+    /// Returns the length of each signed part, in bytes. The parts are the certificates below the root
+    /// and the document.
     pub(crate) fn signed_lengths(&mut self) -> Result<Vec<usize>, BoxError> {
         let document = self.document()?;
         let certificates = self.certificates.iter().skip(1).map(Vec::len);
@@ -68,7 +70,7 @@ impl DocumentFactory {
     }
 }
 
-/// Parses a document. Measurements start at its verification.
+/// Parses a document. The measured time starts after this call.
 pub(crate) fn parse(document: &[u8]) -> Result<UnverifiedDocument, BoxError> {
     Ok(UnverifiedDocument::parse(document.to_vec())?)
 }

@@ -32,7 +32,8 @@ pub(crate) struct InProcessService {
 }
 
 impl InProcessService {
-    /// Starts a service that trusts `root`. `verification` contains lines of that table.
+    /// Starts a service that trusts `root`. `verification` is the content of the table
+    /// `[verification]` in its configuration.
     pub(crate) fn start(root: &[u8], verification: &str) -> Result<Self, BoxError> {
         let file = tempfile::NamedTempFile::new()?;
         let lines = ["[recipient]\nmax_age = 900\n[verification]\n", verification].concat();
@@ -48,8 +49,8 @@ impl InProcessService {
         Ok(Self { runtime, service })
     }
 
-    /// Returns the rate of steps 4 to 7 for `documents` in turn, per second, on this thread. Parsing is
-    /// not included.
+    /// Returns how often per second this thread can run steps 4 to 7 for the next document of
+    /// `documents`. The time for parsing is not included.
     pub(crate) fn rate(&self, documents: &mut Cycle<'_>, round: Duration) -> Result<f64, BoxError> {
         let number_of_bytes = NumberOfBytes::new(32).ok_or("32 is not a valid NumberOfBytes")?;
         let (mut spent, mut count) = (Duration::ZERO, 0_u32);
@@ -65,13 +66,13 @@ impl InProcessService {
         Ok(f64::from(count) / spent.as_secs_f64())
     }
 
-    /// Handles the next `number` of `documents`, so that they are cached.
+    /// Handles the next `number` documents, so that the service has cached them.
     pub(crate) fn warm_up(&self, documents: &mut Cycle<'_>, number: usize) -> Result<(), BoxError> {
         (0..number).try_for_each(|_| self.rate(documents, Duration::ZERO).map(drop))
     }
 
-    /// Returns the rate of whole requests with `bodies` in turn, per second. Enough requests are
-    /// concurrent to keep all threads busy.
+    /// Returns the number of whole requests per second. The requests use the bodies in turn. Enough
+    /// requests are concurrent to keep all threads busy.
     pub(crate) fn parallel_rate(
         &self,
         bodies: &Rc<Vec<String>>,
@@ -133,7 +134,7 @@ fn head() -> Result<Parts, BoxError> {
     Ok(request.body(())?.into_parts().0)
 }
 
-/// An endless cycle over documents.
+/// An endless iterator that repeats a list of documents.
 pub(crate) struct Cycle<'a> {
     documents: &'a [Vec<u8>],
     next: usize,

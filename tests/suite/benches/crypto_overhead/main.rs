@@ -1,6 +1,7 @@
-//! The overhead of an attested request over its cryptography: steps 4 to 7 (verify, authorize, draw,
-//! seal) in this process, on one thread, compared with the bare cryptographic primitives. Also measures
-//! the gain of a second thread, and the cost of large caches and long policies.
+//! Benchmark of the overhead of an attested request over its cryptography. Steps 4 to 7 of a request
+//! (verify, authorize, draw, seal) run on one thread of this process, and are compared with the bare
+//! cryptographic primitives. The benchmark also measures the gain of a second thread, and the cost of
+//! large caches and of long policies.
 //!
 //! Rounds are interleaved. Compare results only within one run, because machines vary.
 
@@ -34,13 +35,14 @@ mod policies;
 
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(150);
-/// Duration of a round with several threads, which need time to be scheduled.
+/// Duration of a round with several threads. Such a round is longer, because the threads need time
+/// to be scheduled.
 const LONG_ROUND: Duration = Duration::from_millis(400);
 const MANY_CHAINS: usize = 10_000;
-/// Number of different documents, more than a round uses.
+/// Number of different documents. A round uses fewer documents.
 const DOCUMENTS: usize = 1500;
 
-/// Number of signatures of a document with a chain of the usual length.
+/// Number of signatures to verify for a document with a chain of the usual length.
 const SIGNATURES: usize = 5;
 
 const NO_CACHE: &str = "cached_chains = 0\ncached_leaves = 0\ncached_documents = 0\n";
@@ -112,7 +114,7 @@ fn compare_with_baseline(
     for Case { name, verification, documents, signatures, min_ratio } in cases(factory)? {
         let service = InProcessService::start(factory.root(), verification)?;
         let mut documents = Cycle::over(&documents);
-        // Fills the caches.
+        // The first documents fill the caches.
         service.rate(&mut documents, ROUND)?;
         let (mut ours, mut baseline) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -143,7 +145,7 @@ fn baseline_rate(
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
-/// Returns the same rate for several threads.
+/// Returns how often per second several threads can compute the primitives of one request.
 fn parallel_baseline_rate(threads: usize, bare: &BenchPrimitives) -> Result<f64, BoxError> {
     let begin = Barrier::new(threads);
     thread::scope(|scope| {
@@ -157,7 +159,8 @@ fn parallel_baseline_rate(threads: usize, bare: &BenchPrimitives) -> Result<f64,
     })
 }
 
-/// Returns the gain of a second thread, relative to the gain of a second thread of bare primitives.
+/// Returns the gain of the service by a second thread, divided by the gain of the bare primitives
+/// by a second thread.
 fn two_threads(
     factory: &mut DocumentFactory,
     bare: &BenchPrimitives,
@@ -187,7 +190,8 @@ fn body(document: &[u8]) -> String {
     )
 }
 
-/// Returns the relative speed with ten thousand cached chains and leaves.
+/// Returns the rate with ten thousand cached chains and leaves, divided by the rate with few cached
+/// entries.
 fn many_chains(factory: &mut DocumentFactory, figures: &mut Figures) -> Result<f64, BoxError> {
     let caches = "cached_chains = 20000\ncached_leaves = 20000\ncached_documents = 0\n";
     let documents = (0..MANY_CHAINS)
@@ -197,7 +201,7 @@ fn many_chains(factory: &mut DocumentFactory, figures: &mut Figures) -> Result<f
         InProcessService::start(factory.root(), caches)?,
         InProcessService::start(factory.root(), caches)?,
     ];
-    // The same number of documents, so that both sets load the processor's caches equally.
+    // Both sets have the same number of documents, so that they use the processor's caches equally.
     let same =
         (0..MANY_CHAINS).map(|_| factory.document()).collect::<Result<Vec<_>, BoxError>>()?;
     let (mut same, mut different) = (Cycle::over(&same), Cycle::over(&documents));

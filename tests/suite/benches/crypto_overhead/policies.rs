@@ -13,8 +13,8 @@ use crate::load::BoxError;
 const STATEMENTS: usize = 200;
 const EVALUATIONS: u32 = 2000;
 
-/// Returns how much longer a decision takes with 200 statements than with one, in microseconds. Only the
-/// last statement applies.
+/// Returns how much longer a decision takes with 200 statements than with one statement, in
+/// microseconds. Only the last statement applies to the request.
 pub(crate) fn cost(rounds: usize, figures: &mut Figures) -> Result<f64, BoxError> {
     let [one, all] = [policies(1)?, policies(STATEMENTS)?];
     let mut costs = Vec::new();
@@ -25,7 +25,8 @@ pub(crate) fn cost(rounds: usize, figures: &mut Figures) -> Result<f64, BoxError
     figures.add("policy_200_statements_us", "us", costs)
 }
 
-/// Returns enough policies for the number of statements. The length of a policy is limited as in IAM.
+/// Returns policies with this total number of statements. Several policies are necessary, because the
+/// length of a policy is limited as in IAM.
 fn policies(statements: usize) -> Result<Vec<Policy>, BoxError> {
     const STATEMENTS_PER_POLICY: usize = 20;
     let other = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*","Condition":

@@ -1,6 +1,6 @@
-//! The cost of entropy if each NSM call takes 1 ms: requests per second with and without prefetched
-//! blocks, and with both reseed settings. Also measures the share of requests that wait for the NSM at
-//! up to 80 % of its rate.
+//! Benchmark of entropy if each NSM call takes 1 ms. The benchmark measures the requests per second with
+//! and without prefetched blocks, and with both reseed settings. It also measures the share of requests
+//! that wait for the NSM while clients request up to 80 % of the NSM's maximum rate.
 //!
 //! Rounds are interleaved. Compare results only within one run, because machines vary.
 
@@ -55,7 +55,7 @@ fn main() -> Result<(), BoxError> {
     for ((name, _), rate) in SETTINGS.iter().zip(&medians) {
         println!("{name:<28}{rate:>8.0} requests/s  {:>6.2} times the first line", rate / first);
     }
-    // At saturation each request uses one block, so the rate is the maximum of the NSM.
+    // Each request uses one block, so this rate is the NSM's maximum rate.
     let [_, simulator, ..] = &simulators[..] else { return Err("no settings".into()) };
     for percent in [20, 40, 60, 80] {
         let rate = ready * f64::from(percent) / 100.0;
@@ -82,7 +82,7 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Returns the requests per second of clients that send as fast as they get responses.
+/// Returns the requests per second of clients that send the next request after each response.
 fn saturated(address: SocketAddr) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
         let mut client = KeepAliveClient::new(connect(address)?, 32);
@@ -94,8 +94,8 @@ fn saturated(address: SocketAddr) -> Result<f64, BoxError> {
     })
 }
 
-/// Sends requests at even intervals, `rate` per second. Returns how many were sent, and how many waited
-/// for the NSM.
+/// Sends `rate` requests per second at equal intervals. Returns the number of requests, and the number
+/// of requests that waited for the NSM.
 fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), BoxError> {
     let before = blocks(simulator)?;
     let interval = Duration::from_secs_f64(1.0 / rate);
@@ -122,7 +122,8 @@ fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), BoxError> {
     Ok((ready + waited, waited))
 }
 
-/// Returns the number of prefetched blocks and of blocks on demand that were used so far.
+/// Returns two counts since the start of the service: of the used blocks that were prefetched, and
+/// of the used blocks that were drawn on demand.
 fn blocks(simulator: &Simulator) -> Result<(f64, f64), BoxError> {
     let url = format!("{}/metrics", simulator.endpoint_url());
     let metrics = ureq::get(url).call()?.body_mut().read_to_string()?;

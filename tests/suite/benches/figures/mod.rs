@@ -1,5 +1,5 @@
-//! The results of benchmarks: printed as a table, and stored in `target/bench/summary.json`. Each
-//! benchmark replaces its own entries in that file.
+//! The results of a benchmark. They are printed as a table and stored in
+//! `target/bench/summary.json`. Each benchmark replaces only its own entries in that file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::BoxError;
 
-/// A result: the median of its rounds, and their range.
+/// A result: the median, the minimum and the maximum of the rounds.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Figure {
     pub(crate) name: String,
@@ -45,8 +45,8 @@ impl Figures {
         Ok(value)
     }
 
-    /// Adds the ratio of `those` to `these`, round by round. Effects on both values of a round, such as
-    /// other load on the machine, cancel out.
+    /// Adds the ratio of `those` to `these`, computed for each round. Other load on the machine affects
+    /// both values of a round, so it has little effect on the ratio.
     pub(crate) fn add_ratio(
         &mut self,
         name: &str,
@@ -73,7 +73,8 @@ impl Figures {
     }
 }
 
-/// Returns the path of the file with all results, in Cargo's target folder.
+/// Returns the path of the file with the results of all benchmarks. The file is in Cargo's target
+/// folder.
 fn summary() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench").join("summary.json")
 }

@@ -21,8 +21,8 @@ pub(crate) use relay_metrics::RelayMetrics;
 pub(crate) use sdk_clients::{Outcome, RATE, RequestCounts, SdkClients};
 pub(crate) use server::{ResourceUsage, Server};
 
-/// Configuration of the enclaves. The NSM has a realistic latency, so that requests are in flight during
-/// every fault.
+/// The configuration of the enclaves. The NSM has a realistic latency, so that requests are in flight
+/// during every fault.
 const CONFIGURATION: &str = "[simulator.nsm]\nlatency_ms = 5\n";
 
 /// Enclaves under one root, each on a Unix socket.
@@ -56,15 +56,16 @@ impl Fleet {
         Ok(this)
     }
 
-    /// Returns a relay in front of all enclaves, with these flags. It is not started yet.
+    /// Returns a relay with these flags in front of all enclaves. The caller must start the relay.
     pub(crate) fn relay(&self, name: &str, flags: &[&str]) -> Result<Server, BoxError> {
         let mut command = Command::new(binary("parent-proxy")?);
         command.args(self.flags()).args(flags);
         Ok(self.server(name, command, 2))
     }
 
-    /// Returns a relay that inherits `listener` as systemd passes it: as descriptor 3, with LISTEN_PID
-    /// set to the process's own ID. Several relays can share a listener, at the same time or in turn.
+    /// Returns a relay that inherits `listener` in the form of systemd: the listener is descriptor 3,
+    /// and LISTEN_PID is the ID of the relay's process. Several relays can share a listener, at the same
+    /// time or one after the other.
     pub(crate) fn relay_with_socket(
         &self,
         listener: &TcpListener,
@@ -79,8 +80,8 @@ impl Fleet {
         Ok(self.server(name, command, 2))
     }
 
-    /// Returns a server that `command` starts and that announces `endpoints` endpoints. It is not
-    /// started yet.
+    /// Returns the server of `command`, which prints `endpoints` endpoints at its start. The caller
+    /// must start the server.
     pub(crate) fn server(&self, name: &str, command: Command, endpoints: usize) -> Server {
         Server::new(name.to_owned(), command, endpoints, self.path(name).with_extension("log"))
     }

@@ -23,7 +23,8 @@ impl RelayMetrics {
         Self { agent, url: format!("http://{address}/metrics"), states: BTreeMap::new() }
     }
 
-    /// Updates the health states. Call it often: a change and its reversal between two calls are missed.
+    /// Updates the health states. Must be called often, because a state that begins and ends between two
+    /// calls is missed.
     pub(crate) fn refresh(&mut self) -> Result<(), BoxError> {
         for (labels, value) in self.samples("attested_random_proxy_upstream_healthy")? {
             let healthy = value != 0.0;
@@ -49,7 +50,8 @@ impl RelayMetrics {
             .sum()
     }
 
-    /// Returns a counter of that upstream, or the sum of all upstreams if `upstream` is empty.
+    /// Returns a counter of the upstream whose endpoint ends with `upstream`. If `upstream` is
+    /// empty, returns the sum over all upstreams.
     pub(crate) fn counter(&self, metric: &str, upstream: &str) -> Result<f64, BoxError> {
         let samples = self.samples(&format!("attested_random_proxy_{metric}_total"))?;
         let matches =
@@ -70,7 +72,8 @@ impl RelayMetrics {
         }
     }
 
-    /// Returns the sample of that upstream that also has the label `label`.
+    /// Returns the sample that has the label `label` and belongs to the upstream whose endpoint
+    /// ends with `upstream`.
     pub(crate) fn sample(
         &self,
         metric: &str,
@@ -84,13 +87,14 @@ impl RelayMetrics {
         Ok(found.ok_or_else(|| format!("no {metric} of {upstream} with {label}"))?.1)
     }
 
-    /// Returns the samples of a metric: labels as text, and value.
+    /// Returns the labels and the value of each sample of a metric.
     fn samples(&self, metric: &str) -> Result<Vec<(String, f64)>, BoxError> {
         let text = self.agent.get(&self.url).call()?.body_mut().read_to_string()?;
         let mut samples = Vec::new();
         for line in text.lines() {
             let Some(rest) = line.strip_prefix(metric) else { continue };
-            // The name of another metric may start with this name.
+            // If the rest does not start with `{`, the line can belong to a metric whose name is
+            // longer.
             let Some((labels, value)) = rest.rsplit_once(' ') else { continue };
             if labels.is_empty() || labels.starts_with('{') {
                 samples.push((labels.to_owned(), value.parse()?));

@@ -15,15 +15,17 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::load::BoxError;
 
-/// Requests per second of all clients. Half of them are boto3's.
+/// Requests per second of all clients. boto3 sends half of the requests.
 pub(crate) const RATE: u32 = 200;
-/// Minimum share of that rate. A lower rate means that the machine is too slow.
+/// Minimum share of [`RATE`] that the clients must reach. At a lower rate, the machine is too slow
+/// for the benchmark.
 const MIN_RATE_SHARE: f64 = 0.9;
 /// Number of boto3 processes. Each has its own interpreter lock.
 const BOTO3_PROCESSES: u32 = 2;
 /// Threads per boto3 process.
 const BOTO3_THREADS: u32 = 10;
-/// Time after which a document is replaced, far below the maximum document age.
+/// Time after which a document is replaced. It is far below the service's maximum age of a
+/// document.
 const DOCUMENT_LIFETIME: Duration = Duration::from_secs(30);
 /// Maximum age of a document if it cannot be replaced.
 const MAX_DOCUMENT_AGE: Duration = Duration::from_secs(240);
@@ -67,11 +69,11 @@ pub(crate) struct SdkClients {
     started: Instant,
 }
 
-/// Pipes for new documents to each process, or `None` once the processes are to end.
+/// The pipe to each process for new documents. `None` after the processes were told to stop.
 type DocumentPipes = Arc<Mutex<Option<Vec<ChildStdin>>>>;
 
 impl SdkClients {
-    /// Starts the clients. They send requests to `url`, which leads to a simulator.
+    /// Starts the clients, which send requests to `url`. The service at `url` must be a simulator.
     pub(crate) fn start(url: &str) -> Result<Self, BoxError> {
         let mut commands = Vec::new();
         for _ in 0..BOTO3_PROCESSES {
@@ -95,15 +97,15 @@ impl SdkClients {
         let (client, key, pipes) =
             (Client::new(url), Arc::clone(&this.key), Arc::clone(&this.pipes));
         send_document(&pipes, &client, &key)?;
-        // The thread is separate, because the server may be paused and a blocked caller could not resume
-        // it.
+        // Another thread requests the documents. The server may be paused, and a blocked caller could
+        // not resume the server.
         this.refresher = Some(thread::spawn(move || keep_documents_fresh(&pipes, &client, &key)));
         Ok(this)
     }
 
     fn spawn_client(&mut self, mut command: Command, url: &str) -> Result<(), BoxError> {
-        // Only PATH is inherited, so that the developer's credentials, proxies and settings have no
-        // effect.
+        // The process inherits only PATH, so that the developer's credentials, proxies and settings
+        // have no effect.
         let path = env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("LANG", "C.UTF-8").envs([
             ("AWS_ENDPOINT_URL_KMS", url),
@@ -116,7 +118,7 @@ impl SdkClients {
             ("AWS_EC2_METADATA_DISABLED", "true"),
             // Suppresses the warning that the SDK will require a newer Node.js.
             ("NODE_NO_WARNINGS", "1"),
-            // Both SDKs recommend these settings. boto3's default is an older mode.
+            // Both SDKs recommend these settings. boto3's default is an older retry mode.
             ("AWS_RETRY_MODE", "standard"),
             ("AWS_MAX_ATTEMPTS", "3"),
         ]);
@@ -135,7 +137,7 @@ impl SdkClients {
         Ok(())
     }
 
-    /// Checks the client processes. Call it repeatedly.
+    /// Checks the client processes. Must be called repeatedly.
     ///
     /// # Errors
     /// Returns an error if a process has exited, or if documents could not be replaced for too long.
@@ -187,8 +189,8 @@ fn send_document(
     Ok(())
 }
 
-/// Replaces the documents regularly until the clients are stopped. A failure is tolerated until the
-/// documents are too old.
+/// Replaces the documents regularly until the clients are stopped. Ignores a failed replacement
+/// until the documents are too old.
 fn keep_documents_fresh(
     pipes: &DocumentPipes,
     client: &Client,
@@ -268,13 +270,13 @@ impl Outcome {
         }
     }
 
-    /// Returns whether all requests succeeded, and sealed responses were among them.
+    /// Returns whether all requests succeeded. At least one response must be sealed.
     pub(crate) fn all_succeeded(&self) -> bool {
         self.counts.failed == 0 && self.counts.opened > 0
     }
 
-    /// Returns whether all requests succeeded at the required rate. Prints a note if the rate was too
-    /// low.
+    /// Returns whether all requests succeeded and the rate was high enough. Prints a note if the rate
+    /// was too low.
     pub(crate) fn passed(&self) -> bool {
         let slow = self.rate < MIN_RATE_SHARE * f64::from(RATE);
         if slow {

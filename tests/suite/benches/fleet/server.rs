@@ -12,17 +12,18 @@ use nix::unistd::Pid;
 
 use crate::load::BoxError;
 
-/// Time limit for an exit, longer than every drain timeout.
+/// Time limit for the exit of a process. It is longer than every drain timeout.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// A server process and its command. It is killed on drop.
+/// A server process and its command. The process is killed on drop.
 pub(crate) struct Server {
     pub(crate) name: String,
     command: Command,
-    /// Number of endpoints that it announces.
+    /// The number of endpoints that the server prints at its start.
     endpoints: usize,
     child: Option<Child>,
-    /// The process that serves since an upgrade. It is not a child of this process.
+    /// The ID of the process that replaced the first process in an upgrade. That process is not a
+    /// child of this process.
     successor: Option<Pid>,
     log: PathBuf,
 }
@@ -36,7 +37,7 @@ pub(crate) struct ResourceUsage {
 }
 
 impl ResourceUsage {
-    /// Returns the minimum of each value.
+    /// Returns the minimum of each value of the two.
     pub(crate) fn min(&self, other: &Self) -> Self {
         Self {
             descriptors: self.descriptors.min(other.descriptors),
@@ -47,8 +48,8 @@ impl ResourceUsage {
 }
 
 impl Server {
-    /// Creates a server that `command` starts and that announces `endpoints` endpoints. Its log is
-    /// written to `log`.
+    /// Creates the server of `command`, which prints `endpoints` endpoints at its start and writes
+    /// its log to the file `log`.
     pub(crate) fn new(name: String, command: Command, endpoints: usize, log: PathBuf) -> Self {
         Self { name, command, endpoints, child: None, successor: None, log }
     }
@@ -80,11 +81,10 @@ impl Server {
         Ok(kill(Pid::from_raw(self.id()?.try_into()?), signal)?)
     }
 
-    /// Makes a relay start its successor, and waits until the successor serves and the old process has
-    /// exited.
+    /// Upgrades a relay: the old process starts a new process. Waits until the new process serves and
+    /// the old process has exited.
     ///
-    /// # Errors
-    /// Returns an error if either takes too long.
+    /// # Errors Returns an error if one of these events takes too long.
     pub(crate) fn upgrade(&mut self) -> Result<(), BoxError> {
         let (logged, old) = (fs::read_to_string(&self.log)?.len(), self.id()?);
         self.signal(Signal::SIGUSR2)?;
@@ -208,15 +208,15 @@ impl Drop for Server {
     }
 }
 
-/// Returns whether the process with this ID is running. Only a parent can reap a process, so a zombie
-/// counts as exited.
+/// Returns whether the process with this ID is running. A zombie counts as exited, because this process
+/// cannot reap a process that is not its child.
 fn is_running(id: u32) -> bool {
     // proc_pid_stat(5): the state follows the name, which may contain any characters.
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
 }
 
-/// A started server that has not announced its endpoints yet.
+/// A started server that has not printed its endpoints yet.
 pub(crate) struct StartingServer {
     name: String,
     endpoints: usize,
@@ -241,7 +241,8 @@ impl StartingServer {
                 }
             }
         }
-        // The audit trail follows on stdout and must be read, or the server would block.
+        // After the endpoints, stdout contains the audit trail. The server would block if no
+        // process read it.
         thread::spawn(move || io::copy(&mut self.stdout, &mut io::sink()));
         Ok(endpoints)
     }

@@ -1,4 +1,4 @@
-//! Silent connections that are reopened whenever they are closed.
+//! A flood of silent connections. A connection that the server closes is opened again.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,8 @@ pub(crate) struct ConnectionFlood {
 }
 
 impl ConnectionFlood {
-    /// Opens `count` connections from `from` to `to`, and returns when all were opened once.
+    /// Opens `count` connections from `from` to `to`. Returns after each connection was opened
+    /// once.
     pub(crate) fn start(from: SocketAddr, to: SocketAddr, count: usize) -> io::Result<Self> {
         let opened = Arc::new(AtomicUsize::new(0));
         let (stop, stopped) = oneshot::channel();
@@ -34,7 +35,7 @@ impl ConnectionFlood {
                 for _ in 0..count {
                     connections.spawn(hold(from, to, Arc::clone(&counted)));
                 }
-                // An error means that the flood was dropped.
+                // An error means that the flood was dropped, which also ends it.
                 drop(stopped.await);
             });
         });
@@ -44,9 +45,10 @@ impl ConnectionFlood {
         Ok(Self { opened, stop, thread })
     }
 
-    /// Closes all connections. Returns how many were opened.
+    /// Closes all connections. Returns the number of connections that were opened, including
+    /// repetitions.
     pub(crate) fn stop(self) -> usize {
-        // An error means that the thread has ended.
+        // An error means that the thread has already ended.
         let _ = self.stop.send(());
         drop(self.thread.join());
         self.opened.load(Ordering::Relaxed)
@@ -61,7 +63,7 @@ async fn hold(from: SocketAddr, to: SocketAddr, opened: Arc<AtomicUsize>) {
                 opened.fetch_add(1, Ordering::Relaxed);
                 drop(stream.read(&mut [0]).await);
             }
-            // No local port is free for a moment.
+            // The connection fails if no local port is free, which lasts only a moment.
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
     }
@@ -70,7 +72,8 @@ async fn hold(from: SocketAddr, to: SocketAddr, opened: Arc<AtomicUsize>) {
 async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
-    // A connection in TIME_WAIT would keep its port, and the ports would soon be exhausted.
+    // Without this option, closed connections would stay in TIME_WAIT, and all local ports would
+    // soon be in use.
     socket.set_zero_linger()?;
     socket.bind(from)?;
     socket.connect(to).await

@@ -1,7 +1,7 @@
-//! A flood of silent connections: 4,200 from one address for a minute, each reopened as soon as it is
-//! closed. Meanwhile a client connects every second and must get its response within 2 s each time. The
-//! flood comes once from another address than the client's and once from the same address, without TLS
-//! and with it.
+//! Benchmark of a flood of silent connections. For one minute, one address has 4,200 connections, and
+//! reopens a connection when it is closed. Meanwhile a client connects every second and must receive its
+//! response within 2 s. There are four runs: the flood comes from the client's address or from another
+//! address, and the client uses TLS or not.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -41,7 +41,7 @@ mod load;
 mod process;
 
 const SILENT_CONNECTIONS: usize = 4200;
-/// Address of the client. The flood comes from this address or from the next one.
+/// Address of the client. The flood comes from this address or from the next address.
 const CLIENT_ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ fn main() -> Result<ExitCode, BoxError> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Measures one kind of flood. Returns whether all requests succeeded in time.
+/// Runs one kind of flood. Returns whether all requests of the client succeeded in time.
 fn measure(folder: &Path, tls: bool, from: Ipv4Addr, length: Duration) -> Result<bool, BoxError> {
     let lines = if tls { "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n" } else { "" };
     let path = folder.join("enclave.toml");

@@ -1,7 +1,8 @@
-//! 200 requests per second of real SDK clients while relays are replaced: one relay with an inherited
-//! socket, by upgrade and by restart, and then two relays in turn behind HAProxy. No request may fail
-//! after the SDK's retries. New clients measure the time to their first response, which is limited
-//! during an upgrade.
+//! Benchmark of the replacement of relays while real SDK clients send 200 requests per second. The first
+//! runs replace one relay with an inherited socket, by an upgrade and by a restart. The last run
+//! restarts two relays behind HAProxy, one after the other. After the SDK's retries, no request may
+//! fail. New clients also measure the time to their first response. During an upgrade, this time has a
+//! limit.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -31,7 +32,7 @@ mod process;
 
 const ENCLAVES: usize = 3;
 const RESTART_INTERVAL: Duration = Duration::from_secs(10);
-/// Drain timeout of a relay, in seconds. During a restart, the relay accepts no new clients for that
+/// Drain timeout of a relay, in seconds. A relay that is restarted accepts no new clients for up to this
 /// time.
 const DRAIN_TIMEOUT_SECS: &str = "3";
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -54,7 +55,7 @@ fn main() -> Result<ExitCode, BoxError> {
     Ok(if passed == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Upgrades a relay. The successor serves before the old relay drains.
+/// Upgrades a relay. The new process serves before the old process drains.
 fn upgraded(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
     let what = "one relay, upgraded with SIGUSR2";
     with_socket(fleet, "upgraded", |relays, address| {
@@ -78,11 +79,12 @@ fn with_socket(
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     let flags = ["--drain-timeout", DRAIN_TIMEOUT_SECS, "--admin-listen", "127.0.0.1:0"];
-    // Only relays may accept, so that waiting connections are left for the next relay.
+    // This process must not accept connections, so that waiting connections stay for the next
+    // relay.
     replace(&mut [fleet.relay_with_socket(&listener, name, &flags)?], &address)
 }
 
-/// Restarts two relays in turn. HAProxy sends new clients to the other relay.
+/// Restarts two relays, one after the other. HAProxy sends new clients to the running relay.
 fn behind_haproxy(fleet: &Fleet, length: Duration, haproxy: &Path) -> Result<bool, BoxError> {
     let mut text = "defaults\n mode tcp\n retries 3\n option redispatch\n timeout connect 5s\n \
                     timeout client 1h\n timeout server 1h\nlisten relays\n balance leastconn\n \
@@ -105,7 +107,7 @@ fn behind_haproxy(fleet: &Fleet, length: Duration, haproxy: &Path) -> Result<boo
     fs::write(&file, text)?;
     let mut command = Command::new(haproxy);
     command.args(["-db", "-f"]).arg(&file).stderr(Stdio::null());
-    // HAProxy considers both relays ready until its first checks.
+    // HAProxy considers both relays ready until its first health checks.
     let haproxy = Process::spawn_listening(&mut command, address.parse()?)?;
     let passed =
         replace(&mut relays, &address, length, "two relays behind HAProxy", None, restart)?;
@@ -134,7 +136,7 @@ fn replace(
     let (start, mut next, mut times, mut longest) =
         (Instant::now(), RESTART_INTERVAL / 2, 0_usize, Duration::ZERO);
     while start.elapsed() < length {
-        // Alternates between the relays.
+        // The restarts alternate between the relays.
         let turn = times % relays.len();
         if start.elapsed() >= next
             && let Some(relay) = relays.get_mut(turn)
@@ -166,7 +168,7 @@ fn free_address() -> Result<String, BoxError> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-/// Returns the path of HAProxy. Debian installs it in a folder that may be missing from PATH.
+/// Returns the path of HAProxy. Debian's folder for HAProxy may be missing from PATH.
 fn haproxy() -> Result<std::path::PathBuf, BoxError> {
     let path = Path::new("/usr/sbin/haproxy");
     let path = if path.exists() { path } else { Path::new("haproxy") };

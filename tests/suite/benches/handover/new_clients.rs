@@ -1,4 +1,4 @@
-//! New clients: each connects, sends one request, and closes the connection.
+//! New clients. Each client connects, sends one request, and closes the connection.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -82,8 +82,8 @@ impl Latencies {
         }
     }
 
-    /// Returns whether all clients succeeded within `bound`. Without a bound, clients may fail, because
-    /// an SDK would retry.
+    /// Returns whether all clients succeeded within `bound`. If `bound` is `None`, clients may fail,
+    /// because an SDK would retry.
     pub(crate) fn are_within(&self, bound: Option<Duration>) -> bool {
         let within = |bound| self.longest <= bound && self.failures.is_empty();
         self.clients > 0 && bound.is_none_or(within)

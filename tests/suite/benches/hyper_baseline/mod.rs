@@ -1,5 +1,5 @@
-//! A baseline server: hyper with a constant response. No service on hyper can be faster, so it is the
-//! upper limit.
+//! A baseline server: hyper with a constant response. No service on hyper can be faster, so the rate of
+//! this server is the upper limit.
 
 use std::env;
 use std::io::{Write, stdout};
@@ -21,10 +21,10 @@ use crate::process::Process;
 /// Environment variable that makes a process of this program the server.
 const ROLE: &str = "BARE_HYPER_SERVER";
 
-/// A body as long as that of 32 random bytes.
+/// A response body with the length of a response with 32 random bytes.
 const BODY: &[u8] = br#"{"Plaintext":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#;
 
-/// The headers of a KMS response, except the length.
+/// The headers of a KMS response, except Content-Length.
 const HEADERS: [(&str, &str); 6] = [
     ("content-type", "application/x-amz-json-1.1"),
     ("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),

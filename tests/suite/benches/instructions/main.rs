@@ -1,10 +1,11 @@
-//! The number of instructions of verification, sealing and one plain request, counted by callgrind. The
-//! count does not depend on the clock or on other load. A count outside its tolerance fails in either
-//! direction: explain an increase, or record a decrease. `make bench-instructions RECORD=yes` records
-//! the new counts.
+//! Benchmark of the number of instructions of verification, of sealing, and of one request without a
+//! Recipient. callgrind counts the instructions, so the clock and other load have no effect. The
+//! benchmark fails if a count is too high or too low. Find the reason for an increase. Record a decrease
+//! with `make bench-instructions RECORD=yes`.
 //!
-//! Only the instructions of the measured function on its own thread count. Documents are signed in each
-//! run, and the cost of a signature varies slightly, so several repetitions are averaged.
+//! Only the instructions of the measured function on its own thread count. Each run signs new documents,
+//! and the cost of the verification of a signature varies slightly. The result is therefore the average
+//! of several repetitions.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -24,16 +25,16 @@ use self::workload::Workload;
 mod load;
 mod workload;
 
-/// Environment variable with the workload of a process of this program.
+/// Environment variable that makes a process of this program run one workload.
 const ROLE: &str = "COUNTED_WORK";
 const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions/expected.json");
 
-/// The recorded counts.
+/// The file with the recorded counts.
 #[derive(Debug, Deserialize, Serialize)]
 struct Expected {
     /// Maximum deviation of a count, in percent.
     tolerance_percent: f64,
-    /// Instructions per repetition, by name of the workload.
+    /// Instructions per repetition, by the name of the workload.
     instructions: BTreeMap<String, u64>,
 }
 
@@ -69,7 +70,7 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-/// Prints the counts. Returns how many are outside the tolerance.
+/// Prints the counts. Returns the number of counts that are outside the tolerance.
 fn compare(counted: &BTreeMap<String, u64>, expected: &Expected) -> usize {
     let tolerance = expected.tolerance_percent;
     println!("{:<20}{:>14}{:>14}{:>10}", "instructions", "expected", "counted", "off by");

@@ -72,7 +72,7 @@ impl Workload {
     }
 }
 
-/// Runs `work`. callgrind counts the instructions of functions with this name.
+/// Runs `work`. callgrind counts only the instructions of functions with the name of this function.
 #[inline(never)]
 fn measured<T>(work: impl FnOnce() -> T) -> T {
     work()
@@ -97,7 +97,7 @@ fn document(pki: &SimulatedPki) -> Result<Vec<u8>, BoxError> {
 
 fn verify(repetitions: u64, is_cached: bool) -> Result<(), BoxError> {
     for _ in 0..repetitions {
-        // Each repetition has a new PKI, and so other keys and signatures.
+        // Each repetition has a new PKI, so its keys and signatures differ.
         let pki = pki()?;
         let anchors = TrustAnchors::simulator_root(pki.root_certificate());
         let verifier = Verifier::new(anchors, CacheSizes::default());
@@ -154,7 +154,7 @@ fn plain_requests(repetitions: u64) -> Result<(), BoxError> {
     runtime.spawn(async move {
         server.serve_connection(stream, TransportSecurity::Plaintext, pending()).await;
     });
-    // The first requests initialize state that later ones use.
+    // The first requests initialize state that later requests use, so they are not counted.
     for _ in 0..10 {
         runtime.block_on(request(&mut client))?;
     }

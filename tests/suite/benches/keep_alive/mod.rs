@@ -1,4 +1,4 @@
-//! A client with as little overhead as possible: the same request, again and again, on one connection.
+//! A client with as little overhead as possible, which repeats one request on one connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 

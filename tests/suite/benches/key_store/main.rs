@@ -1,9 +1,10 @@
-//! The effect of a stuck HSM on requests that do not use it: the 99th percentile of the latency of
-//! GenerateRandom without CustomKeyStoreId. It is measured with the store idle, and while as many
-//! clients use the store and none of its calls returns. The ratio must be at most 1.5.
+//! Benchmark of the effect of a stuck HSM on requests that do not use the HSM. The benchmark
+//! measures the 99th percentile of the latency of GenerateRandom without CustomKeyStoreId. In some
+//! rounds the key store is idle. In the other rounds, an equal number of clients use the key store,
+//! and no call of the HSM returns. The ratio of the latencies must be at most 1.5.
 //!
-//! Rounds are interleaved, and the fastest rounds of each kind are compared: other load can only slow
-//! down a round, and the HSM is stuck during the whole round. Medians are printed too.
+//! Rounds are interleaved, and the fastest rounds of each kind are compared, because other load can only
+//! slow down a round. The HSM is stuck during a whole round. Medians are printed too.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "in modules shared with tests")]
@@ -37,21 +38,23 @@ mod store_config;
 const CLIENTS: u64 = 8;
 const ROUNDS: usize = 12;
 const ROUND: Duration = Duration::from_millis(1500);
-/// Duration of a stuck call, in milliseconds: longer than a round, but too short for the store to be
-/// considered failed.
+/// Duration of a stuck call, in milliseconds. It is longer than a round, but the service does not
+/// consider the store failed yet.
 const STUCK_MS: u64 = 2500;
-/// Time limit that is reached only if something hangs.
+/// Time limit that only a hang reaches.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 const DEADLINE_MS: u64 = 500;
 const MAX_RATIO: f64 = 1.5;
-/// Environment variable with the test folder, for the process that has the module's environment.
+/// Environment variable with the test folder. It is set in the process that has the environment
+/// variables of the PKCS#11 module.
 const FOLDER_VARIABLE: &str = "KEY_STORE_BENCH";
 
 fn main() -> Result<(), BoxError> {
     if let Some(folder) = env::var_os(FOLDER_VARIABLE) {
         return measure(Path::new(&folder));
     }
-    // The PKCS#11 module is configured by the environment of its process.
+    // The environment of a process configures the PKCS#11 module, so the benchmark runs in a second
+    // process.
     let soft_hsm = SoftHsm::with_stores(&[Store { deadline_ms: DEADLINE_MS, ..VAULT }]);
     let mut command = Command::new(env::current_exe()?);
     command.envs(soft_hsm.environment()).env(FOLDER_VARIABLE, soft_hsm.path(""));
@@ -118,7 +121,8 @@ fn connect_to_store(address: SocketAddr) -> io::Result<KeepAliveClient<TcpStream
     Ok(KeepAliveClient::with_body(connect(address)?, &body))
 }
 
-/// Waits until the store responds: it connects at the start, and stuck calls must return first.
+/// Waits until the store responds. The store connects at the start of the service, and stuck calls
+/// must return first.
 fn await_store(address: SocketAddr) -> Result<(), BoxError> {
     let start = Instant::now();
     let mut client = connect_to_store(address)?;
@@ -131,8 +135,8 @@ fn await_store(address: SocketAddr) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Returns the 99th percentile of the latency of plain requests, in milliseconds. Clients send as fast
-/// as they get responses.
+/// Returns the 99th percentile of the latency of requests without the store, in milliseconds. Clients
+/// send the next request after each response.
 fn percentile_99(address: SocketAddr) -> Result<f64, BoxError> {
     let all = Mutex::new(Vec::new());
     rate(CLIENTS, ROUND, |round| {
@@ -153,7 +157,8 @@ fn percentile_99(address: SocketAddr) -> Result<f64, BoxError> {
     Ok(percentile.as_secs_f64() * 1e3)
 }
 
-/// Returns the rate of time-outs of the stuck store. Any other result is an error.
+/// Returns the number of timeouts of the stuck store per second. Any other result of a request is
+/// an error.
 fn timeouts_per_second(address: SocketAddr) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
         let mut client = connect_to_store(address)?;

@@ -1,4 +1,4 @@
-//! Clients that send requests as fast as they get responses, and their total rate.
+//! Clients that send the next request after each response, and the total rate of the clients.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,7 +25,7 @@ impl Round {
     }
 }
 
-/// Returns the total count of `clients` clients per second.
+/// Runs `clients` clients. Returns their total count per second.
 pub(crate) fn rate(
     clients: u64,
     length: Duration,
@@ -43,7 +43,7 @@ pub(crate) fn rate(
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
-/// Returns the median of `rates`, or 0 if there are none.
+/// Returns the median of `rates`, or 0 if `rates` is empty.
 pub(crate) fn median(rates: &mut [f64]) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or_default()

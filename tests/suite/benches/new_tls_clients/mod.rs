@@ -16,7 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 /// New clients per second.
 pub(crate) const RATE: u32 = 20;
 
-/// Read timeout of a client, which should never be reached.
+/// Read timeout of a client. Only a hang reaches it.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST: &[u8] =
     b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
@@ -52,8 +52,8 @@ impl CaBundle {
     }
 }
 
-/// Starts [`RATE`] new clients per second while `is_running` returns true. Each client trusts the bundle
-/// of the moment when it starts, and does not retry.
+/// Starts [`RATE`] new clients per second while `is_running` returns true. A client trusts the CA bundle
+/// that exists when the client starts. Clients do not retry.
 pub(crate) fn run_clients(
     address: &str,
     bundle: &CaBundle,
@@ -82,8 +82,8 @@ pub(crate) fn run_clients(
     counts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends one request. The client uses rustls directly, so that the server receives a TLS alert with the
-/// reason of a rejection, as from OpenSSL.
+/// Sends one request. The client uses rustls directly. If it rejects the server's certificate, the
+/// server receives a TLS alert with the reason, as from OpenSSL.
 fn request(address: &str, pem: &[u8]) -> Result<(), String> {
     exchange(address, pem).map_err(|error| error.to_string()).and_then(|response| {
         let is_good = response.starts_with("HTTP/1.1 200 ") && response.contains("\"Plaintext\":");

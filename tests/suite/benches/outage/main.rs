@@ -1,5 +1,6 @@
-//! Three enclaves behind one relay, with 200 requests per second of real SDK clients. Every 20 s one
-//! enclave is killed and started again. No request may fail after the SDK's retries.
+//! Benchmark of the loss of enclaves. Real SDK clients send 200 requests per second to three enclaves
+//! behind one relay. Every 20 s, one enclave is killed and started again. After the SDK's retries, no
+//! request may fail.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 

@@ -1,8 +1,8 @@
-//! The service compared with moto's server, which also implements GenerateRandom, on the same calls. Run
-//! `tests/peers/setup.sh` first to install moto.
+//! Benchmark that compares the service with moto's server, which also implements GenerateRandom. Both
+//! receive the same calls. Run `tests/peers/setup.sh` first to install moto.
 //!
-//! moto's server closes each connection after one response, so the service is also measured with a
-//! connection per request.
+//! moto's server closes each connection after one response. The service is therefore also measured
+//! with a new connection for each request.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -44,7 +44,8 @@ fn main() -> Result<(), BoxError> {
     let enclave = Enclave::start(&CacheLevel::None.to_toml(), &[])?;
     let relay = relay(enclave.address())?;
     let moto = moto()?;
-    // Neither server verifies the signature. moto requires the form.
+    // moto requires a signature in the correct form. Neither moto nor the service verifies the
+    // signature.
     let plain = signed_request::capture(Credentials::new("AKIDEXAMPLE", "secret", "us-east-1"))?;
     let attested = enclave.attested_request(KEY)?;
     let client_groups = [

@@ -18,7 +18,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`, and reads its address from the last word of the first line on stdout.
+    /// Starts `command`. The last word of the first line on the process's stdout is the address of
+    /// the server.
     pub(crate) fn spawn_announced(command: &mut Command) -> Result<Self, BoxError> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
@@ -28,7 +29,7 @@ impl Process {
         match word.trim_start_matches("tcp:").parse() {
             Ok(address) => Ok(Self { child, address }),
             Err(_) => {
-                // The reason is on stderr.
+                // The process has printed the reason to stderr.
                 drop(child.kill());
                 child.wait()?;
                 Err(format!("{:?} printed {line:?} instead of its endpoint", command).into())
@@ -103,7 +104,7 @@ impl Drop for Process {
 
 fn cpu_time(id: u32) -> Result<Duration, BoxError> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    // The name before the fields may contain any characters.
+    // The name of the process is before the fields, and may contain any characters.
     let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/PID/stat is malformed")?;
     let mut ticks = 0;
     for field in fields.split(' ').skip(11).take(2) {

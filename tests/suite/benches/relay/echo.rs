@@ -1,4 +1,5 @@
-//! A server that sends back all data. It adds as little as possible to the cost of a relay.
+//! A server that returns all received data. The server uses as little processor time as possible,
+//! so that the cost of a relay dominates.
 
 use std::env;
 use std::io::{self, Write, stdout};
@@ -14,7 +15,8 @@ use crate::process::Process;
 /// Environment variable that makes a process of this program the server.
 const ROLE: &str = "ECHO_SERVER";
 
-/// A request that is also its own response, as long as one of GenerateRandom.
+/// A request with the length of a GenerateRandom request. The response of the server is the same
+/// bytes.
 pub(crate) const REQUEST: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\n\
     x-amzn-requestid: 00000000-0000-4000-8000-000000000000\r\ncontent-length: 60\r\n\r\n\

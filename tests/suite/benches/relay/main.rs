@@ -1,8 +1,8 @@
-//! The relay alone, compared with HAProxy (TCP mode) and nginx (stream): requests, new connections, bulk
-//! transfer, and memory per idle connection.
+//! Benchmark that compares this project's relay with HAProxy (TCP mode) and nginx (stream). It measures
+//! requests, new connections, bulk transfer, and the memory per idle connection.
 //!
-//! All relay to the same echo server, and their rounds are interleaved. Ratios refer to the peer with
-//! the better median.
+//! All three relay to the same echo server, and their rounds are interleaved. A ratio compares the relay
+//! with HAProxy or nginx, whichever has the better median.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -41,7 +41,7 @@ const STREAMS: u64 = 4;
 const IDLE: usize = 5000;
 const IDLE_ROUNDS: usize = 3;
 
-/// The rounds of each of [`NAMES`].
+/// The results of the rounds for each proxy in [`NAMES`].
 type Rounds = [Vec<f64>; NAMES.len()];
 
 fn main() -> Result<(), BoxError> {
@@ -71,13 +71,14 @@ fn main() -> Result<(), BoxError> {
     figures.publish()
 }
 
-/// Returns whether a part is measured: all parts by default, or those that the command line names.
+/// Returns whether a part is measured. If the command line names parts, only these parts are
+/// measured.
 fn wanted(part: &str) -> bool {
     let mut parts = env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
     parts.peek().is_none() || parts.any(|named| named == part)
 }
 
-/// Raises the limit of file descriptors. A relay has one descriptor for each end of an idle connection.
+/// Raises the limit of file descriptors. A relay has two descriptors for each idle connection.
 fn raise_descriptors() -> Result<(), BoxError> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let needed = u64::try_from(2 * IDLE + 500)?;
@@ -139,7 +140,7 @@ fn bulk(relays: &[Proxy; 3], figures: &mut Figures) -> Result<(), BoxError> {
     add_ratio(figures, "relay_bulk_vs_best_proxy", &rates, f64::max)
 }
 
-/// Sends data continuously, and counts the blocks that come back.
+/// Sends data continuously, and counts the blocks that the server returns.
 fn stream(address: SocketAddr, round: &load::Round) -> Result<(), BoxError> {
     let stream = TcpStream::connect(address)?;
     thread::scope(|scope| {
@@ -169,9 +170,10 @@ fn idle(upstream: SocketAddr, figures: &mut Figures) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Returns the resident memory per connection, after each was used once.
+/// Returns the resident memory per connection after each connection was used once.
 fn bytes_per_connection(relay: &Proxy) -> Result<f64, BoxError> {
-    // The first connections initialize state that does not belong to a connection.
+    // The first connections initialize state that does not belong to a connection, so they are
+    // opened before the measurement.
     drop(connected(relay, 32)?);
     let before = relay.process.resident_bytes()?;
     let _connections = connected(relay, IDLE)?;
@@ -190,7 +192,7 @@ fn connected(relay: &Proxy, count: usize) -> Result<Vec<TcpStream>, BoxError> {
     (0..count).map(connect).collect()
 }
 
-/// Rotates the order of the proxies from round to round.
+/// Returns the order of the proxies in a round. The order rotates from round to round.
 fn turns<T>(round: usize, all: impl Iterator<Item = T>) -> Vec<T> {
     let mut all: Vec<T> = all.collect();
     all.rotate_left(round % NAMES.len());
@@ -204,7 +206,7 @@ fn add(figures: &mut Figures, what: &str, unit: &str, rounds: &Rounds) -> Result
     Ok(())
 }
 
-/// Adds the ratio of the relay to the peer that `choose` selects by median.
+/// Adds the ratio of the relay to the other proxy whose median `choose` selects.
 fn add_ratio(
     figures: &mut Figures,
     name: &str,

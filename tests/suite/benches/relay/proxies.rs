@@ -1,4 +1,5 @@
-//! The compared proxies. Each has one thread per processor, no log, and timeouts that are never reached.
+//! The compared proxies. Each proxy has one thread per processor, no log, and timeouts that the
+//! benchmark never reaches.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use crate::load::BoxError;
 use crate::process::{Process, binary};
 
-/// Connection limit, more than any measurement opens.
+/// The limit of connections. No measurement opens so many connections.
 const MAX_CONNECTIONS: usize = 8192;
 
 /// Path of nginx's stream module on Debian. Other builds often include it.
@@ -22,7 +23,8 @@ const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 /// A proxy that is stopped on drop.
 pub(crate) struct Proxy {
     pub(crate) process: Process,
-    /// Command that stops nginx, whose workers would survive a kill of the main process.
+    /// The command that stops nginx. nginx's workers would continue to run if the main process were
+    /// killed.
     stop: Option<Command>,
     folder: TempDir,
 }
@@ -30,7 +32,7 @@ pub(crate) struct Proxy {
 /// The names of the proxies: this project's relay, HAProxy and nginx.
 pub(crate) const NAMES: [&str; 3] = ["relay", "haproxy", "nginx"];
 
-/// Starts the proxies of [`NAMES`] in front of `upstream`.
+/// Starts all proxies in [`NAMES`] in front of `upstream`.
 pub(crate) fn start(upstream: SocketAddr) -> Result<[Proxy; 3], BoxError> {
     Ok([ours(upstream)?, haproxy(upstream)?, nginx(upstream)?])
 }
@@ -93,7 +95,7 @@ fn nginx(upstream: SocketAddr) -> Result<Proxy, BoxError> {
     } else {
         String::new()
     };
-    // An nginx worker counts both ends of a connection.
+    // An nginx worker counts two connections for each relayed connection.
     let (pid, ends) = (pid_file(&folder), 2 * MAX_CONNECTIONS);
     let text = format!(
         "{module}daemon off;\nworker_processes {threads};\nerror_log stderr crit;\n\
@@ -119,7 +121,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let Some(stop) = &mut self.stop else { return };
         drop(stop.status());
-        // The file exists until the workers have exited.
+        // nginx removes its PID file after the workers have exited.
         let (file, start) = (pid_file(&self.folder), Instant::now());
         while file.exists() && start.elapsed() < Duration::from_secs(5) {
             sleep(Duration::from_millis(10));

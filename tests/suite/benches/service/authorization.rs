@@ -12,7 +12,7 @@ use crate::signed_request;
 const REGION: &str = "eu-west-1";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-/// A statement that applies. The statements before it do not.
+/// The last statement of a policy, which applies to the request. The other statements do not apply.
 const ALLOW: &str = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*"}"#;
 const OTHERS: &str = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*","Condition":{"StringEquals":{"kms:RecipientAttestation:PCR8":"a0db3a57fad76c813b7d065d6d3a3a94c0efa65d8db41bdc7a952267c2569093b96b04d72bf3a95adda02cd4df94c545"}}}"#;
 

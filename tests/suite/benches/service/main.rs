@@ -1,5 +1,5 @@
-//! The whole service behind its relay, over HTTP, compared with a baseline server: throughput, latency,
-//! authentication and memory. Arguments select groups of measurements.
+//! Benchmark of the whole service behind its relay, over HTTP, compared with a baseline server. It
+//! measures throughput, latency, authentication and memory. Arguments select groups of measurements.
 //!
 //! Rounds are interleaved. Compare results only within one run, because machines vary. Clients share the
 //! processors with the servers.
@@ -59,7 +59,7 @@ fn main() -> Result<(), BoxError> {
     if hyper_baseline::is_server_process() {
         return hyper_baseline::serve();
     }
-    // Cargo passes its own option.
+    // Cargo adds an option of its own, which is ignored.
     let wanted: Vec<String> = env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     let mut figures = Figures::default();
     for (name, measure) in GROUPS {

@@ -1,4 +1,4 @@
-//! The same requests with and without TLS, by the same kind of client.
+//! Measurements of the same requests with and without TLS, by the same kind of client.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Scenarios that are measured in turn.
+//! Scenarios. Each round measures all scenarios, one after the other.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const ROUND: Duration = Duration::from_millis(400);
 /// Body of a request for few bytes in plaintext.
 pub(crate) const PLAIN: &str = r#"{"NumberOfBytes":32}"#;
 
-/// A server behind a relay, and clients that send the same request.
+/// A scenario: a server behind a relay, and clients that send the same request.
 struct Scenario<'a> {
     name: String,
     server: &'a Process,
@@ -130,7 +130,8 @@ pub(crate) fn attested(figures: &mut Figures) -> Result<(), BoxError> {
     interleave(&mut scenarios, figures)
 }
 
-/// Measures the same signed request with each service, and compares the others with the first.
+/// Measures the same signed request with each service. Compares each result with the result of the
+/// first service.
 pub(crate) fn signed(
     services: &[(&str, RelayedService)],
     request: &[u8],

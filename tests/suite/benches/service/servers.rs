@@ -17,18 +17,19 @@ use crate::process::{Process, binary};
 /// The parts of a document that the service has cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheLevel {
-    /// Nothing: caches are disabled.
+    /// No part of the document, because the caches are disabled.
     None,
     /// The certificates above the leaf.
     Chain,
-    /// Also the leaf certificate, which signs the document.
+    /// The certificates above the leaf, and the leaf certificate.
     Leaf,
     /// The whole document.
     Document,
 }
 
 impl CacheLevel {
-    /// Returns the configuration table with which a service has this level after the first request.
+    /// Returns a configuration table. After the first request, a service with this table has cached
+    /// these parts.
     pub(crate) fn to_toml(self) -> String {
         let [chains, leaves, documents] = match self {
             Self::None => [0, 0, 0],
@@ -77,14 +78,15 @@ impl Enclave {
         &self.process
     }
 
-    /// Returns a request with a document that the enclave signs now, for this key in PEM.
+    /// Returns a request with a new document of the enclave for this private key in PEM.
     pub(crate) fn attested_request(&self, key: &str) -> Result<Vec<u8>, BoxError> {
         let client = Client::new(&format!("http://{}", self.address()));
         attested_request(&client, key)
     }
 }
 
-/// Returns a request with a document that the simulator at `client` signs now, for this key in PEM.
+/// Returns a request with a new document for this private key in PEM. The simulator that `client`
+/// connects to signs the document.
 pub(crate) fn attested_request(client: &Client, key: &str) -> Result<Vec<u8>, BoxError> {
     Ok(generate_random(&attested_body(client, key)?))
 }

@@ -1,4 +1,4 @@
-//! A signed request, as sent on the wire.
+//! The bytes of a signed request of a real client.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -8,8 +8,8 @@ use attested_recipient::{Client, ClientError, Credentials};
 
 use crate::load::BoxError;
 
-/// Captures a signed request of the client, at a listener that returns an error. The request can be
-/// repeated for five minutes.
+/// Captures a signed request of the client. The client sends the request to a listener that returns
+/// an error. The signature is valid for five minutes, so the request can be repeated.
 pub(crate) fn capture(credentials: Credentials) -> Result<Vec<u8>, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let client = Client::new(&format!("http://{}", listener.local_addr()?));

@@ -1,4 +1,4 @@
-//! The effect of attested requests on plain ones, and the memory of many connections.
+//! Measures the effect of attested requests on plain requests, and the memory of many connections.
 
 use std::thread;
 use std::time::Duration;
@@ -19,7 +19,8 @@ const ATTESTED_CLIENTS: usize = 64;
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 const CONNECTIONS: usize = 1000;
 
-/// Measures the 99th percentile of the latency of plain requests, alone and under attested load.
+/// Measures the 99th percentile of the latency of plain requests, first alone and then during
+/// attested requests.
 pub(crate) fn latency(figures: &mut Figures) -> Result<(), BoxError> {
     let service = RelayedService::start(&CacheLevel::None.to_toml(), &[])?;
     let [(_, key), ..] = KEYS;
@@ -30,7 +31,7 @@ pub(crate) fn latency(figures: &mut Figures) -> Result<(), BoxError> {
     let [mut unloaded, mut loaded, mut attested_rates, mut refused] = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         unloaded.push(plain.run_for(ROUND)?.percentile_ms(99)?);
-        // The attested load starts earlier and ends later, so that it is present all the time.
+        // The attested requests start before and end after the plain requests.
         let (plain, attested) = together(&plain, &attested, 2 * SAMPLE_INTERVAL)?;
         loaded.push(plain.percentile_ms(99)?);
         attested_rates.push(attested.rate());
@@ -44,7 +45,8 @@ pub(crate) fn latency(figures: &mut Figures) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Runs both groups of clients at once. The attested clients run longer by `margin` before and after.
+/// Runs both groups of clients at the same time. The attested clients start `margin` earlier and end
+/// `margin` later.
 fn together(
     plain: &ConcurrentClients,
     attested: &ConcurrentClients,
@@ -58,8 +60,8 @@ fn together(
     })
 }
 
-/// Measures the resident memory of an idle enclave, and the peak with 1,000 clients, half of which send
-/// documents.
+/// Measures the resident memory of an idle enclave, and the maximum with 1,000 clients. Half of the
+/// clients send documents.
 pub(crate) fn memory(figures: &mut Figures) -> Result<(), BoxError> {
     let [mut idle, mut busy] = [const { Vec::new() }; 2];
     for _ in 0..3 {

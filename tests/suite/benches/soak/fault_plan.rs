@@ -20,11 +20,12 @@ pub(crate) enum Fault {
 }
 
 const ALL: [Fault; 3] = [Fault::Killed, Fault::Paused, Fault::Restarted];
-/// Faults of servers that must keep running.
+/// The faults of servers whose process must not end.
 const PAUSE_ONLY: [Fault; 1] = [Fault::Paused];
 /// Maximum time until the next fault, in milliseconds.
 const MAX_INTERVAL_MS: u64 = 3000;
-/// Duration of a fault, in milliseconds: from unnoticeable to longer than an ejection takes.
+/// Duration of a fault, in milliseconds. The shortest faults have no visible effect. The longest
+/// faults last longer than an ejection by the relay.
 const DURATION_MS: std::ops::Range<u64> = 200..8000;
 
 /// A server and its active fault.
@@ -85,7 +86,7 @@ impl FaultPlan {
         Self { random, next: Instant::now() }
     }
 
-    /// Injects and ends faults that are due. Call it often.
+    /// Injects the faults that are due, and ends the faults that are over. Must be called often.
     pub(crate) fn advance(&mut self, targets: &mut [FaultTarget]) -> Result<(), BoxError> {
         let now = Instant::now();
         for target in &mut *targets {
@@ -99,7 +100,8 @@ impl FaultPlan {
         if now < self.next {
             return Ok(());
         }
-        // All values are drawn even if they are unused, so that a seed always gives the same sequence.
+        // All values are drawn even if they are unused, so that a seed always produces the same sequence
+        // of faults.
         let target = self.random.below(u64::try_from(targets.len())?);
         let fault = *self.random.one_of(&ALL)?;
         let duration = DURATION_MS.start + self.random.below(DURATION_MS.end - DURATION_MS.start);

@@ -1,9 +1,9 @@
-//! Real SDK clients for a long time, while enclaves and relays are killed, paused and restarted at
-//! random. Every request must succeed within an SDK's normal retries. The servers that ran all the time
-//! must not use more resources at the end.
+//! Benchmark that runs real SDK clients for a long time. Meanwhile, enclaves and relays are killed,
+//! paused and restarted at random. Every request must succeed within the SDK's normal retries. At the
+//! end, servers that ran all the time must not use more resources than at the start.
 //!
-//! Both relays share one inherited socket. One relay and one enclave are only paused, never ended. Their
-//! resource usage is measured at rest.
+//! Two relays share one inherited socket. One relay and one enclave are only paused, and never ended.
+//! The resource usage of these two servers is measured while there is no load.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -31,15 +31,17 @@ mod seeded_random;
 
 const ENCLAVES: usize = 3;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Minimum time to fill caches and allocators.
+/// Time with load before the first measurement, in which caches and allocators reach their normal
+/// size.
 const WARM_UP: Duration = Duration::from_secs(15);
-/// Time for the resource usage to settle.
+/// Time without load over which the minimum of the resource usage is measured.
 const REST_DURATION: Duration = Duration::from_secs(5);
 const REST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Allowed growth in descriptors: a health check in flight has one on each side.
+/// Allowed growth of the number of descriptors. A health check in progress has one descriptor on
+/// each side.
 const MAX_MORE_DESCRIPTORS: u64 = 4;
-/// Allowed growth in threads: a runtime may keep one for blocking tasks.
+/// Allowed growth of the number of threads. A runtime may keep one thread for blocking tasks.
 const MAX_MORE_THREADS: u64 = 1;
 /// Allowed growth of resident memory, in percent. An allocator keeps some freed memory.
 const MAX_MORE_RESIDENT_PERCENT: u64 = 25;
@@ -82,7 +84,7 @@ fn main() -> Result<ExitCode, BoxError> {
     Ok(if bounded && succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs SDK clients for `length`, and injects faults if a plan is given.
+/// Runs SDK clients for the duration `length`. Injects the faults of the plan, if there is one.
 fn run_clients(
     url: &str,
     length: Duration,
@@ -98,7 +100,7 @@ fn run_clients(
         clients.check_running()?;
         thread::sleep(POLL_INTERVAL);
     }
-    // No client may wait for a paused server at the end.
+    // All faults end before the clients stop, so that no client waits for a paused server.
     fault_plan::recover_all(targets)?;
     clients.stop()
 }
@@ -107,7 +109,7 @@ fn pause_only_targets(targets: &[FaultTarget]) -> impl Iterator<Item = &FaultTar
     targets.iter().filter(|target| target.pause_only)
 }
 
-/// Returns the resource usage without load: the minimum over a while.
+/// Returns the resource usage without load, which is the minimum over [`REST_DURATION`].
 fn resources_at_rest(targets: &[FaultTarget]) -> Result<Vec<ResourceUsage>, BoxError> {
     let start = Instant::now();
     let mut least: Vec<ResourceUsage> = Vec::new();
@@ -123,7 +125,8 @@ fn resources_at_rest(targets: &[FaultTarget]) -> Result<Vec<ResourceUsage>, BoxE
     Ok(least)
 }
 
-/// Returns whether the resource usage settles within the bounds, and prints it.
+/// Waits until the resource usage is within the bounds, and prints the usage. Returns whether this
+/// happened in time.
 fn check_resource_growth(
     targets: &[FaultTarget],
     before: &[ResourceUsage],

@@ -10,7 +10,8 @@ use crate::load::BoxError;
 pub(crate) struct SeededRandom(u64);
 
 impl SeededRandom {
-    /// Creates a generator from `SEED`, or from the current time. Returns the seed for printing.
+    /// Creates a generator whose seed is the environment variable `SEED` or the current time. Also
+    /// returns the seed, so that the caller can print it.
     pub(crate) fn new() -> Result<(Self, u64), BoxError> {
         let seed = match env::var("SEED") {
             Ok(text) if !text.is_empty() => text.parse()?,

@@ -1,7 +1,8 @@
-//! The cost of TLS: connections per second with one request each, and requests per second on persistent
-//! connections, with and without TLS. Also checks that sessions are resumed.
+//! Benchmark of the cost of TLS. It measures new connections per second with one request each, and
+//! requests per second on persistent connections, both with and without TLS. It also checks that TLS
+//! sessions are resumed.
 //!
-//! Clients run on the same processors as the servers, and account for about half of the cost of a
+//! Clients run on the same processors as the servers, and cause about half of the cost of a
 //! handshake. Rounds are interleaved. Compare results only within one run, because machines vary.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
@@ -27,7 +28,7 @@ const CLIENTS: u64 = 16;
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(3);
 
-/// A kind of connection, and the unit that is counted.
+/// A kind of connection, and the unit of its results.
 struct Setting {
     name: &'static str,
     connector: Connector,
@@ -76,16 +77,17 @@ fn main() -> Result<(), BoxError> {
 
 fn simulator(folder: &Path, lines: &str) -> Result<Simulator, BoxError> {
     let path = folder.join("enclave.toml");
-    // The fastest entropy setting, so that entropy is not the bottleneck.
+    // The setting uses the least entropy, so that the NSM does not limit the rate.
     let entropy = "[entropy]\nreseed = \"interval\"\n";
     fs::write(&path, [lines, entropy].concat())?;
     Ok(Simulator::builder().config_file(path).start()?)
 }
 
-/// Returns the connections or requests per second of clients that send as fast as they get responses.
+/// Returns the connections or requests per second of clients that send the next request after each
+/// response.
 fn saturated(setting: &Setting) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
-        // Each client has its own sessions.
+        // Each client has its own TLS sessions.
         let connector = setting.connector.for_one_client();
         let connect = || io::Result::Ok(KeepAliveClient::new(connector.connect()?, 32));
         let mut client = connect()?;
@@ -100,7 +102,7 @@ fn saturated(setting: &Setting) -> Result<f64, BoxError> {
     })
 }
 
-/// Returns the number of full and of resumed handshakes so far, from the service's metrics.
+/// Returns the number of full handshakes and of resumed handshakes since the start of the service.
 fn handshakes(simulator: &Simulator, pem: &str) -> Result<[f64; 2], BoxError> {
     let connector = Connector::tls(simulator.address(), pem, Session::New)?;
     let metrics = connector.get("/metrics")?;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::credentials::{ACCESS_KEY_ID, ALLOW, ARN, sigv4};
 use super::service::{ConfiguredService, rejection};
 
-/// Returns the value that the PCR `index` has in these tests.
+/// Returns the value of the PCR `index` in the documents of these tests.
 fn pcr(index: u8) -> [u8; 48] {
     [index | 0x40; 48]
 }
@@ -27,7 +27,7 @@ fn base64_pcr(index: u8) -> Value {
     STANDARD.encode(pcr(index)).into()
 }
 
-/// Removes the members that differ between records, and checks their format.
+/// Removes the members whose values differ between records. Checks the format of these values.
 fn remove_variable_fields(record: &mut Value) {
     let record = record.as_object_mut().unwrap();
     let mut take = |name: &str| match record.remove(name) {
@@ -46,7 +46,7 @@ fn remove_variable_fields(record: &mut Value) {
     assert!(take("userAgent").starts_with("ureq/"));
 }
 
-/// Returns the members that every record of an authenticated caller has, extended by `more`.
+/// Returns the members of every record of an authenticated caller, and the members in `more`.
 fn expected(more: Value) -> Value {
     let mut record = json!({
         "eventVersion": "1.08",
@@ -215,10 +215,10 @@ fn writes_one_record_per_kms_request_with_its_request_id() {
         send("POST", "/", generate, b"{".to_vec()),
         send("POST", "/", "TrentService.Decrypt", b"{}".to_vec()),
         send("POST", "/", "TrentService.DescribeCustomKeyStores", b"{}".to_vec()),
-        // Rejected before the body is read.
+        // The service rejects the next requests before it reads the body.
         send("POST", "/", generate, vec![b' '; 512 * 1024 + 1]),
     ];
-    // These are not KMS requests.
+    // The next requests are not KMS requests, so they have no audit record.
     send("GET", "/healthz", generate, Vec::new());
     send("GET", "/readyz", generate, Vec::new());
     send("POST", "/elsewhere", generate, Vec::new());

@@ -1,4 +1,4 @@
-//! A buffer for the audit trail that a test reads.
+//! A buffer that collects the audit trail, so that a test can read it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

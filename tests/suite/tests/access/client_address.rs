@@ -1,4 +1,4 @@
-//! Client addresses from a PROXY protocol header.
+//! Tests of client addresses in the header of the PROXY protocol.
 
 use attested_recipient::Simulator;
 use serde_json::Value;
@@ -9,8 +9,8 @@ use super::policies::{policy, statement};
 use super::service::{ConfiguredService, denied};
 use super::tcp_relay::relay;
 
-/// Starts a service behind a relay, and returns the service and the relay's URL. The relay sends
-/// `client` as the client address.
+/// Starts a service and a relay in front of it. The relay sends `client` as the client address.
+/// Returns the service and the relay's URL.
 fn start_behind_relay(
     config: &str,
     policy: &str,

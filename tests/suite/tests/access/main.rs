@@ -1,4 +1,5 @@
-//! Authorization and audit records of whole services with a configuration.
+//! Tests of authorization and of audit records. Each test starts a whole service with its own
+//! configuration.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic fails the test")]
 

@@ -1,5 +1,5 @@
-//! `[recipient] plaintext` end to end: each value in each TLS mode, with the defaults of the
-//! enclave and of the simulator.
+//! Tests of the setting `[recipient] plaintext` with whole services: each value in each TLS mode,
+//! and the defaults of the enclave and of the simulator.
 
 use std::fs;
 use std::future::pending;
@@ -51,7 +51,7 @@ impl TlsMode {
     }
 }
 
-/// A service on its own port, in one TLS mode. It stops when this is dropped.
+/// A service on its own port, in one TLS mode. The service stops when this value is dropped.
 struct TlsModeService {
     client: Client,
     _runtime: Runtime,
@@ -104,7 +104,8 @@ impl TlsModeService {
         self.client.generate_random(32).map(|bytes| bytes.to_vec())
     }
 
-    /// Asserts that a request with a Recipient succeeds. The setting does not affect such requests.
+    /// Asserts that a request with a Recipient succeeds. `[recipient] plaintext` does not affect
+    /// such requests.
     fn assert_returns_ciphertext(&self) {
         let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
         let document = self.client.document(&Document::for_key(&key)).unwrap();
@@ -114,7 +115,7 @@ impl TlsModeService {
 }
 
 /// Asserts that a request without a Recipient succeeds if `denial` is `None`. Otherwise asserts
-/// that it is denied, with a message that ends with `denial`.
+/// that the request is denied. The error message must end with `denial`.
 fn assert_plaintext_request(
     profile: Profile,
     mode: TlsMode,

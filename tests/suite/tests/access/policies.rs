@@ -1,4 +1,4 @@
-//! IAM policies, evaluated by a whole service.
+//! Tests of IAM policies in a whole service.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,8 @@ fn denies_other_action_and_missing_policy() {
     assert_eq!(denied(ConfiguredService::start(&without, "").generate_plain()), IMPLICIT_DENY);
 }
 
-/// Checks that the message and the audit record still contain the session.
+/// The policy refers to the role. The error message and the audit record must still contain the
+/// session.
 #[test]
 fn principal_arn_condition_matches_the_assumed_role() {
     let session = "arn:aws:sts::123456789012:assumed-role/wallet/session";

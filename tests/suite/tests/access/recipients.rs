@@ -1,4 +1,4 @@
-//! The configuration table `[recipient]`, in a whole service.
+//! Tests of the configuration table `[recipient]` in a whole service.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn measurements_must_match_one_whole_entry() {
         (Kind::NitroTpm, &[(4, 0xab)], true),
         (Kind::Enclave, &[(0, 0xab)], false),
         (Kind::Enclave, &[(8, 0xcd)], false),
-        // The same PCR index of another platform is another measurement.
+        // A PCR of another platform is a different measurement, even if the index is the same.
         (Kind::Enclave, &[(4, 0xab)], false),
         (Kind::NitroTpm, &[(0, 0xab), (8, 0xcd)], false),
         (Kind::Enclave, &[], false),
@@ -49,14 +49,15 @@ fn measurements_must_match_one_whole_entry() {
             assert_eq!(denied(result), NOT_ADMITTED, "{kind:?} {pcrs:?}");
         }
     }
-    // `measurements` does not require a Recipient.
+    // The setting `measurements` does not require that a request has a Recipient.
     assert!(service.generate_plain().is_ok());
 }
 
 #[test]
 fn rejects_document_older_than_max_age() {
     let aged = |age_seconds| Document { age_seconds, ..Document::default() };
-    // The simulator can back-date a document by up to an hour within the chain's validity.
+    // The simulator can sign a document with a timestamp up to one hour before the current time.
+    // The chain is valid at that time.
     for (max_age, fresh, stale) in
         [("300", 200, Some(400)), ("30", 10, Some(100)), ("\"chain\"", 3000, None)]
     {

@@ -1,4 +1,4 @@
-//! A simulator with a configuration, and clients that sign requests.
+//! A simulator with the configuration of a test, and clients that sign requests.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::audit_buffer::AuditBuffer;
 use super::credentials::{ACCESS_KEY_ID, ARN, SECRET};
 
-/// A simulator whose callers must sign, and its audit records.
+/// A simulator that requires signed requests, and its audit records.
 pub(crate) struct ConfiguredService {
     simulator: Simulator,
     pub(crate) key: RecipientKey,
@@ -22,12 +22,12 @@ pub(crate) fn credentials() -> Credentials {
 }
 
 impl ConfiguredService {
-    /// Starts a service with this configuration, and with `policy` as `wallet.json`.
+    /// Starts a service with this configuration. `policy` is the content of the file `wallet.json`.
     pub(crate) fn start(config: &str, policy: &str) -> Self {
         Self::with_builder(Simulator::builder(), config, policy)
     }
 
-    /// Starts a service with the further settings of `builder`.
+    /// Starts a service like [`start`](Self::start), with the settings of `builder`.
     pub(crate) fn with_builder(builder: SimulatorBuilder, config: &str, policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enclave.toml");
@@ -49,8 +49,8 @@ impl ConfiguredService {
         self.simulator.client_at(url).unwrap().with_credentials(credentials())
     }
 
-    /// Requests 32 bytes for a document. The document has the public key of `key` unless it has its
-    /// own.
+    /// Requests 32 bytes for a document. If the document has no public key, the public key of `key`
+    /// is added.
     pub(crate) fn generate_for(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         let key = || Some(self.key.public_key_der().to_vec());
         let public_key = document.public_key.clone().or_else(key);

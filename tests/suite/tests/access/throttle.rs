@@ -1,4 +1,4 @@
-//! The configuration table `[throttle]`, in a whole service.
+//! Tests of the configuration table `[throttle]` in a whole service.
 
 use attested_recipient::{Client, ClientError, Credentials};
 
@@ -14,8 +14,8 @@ fn generate_one_byte(client: &Client) -> Result<Vec<u8>, ClientError> {
     client.generate_random(1).map(|bytes| bytes.to_vec())
 }
 
-/// Returns the number of requests that succeed before one is throttled. The rate is so low that
-/// hardly a token is added meanwhile.
+/// Returns the number of requests that succeed before the service throttles a request. The rate is
+/// so low that almost no tokens are added during the test.
 fn requests_until_throttled(client: &Client) -> usize {
     for answered in 0..100 {
         let result = generate_one_byte(client);
@@ -52,7 +52,7 @@ fn rate_is_per_principal_and_ignores_forged_requests() {
         let (error_type, _) = rejection(generate_one_byte(&forger));
         assert_eq!(error_type, "InvalidSignatureException");
     }
-    // A second may pass meanwhile and add one token.
+    // The requests may take more than a second, in which one token is added.
     assert!((2..=3).contains(&requests_until_throttled(&one)));
     assert!((2..=3).contains(&requests_until_throttled(&other)));
 }

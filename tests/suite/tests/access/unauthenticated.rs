@@ -1,5 +1,5 @@
-//! A flood of unsigned requests: the growth of the audit trail, and the records of authenticated
-//! callers, none of which may be lost.
+//! Test of the audit trail during a flood of unsigned requests. The growth of the audit trail must
+//! be limited, and no record of an authenticated caller may be lost.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::credentials::{ACCESS_KEY_ID, ALLOW, sigv4};
 use super::service::ConfiguredService;
 
-/// Connections that send unsigned requests.
+/// Number of connections that send unsigned requests.
 const CONNECTIONS: usize = 4;
-/// Authenticated requests sent during the flood.
+/// Number of authenticated requests during the flood.
 const AUTHENTICATED: u32 = 200;
 /// Maximum growth of the audit trail, in bytes per second.
 const MAX_BYTES_PER_SECOND: u128 = 1_000_000;
@@ -70,8 +70,8 @@ fn flood(duration: Duration) {
     assert_eq!(longest, Some(128));
 }
 
-/// Returns the length of the audit trail in bytes once it no longer grows. Records are batched for
-/// some milliseconds.
+/// Waits until the audit trail no longer grows, because the service writes records in batches.
+/// Returns the length of the audit trail, in bytes.
 fn stable_audit_length(service: &ConfiguredService) -> u128 {
     let mut before = service.audit_length();
     loop {
@@ -83,7 +83,8 @@ fn stable_audit_length(service: &ConfiguredService) -> u128 {
     }
 }
 
-/// Sends unsigned requests with User-Agents of 1 KiB one after the other, and returns their number.
+/// Sends unsigned requests one after the other, each with a User-Agent of 1 KiB. Returns the number
+/// of requests.
 fn send_unsigned(address: &str, is_over: &AtomicBool) -> usize {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -105,7 +106,7 @@ fn send_unsigned(address: &str, is_over: &AtomicBool) -> usize {
     sent
 }
 
-/// Reads one response, whose status must be 400.
+/// Reads one response. The status must be 400.
 fn skip_response(responses: &mut BufReader<TcpStream>) {
     let (mut length, mut line) = (0, String::new());
     responses.read_line(&mut line).unwrap();

@@ -1,5 +1,5 @@
-//! The workspace's binaries as processes, for tests that kill them, limit their resources, or test
-//! the binary itself.
+//! The workspace's binaries as processes. Tests use processes to kill a server, to limit its
+//! resources, or to test the binary itself.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,25 +10,26 @@ use std::time::{Duration, Instant};
 
 pub(crate) use suite::binary;
 
-/// A limit that only a hang reaches.
+/// Time limit that only a hang reaches.
 pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
-/// The time between two checks of an awaited condition.
+/// The time between two checks of a condition for which a test waits.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A server process. It is killed if the test ends first.
+/// A server process. The process is killed on drop.
 pub(crate) struct Process {
     child: Child,
     /// The lines of the process's log.
     log: Receiver<String>,
-    /// The standard output after the announced endpoints. It carries the audit trail, if there is
+    /// The standard output after the endpoints. It contains the audit trail, if the server writes
     /// one.
     pub(crate) stdout: BufReader<ChildStdout>,
-    /// The announced endpoints, in order.
+    /// The endpoints that the server printed at its start, in order.
     endpoints: Vec<String>,
 }
 
 impl Process {
-    /// Starts `command`, and reads as many announced endpoints from its standard output.
+    /// Starts `command`. Waits until the server has printed `endpoints` endpoints to its standard
+    /// output.
     pub(crate) fn start(mut command: Command, endpoints: usize) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -36,7 +37,8 @@ impl Process {
         let (sender, log) = channel();
         thread::spawn(move || {
             for line in stderr.lines() {
-                // The receiver may be gone. The process must not block on its log.
+                // The receiver may be dropped. The thread still reads the log, so that the process
+                // does not block.
                 drop(sender.send(line.unwrap_or_default()));
             }
         });
@@ -56,7 +58,7 @@ impl Process {
         this
     }
 
-    /// Returns the `nth` announced endpoint.
+    /// Returns the `nth` endpoint that the server printed.
     pub(crate) fn endpoint(&self, nth: usize) -> &str {
         &self.endpoints[nth]
     }
@@ -87,8 +89,7 @@ impl Process {
         wait_until("the process exits", || self.child.try_wait().unwrap())
     }
 
-    /// Waits for a log line that contains `expected`. Returns this line, preceded by the unread
-    /// lines before it.
+    /// Waits for a log line that contains `expected`. Returns all unread lines up to this line.
     pub(crate) fn wait_for_log(&self, expected: &str) -> Vec<String> {
         let (mut lines, deadline) = (Vec::new(), Instant::now() + HANG_TIMEOUT);
         loop {
@@ -102,8 +103,8 @@ impl Process {
         }
     }
 
-    /// Returns the log lines that were not read yet. If the process has exited, these are all
-    /// remaining lines.
+    /// Returns the unread log lines that the process has written so far. If the process has exited,
+    /// the list is complete.
     pub(crate) fn remaining_log(&mut self) -> Vec<String> {
         let timeout = if self.is_running() { Duration::ZERO } else { HANG_TIMEOUT };
         let mut lines = Vec::new();
@@ -127,7 +128,8 @@ impl Process {
         fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
-    /// Returns the number of open file descriptors once it is constant for 30 polls.
+    /// Waits until the number of open file descriptors is constant for 30 polls, and returns this
+    /// number.
     pub(crate) fn stable_descriptors(&self) -> usize {
         let (mut last, mut times) = (self.descriptors(), 0);
         wait_until("the number of descriptors is stable", || {
@@ -145,7 +147,7 @@ impl Process {
         line.unwrap().trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
-    /// Returns the CPU time that the process has used.
+    /// Returns the processor time that the process has used.
     pub(crate) fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
         // The process name before the fields may contain spaces.
@@ -158,7 +160,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Killing an exited process fails.
+        // The kill of an exited process fails, and the error is ignored.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,4 +1,5 @@
-//! `CiphertextForRecipient` as OpenSSL parses it. OpenSSL shares no code with the service.
+//! Parses and decrypts a `CiphertextForRecipient` with OpenSSL, which shares no code with the
+//! service.
 
 use std::path::{Path, PathBuf};
 
@@ -25,12 +26,13 @@ impl TestKey {
         Self { pem, key, modulus_length: bits / 8 }
     }
 
-    /// Returns the description of a fresh document with this key.
+    /// Returns the description of a new document with this key.
     pub(crate) fn document(&self) -> Document {
         Document { public_key: Some(self.subject_public_key_info()), ..Document::default() }
     }
 
-    /// Decrypts an envelope with OpenSSL and with `RecipientKey`, which must agree.
+    /// Decrypts an envelope with OpenSSL and with `RecipientKey`. Asserts that both return the same
+    /// content.
     pub(crate) fn open(&self, sealed: &[u8]) -> Vec<u8> {
         let arguments = ["cms", "-decrypt", "-inform", "DER", "-inkey"];
         let opened = openssl(|command| command.args(arguments).arg(&self.pem), sealed);
@@ -38,7 +40,8 @@ impl TestKey {
         opened
     }
 
-    /// Returns the SHA-256 of the SubjectPublicKeyInfo, the identifier of the key in an envelope.
+    /// Returns the SHA-256 of the SubjectPublicKeyInfo. An envelope identifies its key by this
+    /// digest.
     pub(crate) fn identifier(&self) -> Vec<u8> {
         let arguments = ["dgst", "-sha256", "-binary"];
         openssl(|command| command.args(arguments), &self.subject_public_key_info())
@@ -56,8 +59,9 @@ fn openssl(arguments: impl FnOnce(&mut Command) -> &mut Command, input: &[u8]) -
     run_successfully(command, input)
 }
 
-/// Compares an envelope with the layout of KMS, byte by byte: BER, with indefinite lengths where
-/// KMS has them. The encrypted key, the IV and the ciphertext are taken from `sealed` itself.
+/// Compares an envelope with the layout of KMS byte by byte. The layout is BER, with indefinite
+/// lengths in the same places as KMS. The encrypted key, the IV and the ciphertext in the expected
+/// bytes are those of `sealed`.
 pub(crate) fn assert_kms_layout(sealed: &[u8], key: &TestKey, number_of_bytes: usize) {
     let modulus = key.modulus_length;
     // PKCS#7 adds at least one byte of padding.
@@ -90,7 +94,7 @@ fn short(tag: u8, length: usize) -> Vec<u8> {
     vec![tag, length.try_into().unwrap()]
 }
 
-/// Encodes a tag and a length of two bytes, which follow 0x82.
+/// Encodes a tag and a length in the form 0x82 and two bytes.
 fn long(tag: u8, length: usize) -> Vec<u8> {
     let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
     vec![tag, 0x82, high, low]

@@ -1,4 +1,5 @@
-//! The real clients: processes in a clean environment that connect to the relay.
+//! The real clients, such as boto3. Each is a process in a clean environment that connects to the
+//! relay.
 
 mod enveloped_data;
 mod process;

@@ -15,10 +15,10 @@ use tokio::time::timeout;
 
 use crate::sigv4::identities::{Identity, WALLET};
 
-/// A limit that only a hang reaches.
+/// Time limit that only a hang reaches.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Returns `target/clients` after checking that it is up to date.
+/// Checks that `target/clients` is up to date, and returns its path.
 pub(super) fn installed() -> &'static Path {
     static CLIENTS: OnceLock<PathBuf> = OnceLock::new();
     CLIENTS.get_or_init(|| {
@@ -44,19 +44,19 @@ pub(super) fn python(program: &str) -> Command {
     clean(Command::new(installed().join("venv/bin").join(program)))
 }
 
-/// Clears the environment except `PATH`, so that no credentials, proxies or settings of the
-/// developer apply.
+/// Removes all environment variables except `PATH`, so that the developer's credentials, proxies
+/// and settings have no effect.
 pub(super) fn clean(mut command: Command) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).env("LANG", "C.UTF-8");
     command
 }
 
-/// The URL of the service and the certificate authorities for it.
+/// The URL of the service, and the certificate authorities that the client trusts for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServiceUrl<'a> {
     pub(crate) url: &'a str,
-    /// A PEM file of certificate authorities. `None` selects the client's own authorities.
+    /// A PEM file of certificate authorities. `None` means the client's own authorities.
     pub(crate) ca: Option<&'a Path>,
 }
 
@@ -86,7 +86,7 @@ pub(super) fn configure(command: &mut Command, service: ServiceUrl<'_>, identity
     command.envs(service.ca.map(|ca| ("AWS_CA_BUNDLE", ca)));
 }
 
-/// Runs a command to its end. A command that hangs is killed and fails the test.
+/// Runs a command to its end. Kills a command that hangs, and fails the test.
 pub(super) fn run(mut command: Command, input: &[u8]) -> Output {
     command.stdin(file_of(input)).kill_on_drop(true);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -102,8 +102,8 @@ pub(super) fn run_successfully(command: Command, input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// Returns a file that contains `input`. Unlike a pipe, a file needs no writer while the client
-/// reads.
+/// Returns a file that contains `input`. The client reads the input from the file, so the test
+/// needs no thread that writes to a pipe.
 fn file_of(input: &[u8]) -> Stdio {
     let mut file: File = tempfile::tempfile().unwrap();
     file.write_all(input).unwrap();

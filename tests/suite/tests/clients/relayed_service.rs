@@ -1,4 +1,4 @@
-//! A relay in this process, and its upstreams.
+//! A relay in this process, and the servers behind it.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,11 +12,12 @@ use transport::Endpoint;
 
 use super::tampering_proxy::Message;
 
-/// A relay on a free loopback port, with its upstream. It stops when this is dropped.
+/// A relay on a free loopback port, and the server behind it. Both stop when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct RelayedService {
     endpoint_url: String,
-    // Dropped first, so that the relay does not log the loss of its upstream.
+    // The relay is dropped before the server, so that the relay does not log the loss of its
+    // upstream.
     _relay: Runtime,
     simulator: Option<Simulator>,
 }
@@ -31,17 +32,17 @@ impl RelayedService {
     pub(crate) fn enclave(simulator: Simulator) -> Self {
         let relayed = Self::in_front_of(simulator.address());
         let endpoint_url = match simulator.endpoint_url().starts_with("https:") {
-            // The relay does not parse the connection, so its URL always has the scheme http.
+            // The relay does not parse the bytes, so this URL is for services without TLS.
             true => relayed.endpoint_url.replace("http://127.0.0.1", "https://localhost"),
             false => relayed.endpoint_url.clone(),
         };
         Self { endpoint_url, simulator: Some(simulator), ..relayed }
     }
 
-    /// Starts a relay in front of a server of the test.
+    /// Starts a relay in front of a server that the test controls.
     pub(crate) fn in_front_of(upstream: SocketAddr) -> Self {
         let upstream = upstream.to_string();
-        // The server has a fixed number of responses, so the relay must send no health checks.
+        // The server has a fixed number of responses, so the relay must not send health checks.
         let no_health_checks = "--health-interval=0";
         let arguments =
             ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream, no_health_checks];

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::process::{ServiceUrl, clean, configure, installed, python, run_successfully, source};
 use crate::sigv4::identities::{Identity, WALLET};
 
-/// An SDK, driven by a program in `tests/suite/clients`.
+/// An SDK. A program in `tests/suite/clients` makes its calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sdk {
     /// The SDK for Python.
@@ -20,14 +20,14 @@ pub(crate) enum Sdk {
     JavaScript,
     /// The SDK for JavaScript, version 2, which does not sign Content-Type.
     JavaScriptV2,
-    /// The package aws4fetch, which is no SDK and does not sign Content-Type.
+    /// The package aws4fetch, which only signs requests, and does not sign Content-Type.
     Aws4fetch,
 }
 
 /// The result of a call.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Outcome {
-    /// The members of the response; blobs are base64.
+    /// The members of the response. Blobs are base64.
     pub(crate) output: Option<Map<String, Value>>,
     /// The error that the SDK raised.
     pub(crate) error: Option<SdkError>,
@@ -41,11 +41,11 @@ pub(crate) struct SdkError {
     /// The error code.
     pub(crate) name: String,
     pub(crate) message: String,
-    /// True if the error is an instance of the SDK's class of that name.
+    /// True if the error is an instance of the SDK's class with the name of the error code.
     pub(crate) typed: bool,
 }
 
-/// An HTTP response before the SDK parsed it.
+/// An HTTP response as it was before the SDK parsed it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -53,7 +53,7 @@ pub(crate) struct Response {
 }
 
 impl Sdk {
-    /// Makes all `calls` in order in one process. Each has the members `operation` and
+    /// Makes all `calls` in order in one process. Each call has the members `operation` and
     /// `parameters`.
     pub(crate) fn call<'a>(
         self,
@@ -105,7 +105,8 @@ fn node(program: &str) -> Command {
 }
 
 impl Outcome {
-    /// Returns the blob `member`. The SDK's result and the raw body must have no other member.
+    /// Returns the blob `member`. Asserts that the SDK's result and the raw body have no other
+    /// member.
     pub(crate) fn only_blob(&self, member: &str) -> Vec<u8> {
         let output = self.output.as_ref().unwrap_or_else(|| panic!("{self:?}"));
         assert_eq!(self.statuses(), [200]);

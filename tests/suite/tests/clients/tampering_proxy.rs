@@ -1,4 +1,4 @@
-//! A proxy between a client and the relay that changes requests.
+//! A proxy between a client and the relay. The proxy changes requests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Longer than a client keeps a connection idle in a test.
+/// Read timeout of a connection. No client of a test keeps a connection idle that long.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An HTTP message with Content-Length.
@@ -68,7 +68,7 @@ fn forward(mut client: &TcpStream, upstream: SocketAddr, change: &Change) {
 }
 
 impl Message {
-    /// Reads the next message; `None` at the end of the stream.
+    /// Returns the next message, or `None` at the end of the stream.
     pub(crate) fn read(reader: &mut impl BufRead) -> Option<Self> {
         let mut head = Vec::new();
         loop {
@@ -89,7 +89,7 @@ impl Message {
         Some(message)
     }
 
-    /// Returns the value of a header that occurs at most once.
+    /// Returns the value of a header. Asserts that the header occurs at most once.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.head.iter().filter_map(|line| {
             let (header, value) = line.split_once(':')?;
@@ -100,7 +100,7 @@ impl Message {
         value
     }
 
-    /// Replaces the value of a header that is present.
+    /// Replaces the value of a header. Asserts that the header is present.
     pub(crate) fn set_header(&mut self, name: &str, value: &str) {
         let is_header = |line: &&mut String| {
             line.split_once(':').is_some_and(|(header, _)| header.eq_ignore_ascii_case(name))

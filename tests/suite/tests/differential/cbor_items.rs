@@ -1,4 +1,5 @@
-//! CBOR data items of every kind, valid and malformed, built by hand or generated.
+//! Valid and malformed CBOR data items of every kind, as constants and as generators of random
+//! items.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,7 +14,7 @@ const TAG: u8 = 6;
 pub(crate) const NULL: u8 = 0xf6;
 const BREAK: u8 = 0xff;
 
-/// An encoded item or its malformed replacement.
+/// An encoded item. It may be malformed.
 pub(crate) type Item = Vec<u8>;
 
 /// Encodes a head in the shortest form.
@@ -37,7 +38,7 @@ pub(crate) fn text(content: &str) -> Item {
     string(TEXT, content.as_bytes())
 }
 
-/// Encodes an array or a map. An entry of a map is one of `items`.
+/// Encodes an array or a map. For a map, each element of `items` is a key with its value.
 pub(crate) fn container(major: u8, items: &[Item], is_indefinite: bool) -> Item {
     let items_together = items.concat();
     if is_indefinite {
@@ -70,7 +71,7 @@ fn leaf() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// Generates items that are malformed or that our reader does not accept.
+/// Generates malformed items, and items that our reader does not support.
 fn broken() -> impl Strategy<Value = Item> {
     prop_oneof![
         vec(any::<u8>(), 0..6),
@@ -90,7 +91,8 @@ fn broken() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// Generates items, nested deeper than our reader accepts. One leaf in thirty is malformed.
+/// Generates nested items. Some have more levels than our reader accepts. One innermost item in
+/// thirty is malformed.
 pub(crate) fn item() -> BoxedStrategy<Item> {
     let leaf = prop_oneof![60 => leaf(), 2 => broken()];
     leaf.prop_recursive(20, 40, 4, |inner| {

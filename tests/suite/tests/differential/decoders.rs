@@ -1,5 +1,5 @@
-//! Two other decoders for payloads that our decoder accepts: the NSM crate (on serde_cbor) and
-//! ciborium. Also used by a fuzz target: it takes bytes and claims, and panics on a difference.
+//! Two other decoders for payloads that our decoder accepts: AWS's NSM crate, which uses
+//! serde_cbor, and ciborium.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,10 @@ use aws_nitro_enclaves_nsm_api::api::{AttestationDoc, Digest};
 use ciborium::Value;
 
 /// Asserts that the other decoders accept `payload` and decode the same claims. Returns the number
-/// of decoders that decoded it. Only ciborium decodes NitroTPM documents; for its exception see
-/// [`has_number_below_128_bits`].
+/// of decoders that decoded the payload. Only ciborium decodes documents of a NitroTPM. ciborium
+/// rejects some well-formed payloads, see [`has_number_below_128_bits`].
 ///
-/// # Panics
-/// On any difference.
+/// # Panics Panics if a decoder rejects the payload or decodes other claims.
 pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
     let ours = DecodedPayload::from_claims(claims);
     let mut agreeing_decoders = 0;
@@ -48,7 +47,7 @@ pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
     agreeing_decoders
 }
 
-/// All fields as decoded by one decoder.
+/// All fields of a payload, as one decoder returns them.
 #[derive(Debug, PartialEq, Eq)]
 struct DecodedPayload {
     module_id: String,
@@ -122,7 +121,8 @@ impl DecodedPayload {
     }
 }
 
-/// Returns the field of this name, which occurs at most once. Null counts as absent.
+/// Returns the field with this name, or `None` if the value is null. Asserts that the field occurs
+/// at most once.
 fn field<'a>(map: &'a [(Value, Value)], name: &str) -> Option<&'a Value> {
     let mut found = map.iter().filter(|(key, _)| key.as_text() == Some(name));
     let value = found.next().map(|(_, value)| value);
@@ -139,9 +139,10 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.as_bytes().unwrap().clone()
 }
 
-/// Returns whether the payload contains tag 3 over 16 bytes whose first bit is set. Such a number
-/// is below the least i128, and ciborium rejects it although it is well-formed. Walks the heads of
-/// a well-formed payload as in RFC 8949 appendix C.
+/// Returns whether the payload contains tag 3 with a string of 16 bytes whose first bit is set.
+/// Such a negative number is less than the minimum of i128. The number is well-formed, but ciborium
+/// rejects it. The payload must be well-formed. The function reads its heads as in RFC 8949
+/// appendix C.
 fn has_number_below_128_bits(payload: &[u8]) -> bool {
     let mut rest = payload;
     while let [initial, after @ ..] = rest {
@@ -155,7 +156,7 @@ fn has_number_below_128_bits(payload: &[u8]) -> bool {
             0..=23 => additional.into(),
             _ => argument.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
         };
-        // Tag 3, the head of 16 bytes, and their first bit.
+        // The bytes are tag 3, the head of a string of 16 bytes, and the first byte of the string.
         if *initial == 0xc3 && matches!(after, [0x50, first, ..] if first & 0x80 != 0) {
             return true;
         }

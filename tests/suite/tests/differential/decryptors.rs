@@ -1,5 +1,5 @@
-//! Three decryptors for each sealed response: OpenSSL, fixed offsets with the crates `rsa`, `aes`
-//! and `cbc`, and `RecipientKey`.
+//! Three decryptors for each sealed response: OpenSSL, a decryptor with fixed offsets that uses the
+//! crates `rsa`, `aes` and `cbc`, and `RecipientKey`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::sha2::Sha256;
 
-/// Around the AES block size and the maximum length.
+/// Lengths of the content, in bytes: near multiples of the AES block size, and near the maximum.
 const LENGTHS: [u16; 9] = [1, 15, 16, 17, 31, 32, 1008, 1023, 1024];
 
 /// Offset of the encrypted key in KMS's layout, for keys of 2048 bits or more.
 const ENCRYPTED_KEY_OFFSET: usize = 131;
-/// Bytes between the encrypted key and the IV: content type and algorithm.
+/// The bytes between the encrypted key and the IV, which are the content type and the algorithm.
 const HEADER_LENGTH_BEFORE_IV: usize = 28;
-/// Bytes that end the five elements of indefinite length.
+/// Number of bytes after the ciphertext, which end the five elements of indefinite length.
 const END_OF_CONTENTS_LENGTH: usize = 10;
 
 fn pem_of_bits(bits: usize) -> PathBuf {
@@ -37,14 +37,16 @@ fn decrypt_with_openssl(sealed: &[u8], key: &Path) -> Vec<u8> {
         .unwrap_or_else(|error| {
             panic!("cannot run openssl ({error}): install it (apt-get install openssl)")
         });
-    // The envelope fits into the pipe's buffer, so it can be written before the output is read.
+    // The envelope fits into the pipe's buffer, so the write does not block although the output is
+    // not read yet.
     openssl.stdin.take().unwrap().write_all(sealed).unwrap();
     let output = openssl.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
-/// Decrypts without a parser. Only lengths vary in the layout.
+/// Decrypts an envelope at fixed offsets, without a parser. Only the lengths of the key and of the
+/// content vary.
 fn decrypt_by_offsets(sealed: &[u8], pem: &str, modulus_length: usize) -> Vec<u8> {
     let key = rsa::PrivateKey::from_pkcs8_pem(pem).unwrap();
     let (encrypted_key, rest) = sealed[ENCRYPTED_KEY_OFFSET..].split_at(modulus_length);

@@ -1,4 +1,5 @@
-//! Generated payloads: as AWS encodes them, other valid encodings, and invalid ones.
+//! Tests of the decoders with generated payloads. Some payloads have AWS's encoding, some have
+//! another valid encoding, and some are invalid.
 
 use std::cell::Cell;
 
@@ -19,7 +20,8 @@ fn document(payload: &[u8]) -> Vec<u8> {
     [&envelope[..], &string(BYTES, payload), &string(BYTES, &[7; 96])].concat()
 }
 
-/// Returns how many other decoders agree with ours; `None` if ours rejects the payload.
+/// Returns the number of other decoders that agree with our decoder, or `None` if our decoder
+/// rejects the payload.
 fn agreeing_decoders(payload: &[u8]) -> Option<usize> {
     let parsed = UnverifiedDocument::parse(document(payload)).ok()?;
     Some(assert_agreement(payload, parsed.dangerous_unverified_claims()))
@@ -32,7 +34,7 @@ fn is_accepted(payload: &[u8]) -> bool {
 /// Encoded name and value.
 type Field = (Item, Item);
 
-/// Generates `usual`, and rarely `odd`.
+/// Generates mostly values of `usual`, and rarely values of `odd`.
 fn mostly<T: std::fmt::Debug + 'static>(
     usual: impl Strategy<Value = T> + 'static,
     odd: impl Strategy<Value = T> + 'static,
@@ -72,7 +74,7 @@ fn cabundle() -> impl Strategy<Value = Item> {
         .prop_map(|(certificates, is_indefinite)| container(ARRAY, &certificates, is_indefinite))
 }
 
-/// Generates an absent field, null, or at most 1,024 bytes.
+/// Generates an optional field: absent, null, or a string of at most 1,024 bytes.
 fn optional(name: &'static str, least: usize) -> impl Strategy<Value = Vec<Field>> {
     let bytes = byte_string(mostly(least..=1024_usize, select(vec![0_usize, 1025])));
     let value = prop_oneof![1 => Just(vec![NULL]), 3 => bytes, 1 => Just(vec![])];
@@ -176,8 +178,8 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 fn decoders_agree_on_generated_payloads() {
     const CASES: u32 = 3000;
     let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
-    // Counts payloads that ours rejects, and accepted ones by the number of other decoders that
-    // decode them.
+    // The first count is of payloads that our decoder rejects. The other counts are of accepted
+    // payloads, by the number of other decoders that decode them.
     let rejected = Cell::new(0);
     let read_by = [const { Cell::new(0) }; 3];
     let count = |cell: &Cell<u32>| cell.set(cell.get() + 1);
@@ -190,7 +192,8 @@ fn decoders_agree_on_generated_payloads() {
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
-    // Both kinds must be frequent, or the comparison would prove little.
+    // Rejected and accepted payloads must both be frequent. Otherwise the comparison would prove
+    // little.
     println!("rejected {rejected:?}; accepted and decoded by none, one, both: {read_by:?}");
     assert!((CASES / 5..=CASES * 4 / 5).contains(&rejected.get()), "{rejected:?}");
     assert!(read_by[1].get() > CASES / 10 && read_by[2].get() > CASES / 10, "{read_by:?}");

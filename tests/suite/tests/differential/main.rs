@@ -1,5 +1,5 @@
-//! Differential tests: other decoders for documents that ours accepts, and other decryptors for
-//! envelopes that ours encrypts.
+//! Differential tests. Other decoders must return the same claims for documents that our decoder
+//! accepts. Other decryptors must decrypt the envelopes that the service encrypts.
 
 #![expect(
     clippy::unwrap_used,
@@ -23,14 +23,14 @@ use attestation::time::UnixMillis;
 use attestation::{PcrFamily, UnverifiedDocument};
 use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 
-/// Compares all decoders on a document that ours accepts.
+/// Compares all decoders on a document that our decoder accepts.
 fn assert_decoders_agree(document: Vec<u8>) {
     let payload = payload(&document);
     let parsed = UnverifiedDocument::parse(document).unwrap();
     decoders::assert_agreement(&payload, parsed.dangerous_unverified_claims());
 }
 
-/// Returns the payload as decoded by ciborium.
+/// Returns the payload of a document, decoded by ciborium.
 fn payload(document: &[u8]) -> Vec<u8> {
     let envelope: ciborium::Value = ciborium::from_reader(document).unwrap();
     let envelope = match envelope {
@@ -47,7 +47,7 @@ fn decoders_agree_on_every_aws_document() {
     for entry in fs::read_dir(vectors.join("attdocs")).unwrap() {
         let path = entry.unwrap().path();
         let is_document = path.extension().is_some_and(|extension| extension == "bin");
-        // Our decoder rejects its envelope: see the tests of invalid documents.
+        // Our decoder rejects the envelope of this document: see the tests of invalid documents.
         let is_rejected = path.file_name() == Some(Path::new("nitrite_selfsigned.bin").as_os_str());
         if is_document && !is_rejected {
             assert_decoders_agree(fs::read(path).unwrap());

@@ -1,6 +1,7 @@
-//! A restart of an enclave with attested TLS behind a relay, which gives it a new certificate authority: the
-//! failures of clients with the old bundle, and none with the documented procedure. Uses the binaries;
-//! `make ca-rotation` runs longer.
+//! Tests of the restart of an enclave with attested TLS behind a relay. After a restart, an enclave
+//! has a new certificate authority. Clients with the old CA bundle then fail at this enclave. With
+//! the documented procedure, no client fails. The tests run the binaries. `make ca-rotation` runs a
+//! longer test.
 
 #![expect(
     clippy::indexing_slicing,
@@ -29,11 +30,11 @@ use self::binaries::{Process, binary, wait_until};
 use self::new_tls_clients::{CaBundle, RequestCounts, run_clients};
 
 const CONFIGURATION: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\", \"127.0.0.2\"]\n";
-/// The direct listener of each enclave. The relay requires distinct addresses, so the two differ in
-/// the host.
+/// The direct listener of each enclave. The relay requires distinct addresses, so the hosts differ.
 const DIRECT_LISTENERS: [&str; 2] = ["127.0.0.1:0", "127.0.0.2:0"];
 
-/// Two enclaves behind a relay with a direct listener for each, and the clients' CA bundle.
+/// Two enclaves behind a relay, and the clients' CA bundle. The relay has a direct listener for
+/// each enclave.
 struct RelayAndEnclaves {
     folder: TempDir,
     enclaves: Vec<Process>,
@@ -60,12 +61,12 @@ impl RelayAndEnclaves {
         this
     }
 
-    /// Returns the address for clients.
+    /// Returns the relay's address for clients.
     fn address(&self) -> String {
         self.relay.endpoint(0).trim_start_matches("tcp:").to_owned()
     }
 
-    /// Sets one enclave, or none, as standby, and waits until the relay has reloaded its
+    /// Sets at most one enclave to standby, and waits until the relay has reloaded its
     /// configuration.
     fn set_standby(&self, standby: Option<usize>) {
         write_upstreams(&self.folder, standby);
@@ -78,7 +79,7 @@ impl RelayAndEnclaves {
         self.enclaves[index] = start_enclave(&self.folder, index);
     }
 
-    /// Returns a metric of the relay for an enclave. Its labels must contain `more`.
+    /// Returns the value of the relay's metric whose labels name the enclave and contain `more`.
     fn metric(&self, name: &str, index: usize, more: &str) -> Option<f64> {
         let address = self.relay.endpoint(1).trim_start_matches("tcp:");
         let mut response = ureq::get(format!("http://{address}/metrics")).call().unwrap();
@@ -138,13 +139,14 @@ fn write_upstreams(folder: &TempDir, standby: Option<usize>) {
     fs::write(path(folder, "proxy.toml"), text).unwrap();
 }
 
-/// Runs new clients continuously while `meanwhile` runs.
+/// Runs `meanwhile`. New clients send requests until it returns.
 fn with_clients(address: &str, bundle: &CaBundle, meanwhile: impl FnOnce()) -> RequestCounts {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let clients =
             scope.spawn(|| run_clients(address, bundle, || !over.load(Ordering::Relaxed)));
-        // A panic in `meanwhile` must stop the clients, or the scope would wait forever.
+        // A panic in `meanwhile` must also stop the clients. Otherwise the scope would wait for
+        // them forever.
         let ended = catch_unwind(AssertUnwindSafe(meanwhile));
         over.store(true, Ordering::Relaxed);
         let counts = clients.join().unwrap();

@@ -1,4 +1,4 @@
-//! The command `attested-recipient` as a process.
+//! Tests of the command `attested-recipient`, which runs as a process.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -43,7 +43,7 @@ fn document(vectors: &Path, name: &str) -> String {
     vectors.join("attdocs").join(name).to_str().unwrap().to_owned()
 }
 
-/// Returns the only line of a report that rejects.
+/// Returns the only line of a report that contains a rejection.
 fn rejection(report: &str) -> &str {
     let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("REJECTED")).collect();
     let [line] = lines[..] else { panic!("{report}") };
@@ -79,7 +79,7 @@ fn random_rejects_number_of_bytes_out_of_range() {
 
 #[test]
 fn random_error_names_the_unreachable_endpoint() {
-    // A port that was free a moment ago, without a listener.
+    // The port has no listener, because its listener is dropped.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint = format!("http://{address}");
     let output = run(&["random", "--endpoint", &endpoint, "--bytes", "1"]);
@@ -87,8 +87,8 @@ fn random_error_names_the_unreachable_endpoint() {
     assert!(stderr(&output).contains(&endpoint), "{}", stderr(&output));
 }
 
-/// Starts a service that returns a document on request, and responds to GenerateRandom in plaintext,
-/// like a proxy that drops the Recipient.
+/// Starts a server that behaves like a proxy that removes the Recipient. The server returns
+/// documents, and responds to GenerateRandom in plaintext.
 fn plaintext_service(document: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -315,8 +315,8 @@ fn verify_applies_pcr_max_age_and_root_options() {
     assert!(rejection(&report.1).ends_with("the document does not contain this PCR"));
 }
 
-/// Uses a simulator's document that was signed at 2026-11-30T06:49:01.432Z by a leaf issued three
-/// seconds earlier.
+/// Uses a document of a simulator that was signed at 2026-11-30T06:49:01.432Z. Its leaf was issued
+/// three seconds earlier.
 #[test]
 fn verify_allows_60_seconds_of_clock_skew() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/clock");

@@ -1,4 +1,4 @@
-//! The errors of the wire contract with their exact texts.
+//! Tests of the errors that a KMS client receives, with their exact texts.
 
 use crate::service::{Response, Service};
 use attested_recipient::{Document, RecipientKey};

@@ -1,4 +1,5 @@
-//! Log lines and audit records of two enclaves in the relay's file, across a restart of the relay.
+//! Test of the log lines and audit records that two enclaves send to the relay's log file. The
+//! relay is restarted during the test.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A limit that only a hang reaches.
+/// Time limit that only a hang reaches.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests to each enclave while the relay is down: many more than an enclave queues.
+/// Number of requests to each enclave while the relay is stopped. It is far above the number of
+/// records that an enclave queues.
 const REQUESTS_DURING_OUTAGE: usize = 3000;
 
-/// A child process. It is killed if the test ends first.
+/// A child process. The process is killed on drop.
 struct ChildProcess(Child);
 
 impl ChildProcess {
@@ -30,7 +32,7 @@ impl ChildProcess {
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
         assert!(line.starts_with(&format!("{name} listening on ")), "{line}");
-        // The rest of its standard output is empty.
+        // The process prints only the endpoint to its standard output.
         Self(process)
     }
 
@@ -92,7 +94,7 @@ impl ParentInstance {
         whole.lines().map(json).collect()
     }
 
-    /// Waits until the lines match `condition`.
+    /// Waits until `condition` returns true for the lines of the log file.
     fn wait_for_lines(&self, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -171,7 +173,8 @@ fn relay_restart_loses_only_counted_log_lines() {
         }
     });
     let _proxy = host.start_proxy();
-    // The records that each enclave queued, followed by the report of dropped ones.
+    // For each enclave, the file contains the queued records, and then the number of dropped
+    // records.
     host.wait_for_lines(|lines| {
         names.iter().all(|(_, bytes)| records(lines, *bytes) > 200 + 512)
             && count_messages(lines, "audit records dropped") >= 2

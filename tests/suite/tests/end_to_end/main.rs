@@ -1,4 +1,5 @@
-//! Tests across crates: client, relay and enclave in one process over loopback.
+//! Tests of several crates together. Client, relay and enclave run in one process and use the
+//! loopback interface.
 
 #![expect(
     clippy::unwrap_used,

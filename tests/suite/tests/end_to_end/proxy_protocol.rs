@@ -1,4 +1,4 @@
-//! The PROXY protocol header from the relay to the enclave.
+//! Tests of the PROXY protocol header that the relay sends to the enclave.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ fn audit_has_client_address_and_connection_id() {
     let request = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
         application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
         Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
-    // Two requests on the first connection.
+    // The first connection has two requests.
     for requests in [2, 1] {
         let responses = service.exchange(request.repeat(requests).as_bytes());
         assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), requests, "{responses}");

@@ -1,4 +1,4 @@
-//! The service as clients reach it: through the relay over TCP.
+//! The service behind a relay. Clients connect to the relay over TCP.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,10 +9,10 @@ use parent_proxy::{Config, Relay};
 use tokio::runtime::Runtime;
 use transport::Endpoint;
 
-/// A limit that only a hang reaches.
+/// Time limit that only a hang reaches.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A relay in front of a simulator. The relay stops with its runtime.
+/// A relay in front of a simulator. The relay stops when its runtime is dropped.
 pub(crate) struct Service {
     pub(crate) simulator: Simulator,
     pub(crate) address: SocketAddr,
@@ -28,7 +28,7 @@ impl Service {
         Self::with_arguments(simulator, &[])
     }
 
-    /// Starts a relay with further arguments.
+    /// Starts a relay with additional arguments.
     pub(crate) fn with_arguments(simulator: Simulator, more: &[&str]) -> Self {
         let upstream = simulator.address().to_string();
         let arguments = ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream];

@@ -1,4 +1,4 @@
-//! A simulator that runs for weeks of simulated time.
+//! Test of a simulator that runs for weeks of simulated time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,11 +19,12 @@ fn serves_attested_requests_for_thirty_days() {
     let simulator = Simulator::start_at(now).unwrap();
     let client = Client::new(simulator.endpoint_url());
     let key = RecipientKey::from_pem(KEY).unwrap();
-    // No certificate lifetime is a multiple of 47 minutes, so every phase of it occurs.
+    // The time advances in steps of 47 minutes. No certificate lifetime is a multiple of this step,
+    // so the documents are signed at all phases of a lifetime.
     for minute in (0..=MINUTES_IN_30_DAYS).step_by(47) {
         elapsed.store(minute * 60, Ordering::Relaxed);
         let document = simulator.document(&Document::for_key(&key)).unwrap();
-        // The last moment at which the document is valid.
+        // This time is the last moment at which the document is valid.
         elapsed.store(minute * 60 + 300, Ordering::Relaxed);
         let sealed = client
             .generate_random_for(32, &document)

@@ -1,4 +1,4 @@
-//! `POST /simulator/attest`, as other clients use it.
+//! Tests of the route `POST /simulator/attest` with other clients than `attested-recipient`.
 
 use attested_recipient::{Client, Document, RecipientKey, Simulator};
 use base64::Engine;
@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::service::{Response, Service};
 
-/// Starts and stops a simulator, which blocks, but does not nest runtimes.
+/// Starts and stops a simulator inside a runtime. These calls block, but must not panic because of
+/// nested runtimes.
 #[tokio::test]
 async fn simulator_runs_inside_an_async_test() {
     let simulator = Simulator::start().unwrap();

@@ -1,4 +1,4 @@
-//! Documents that would make a careless reader allocate memory.
+//! Documents that cause large allocations in a careless reader.
 
 use attestation::{MAX_DOCUMENT_LENGTH, UntrustedDocument};
 use simulator::{CertificateSpec, Extension, Key, KeyUsage, Overrides};
@@ -30,7 +30,7 @@ fn unsigned(payload: &[u8]) -> Vec<u8> {
     [&BEFORE_PAYLOAD[..], &string(payload), &string(&[7; 96])].concat()
 }
 
-/// Encodes the head of an item that claims a length, in its shortest form.
+/// Encodes the head of an item with this length, in its shortest form. The item may be absent.
 fn claim(major: u8, length: u64) -> Vec<u8> {
     match u32::try_from(length) {
         Ok(length) => [&[major << 5 | 26][..], &length.to_be_bytes()].concat(),
@@ -38,7 +38,8 @@ fn claim(major: u8, length: u64) -> Vec<u8> {
     }
 }
 
-/// Returns documents for A24: each length field with each unavailable length.
+/// Returns documents for the row A24 of the corpus. Each length field has a length that is greater
+/// than the rest of the document.
 pub(crate) fn claimed_lengths() -> Vec<(String, Vec<u8>)> {
     let inner: [(&str, &[u8], u8); 15] = [
         ("the payload's map", b"", MAP),
@@ -97,7 +98,7 @@ pub(crate) fn malformed(pki: &TestPki) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Returns well-formed documents with name, bytes and expected error.
+/// Returns well-formed documents, each with a name and the expected error.
 pub(crate) fn well_formed(
     pki: &TestPki,
 ) -> Vec<(&'static str, Vec<u8>, Option<UntrustedDocument>)> {
@@ -133,7 +134,8 @@ fn unknown_root() -> Option<UntrustedDocument> {
     Some(UntrustedDocument::UnknownRoot)
 }
 
-/// The repeated element of a certificate that a reader might collect in a vector.
+/// The element that a certificate repeats, because a careless reader might collect such elements in
+/// a vector.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CertificateFilling {
     Names,
@@ -141,8 +143,8 @@ enum CertificateFilling {
     AlternativeNames,
 }
 
-/// Returns a document with the maximum number and size of certificates under an unknown root.
-/// Reading them costs memory before the root is rejected.
+/// Returns a document under an unknown root. It has the maximum number of certificates with the
+/// maximum size. A careless reader allocates memory for them before it rejects the root.
 fn oversized_chain(pki: &TestPki, filling: CertificateFilling) -> Vec<u8> {
     let keys: Vec<Key> = (0..6).map(|_| Key::generate().unwrap().0).collect();
     let certificate = |level: usize| {
@@ -182,7 +184,7 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     [&head, content].concat()
 }
 
-/// Encodes a Name of one part, or of as many as fit into a certificate twice.
+/// Encodes a Name. It has one part, or so many parts that a certificate can contain the Name twice.
 fn name(level: usize, filling: CertificateFilling) -> Vec<u8> {
     let part =
         |value: &[u8]| tlv(0x31, &tlv(0x30, &[&tlv(6, &[0x2a])[..], &tlv(0x13, value)].concat()));

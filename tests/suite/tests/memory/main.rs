@@ -1,7 +1,9 @@
-//! Memory per request, valid or hostile: measured, printed (`--nocapture`) and bounded.
+//! Tests that measure the memory for a valid or hostile request. A test prints the measured memory
+//! (`--nocapture`), and fails if it exceeds a bound.
 //!
-//! The measurement counts allocations of Rust code on the measuring thread. It does not see
-//! allocations of AWS-LC, which have the size of a key or a signature, regardless of the document.
+//! The measurement counts the allocations of Rust code on the thread of the test. It does not count
+//! the allocations of AWS-LC. These have the size of a key or a signature, and do not depend on the
+//! document.
 
 #![expect(
     clippy::indexing_slicing,
@@ -28,21 +30,22 @@ use transport::limits::SMALL_BODY_LENGTH;
 
 use crate::simulated_pki::{DocumentError, TestPki};
 
-/// Memory for parsing any document, in bytes: growing vectors for at most 5 certificates and 16
-/// unknown fields of 16 bytes each. Nothing is copied.
+/// Maximum memory for the parsing of any document, in bytes. It is enough for vectors of at most 5
+/// certificates and 16 unknown fields, with 16 bytes per element. The parser copies no part of the
+/// document.
 const FORM_BOUND: usize = 1024;
 
-/// Returns the memory bound for verifying a well-formed document, in bytes. Certificates are
-/// decoded one at a time, and little of each is kept. Only the provider ring needs a copy of the
-/// document, because it verifies one contiguous message.
+/// Returns the maximum memory for the verification of a well-formed document, in bytes. The
+/// verification decodes one certificate at a time and keeps little of each. Only the provider ring
+/// needs a copy of the document, because ring verifies a contiguous message.
 fn verification_bound(document_length: usize) -> usize {
     let copies = usize::from(PROVIDER == "ring");
     copies * document_length + 8 * 1024
 }
 
-/// Returns the memory bound for a whole request with a document, in bytes: verification, the
-/// decoded document and the response. The expensive part runs without awaiting, so at most one per
-/// worker thread exists.
+/// Returns the maximum memory for a whole request with a document, in bytes. The parts are the
+/// verification, the decoded document and the response. The verification does not await, so a
+/// worker thread verifies at most one document at a time.
 fn request_bound() -> usize {
     verification_bound(MAX_DOCUMENT_LENGTH) + MAX_DOCUMENT_LENGTH + 8 * 1024
 }
@@ -56,7 +59,7 @@ fn report(case: &str, length: usize, info: &AllocationInfo) {
     println!("{case}: {length} bytes; peak {peak}, total {total} in {}", info.count_total);
 }
 
-/// Verifies a document. Returns the result and the allocations beyond the document itself.
+/// Verifies a document. Returns the result and the allocations, without the document itself.
 fn verify(pki: &TestPki, document: &[u8]) -> (Result<(), DocumentError>, AllocationInfo) {
     let owned = document.to_vec();
     let mut outcome = None;
@@ -166,7 +169,7 @@ fn response_is_one_allocation_of_its_length() {
         report("a sealed response", number_of_bytes, &info);
         assert_eq!(body.capacity(), body.len());
         let beside = info.bytes_total - u64::try_from(body.len()).unwrap();
-        // AWS-LC keeps the content key; RSA in Rust allocates its numbers.
+        // The content key of AWS-LC is not counted. The RSA code in Rust allocates its numbers.
         assert!(PROVIDER == "ring" || beside == 32, "{info:?}");
         let mut body = Vec::new();
         let info = measure(|| body = GenerateRandomResponse::plaintext(&content));

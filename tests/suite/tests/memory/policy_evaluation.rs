@@ -1,4 +1,4 @@
-//! Memory of policy evaluation per request.
+//! Tests of the memory that the evaluation of policies needs for each request.
 
 use allocation_counter::measure;
 use attestation::time::UnixMillis;

@@ -27,7 +27,8 @@ impl TestPki {
         let root = Root::generate().unwrap();
         let chain = Chain::issue(&root, NOW).unwrap();
         let pki = Self { chain, anchors: TrustAnchors::simulator_root(root.certificate()) };
-        // One-time initialisation is not part of a document's cost.
+        // The first verification initializes global state, which must not be part of a later
+        // measurement.
         pki.verify(pki.typical_document()).unwrap();
         pki
     }
@@ -71,7 +72,7 @@ impl TestPki {
         }
     }
 
-    /// Returns the payload of a typical document without its final break.
+    /// Returns the payload of a typical document, without the break at its end.
     pub(crate) fn open_payload(&self, certificate: &[u8], cabundle: &[&[u8]]) -> Vec<u8> {
         let spec = Self::spec(include_str!("../../keys/rsa-2048.pem"), None);
         let mut payload = spec.payload(certificate, cabundle);

@@ -1,5 +1,6 @@
-//! One request id in the relay's log, the enclave's log and the audit trail. Uses the binaries; the
-//! enclave sends its lines to the relay.
+//! Test of the request id, which must be the same in the relay's log, the enclave's log and the
+//! audit trail. The test runs the binaries. The enclave sends its log and its audit trail to the
+//! relay.
 
 #![expect(
     clippy::indexing_slicing,
@@ -30,7 +31,7 @@ const REQUEST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\n\
     Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
     Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
 
-/// A relay that receives the log of an enclave.
+/// An enclave, and a relay that receives the enclave's log.
 struct RelayAndEnclave {
     proxy: Process,
     _enclave: Process,
@@ -44,7 +45,7 @@ impl RelayAndEnclave {
         let mut proxy = Command::new(binary("parent-proxy"));
         proxy.args(["--listen", "127.0.0.1:0", "--proxy-protocol", "--log-format", "json"]);
         proxy.args(["--log-level", "debug", "--upstream", &at("enclave")]);
-        // Health checks would add connections.
+        // Health checks are disabled, because they would add connections to the log.
         proxy.args(["--health-interval", "0", "--log-listen", &at("channel"), "--log-file"]);
         proxy.arg(folder.path().join("lines"));
         let proxy = Process::start(proxy, 1);

@@ -1,6 +1,6 @@
-//! Secrets must not appear in the log at its most verbose level, in the audit trail, or in
-//! responses. This test has its own process: the log is global, and a subscriber that is installed
-//! while others log can miss lines.
+//! Test that secrets do not occur in the log at its most verbose level, in the audit trail, or in
+//! responses. The test has its own process, because the log is global. A subscriber that is
+//! installed while other tests log can miss lines.
 
 #![expect(
     clippy::indexing_slicing,
@@ -45,7 +45,8 @@ use self::credentials::{ACCESS_KEY_ID, ALLOW, SECRET, sigv4};
 
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEPT//////////wEaCXVzLWVhc3QtMSJGMEQCIAcanary";
 
-/// Returns the pattern that the NSM returns in each block, except for the last bytes.
+/// Returns the bytes with which each block of the NSM starts. Only the last bytes of a block
+/// differ.
 fn canary() -> Vec<u8> {
     (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
 }
@@ -53,10 +54,11 @@ fn canary() -> Vec<u8> {
 /// Length of the unique end of each block, in bytes. A repeated block would be rejected.
 const UNIQUE_LENGTH: usize = 16;
 
-/// Number of draws before the NSM returns blocks that fail the health tests.
+/// Number of entropy draws after which the NSM returns blocks that fail the health tests.
 const HEALTHY_DRAWS: usize = 60;
 
-/// An NSM that returns the canary. After the start, every fourth draw fails in a different way.
+/// An NSM whose blocks contain the canary. After the start of the service, every fourth draw fails,
+/// each time in another way.
 struct CanaryNsm {
     nsm: SimulatedNsm,
     in_service: Arc<AtomicBool>,
@@ -179,7 +181,8 @@ fn send_every_request(url: &str) -> Vec<String> {
         client(ACCESS_KEY_ID, "wrong secret", "eu-west-1"),
         client("AKIDUNKNOWN", SECRET, "eu-west-1"),
         client(ACCESS_KEY_ID, SECRET, "us-east-1"),
-        // The secret in the wrong place: as access key id and as token.
+        // The next requests contain the secret in the wrong place, as the access key id and as the
+        // token.
         client(SECRET, SECRET, "eu-west-1"),
         temporary("AKIDTEMPORARY", SECRET),
         temporary("AKIDEXPIRED", TOKEN),
@@ -212,7 +215,7 @@ fn send_every_request(url: &str) -> Vec<String> {
     }
     let error = good.generate_random_for(32, &stale).unwrap_err();
     rejections.push(format!("{error} {error:?}"));
-    // Until the NSM is latched as unhealthy.
+    // The requests continue until the service considers the NSM permanently unhealthy.
     for _ in 0..HEALTHY_DRAWS {
         rejections.extend(good.generate_random(1).err().map(|error| format!("{error} {error:?}")));
     }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Length of a piece that counts as a leak, in bytes. Pieces start at every fourth byte, so any
-/// leak of [`WINDOW`] + 3 consecutive bytes is found.
+/// Length of the pieces of a secret that are searched for, in bytes. Pieces start at every fourth
+/// byte, so a leak of [`WINDOW`] + 3 consecutive bytes always contains a piece.
 const WINDOW: usize = 12;
 
 /// Returns the encodings of a piece.
@@ -29,8 +29,8 @@ fn encodings(piece: &[u8]) -> Vec<Vec<u8>> {
         list(","),
         list(", "),
     ];
-    // The piece may start at any position of a base64 group. Characters that it shares with its
-    // neighbours are left out.
+    // In base64, a piece may start at any of the three positions of a group. Characters that also
+    // encode bytes before or after the piece are not searched for.
     for before in 0..3 {
         let padded = [&vec![0; before][..], piece].concat();
         for encoded in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {

@@ -1,4 +1,4 @@
-//! Successful and failed TLS handshakes, and their secrets.
+//! Runs successful and failed TLS handshakes, and collects their secrets.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ pub(super) struct SessionSecrets {
     pub(super) debug: String,
 }
 
-/// The secrets of all connections, logged by the client.
+/// The secrets of all connections. The client logs them.
 #[derive(Debug, Default)]
 struct SecretLog(Mutex<Vec<Vec<u8>>>);
 
@@ -71,7 +71,7 @@ pub(super) fn run_handshakes() -> SessionSecrets {
     }
     let mut plain_client = TcpStream::connect(simulator.address()).unwrap();
     plain_client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    // The service rejects it, with or without an alert.
+    // The service rejects the handshake, with or without a TLS alert.
     drop(plain_client.read_to_end(&mut Vec::new()));
 
     let mut secrets = secret_log.0.lock().unwrap().clone();
