@@ -154,7 +154,7 @@ impl Fixture {
     async fn send(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
         let id = RequestId::random();
         let (head, body) = (head(method, path), body.as_bytes());
-        let transport_security = TransportSecurity::Plaintext;
+        let transport_security = TransportSecurity::NoTls;
         let request = RequestContext {
             id,
             connection: ConnectionKey::new(0, None),
@@ -325,7 +325,7 @@ async fn get(service: &Service<TestPlatform>, path: &str, accept: &str) -> (u16,
     let request = Request::builder().uri(path).header("accept", accept).body(()).unwrap();
     let (head, ()) = request.into_parts();
     let id = RequestId::random();
-    let transport_security = TransportSecurity::Plaintext;
+    let transport_security = TransportSecurity::NoTls;
     let request = RequestContext {
         id,
         connection: ConnectionKey::new(0, None),

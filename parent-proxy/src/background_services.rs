@@ -56,7 +56,7 @@ pub(crate) struct Services {
     /// The file from which SIGHUP reloads the upstreams.
     pub(crate) upstreams_file: Option<PathBuf>,
     pub(crate) sighup: Signal,
-    pub(crate) log_dropped: fn() -> u64,
+    pub(crate) log_lines_dropped: fn() -> u64,
 }
 
 /// The running services. Dropping this value ends them.
@@ -105,7 +105,7 @@ impl Services {
     fn registry(&self, relay: &Relay) -> Registry {
         let mut registry = Registry::with_prefix(PREFIX);
         let mut register = |collector| registry.register_collector(collector);
-        register(Box::new(ProcessMetrics { log_dropped: self.log_dropped }));
+        register(Box::new(ProcessMetrics { log_lines_dropped: self.log_lines_dropped }));
         register(Box::new(PoolMetrics(Arc::clone(&relay.context().pool))));
         register(Box::new(ClientMetrics(Arc::clone(relay.context()))));
         register(Box::new(DirectListenerMetrics(Arc::clone(&self.direct_listeners))));

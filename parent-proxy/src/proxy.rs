@@ -65,11 +65,11 @@ pub struct Proxy {
 
 impl Proxy {
     /// Opens all configured listeners, or inherits them from a predecessor. No enclave needs to run yet.
-    /// `log_dropped` returns the number of lines that the process's own log has lost.
+    /// `log_lines_dropped` returns the number of lines that the process's own log has lost.
     ///
     /// # Errors
     /// If an endpoint cannot be listened on, or a file cannot be used.
-    pub async fn bind(config: &Config, log_dropped: fn() -> u64) -> Result<Self, StartError> {
+    pub async fn bind(config: &Config, log_lines_dropped: fn() -> u64) -> Result<Self, StartError> {
         // The handlers are installed before the listeners are open, because an unhandled signal would end the
         // process.
         let sighup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
@@ -115,7 +115,7 @@ impl Proxy {
             direct_listeners,
             upstreams_file,
             sighup,
-            log_dropped,
+            log_lines_dropped,
         };
         Ok(Self { listeners, upgrader, predecessor, relay, services })
     }

@@ -89,21 +89,26 @@ where
     /// Polls both directions with `scratch` as the read buffer.
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
         // Responses are relayed first. So a request in the same poll counts as the later event.
-        let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;
-        if answered.is_ready() {
+        let to_client = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;
+        if to_client.is_ready() {
             self.to_upstream.set_last();
         }
-        let asked = self.to_upstream.poll(cx, &mut self.client, &mut self.upstream, scratch)?;
-        if asked.is_ready() {
+        let to_upstream =
+            self.to_upstream.poll(cx, &mut self.client, &mut self.upstream, scratch)?;
+        if to_upstream.is_ready() {
             self.to_client.set_last();
         }
         self.record_activity();
-        if answered.is_pending() {
-            self.client_ended_first |= asked.is_ready();
+        if to_client.is_pending() {
+            self.client_ended_first |= to_upstream.is_ready();
         } else if !self.client_ended_first {
             self.upstream_ended.get_or_insert_with(Instant::now);
         }
-        if answered.is_ready() && asked.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if to_client.is_ready() && to_upstream.is_ready() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Counts the bytes of the last poll, and records the activity.

@@ -66,7 +66,7 @@ impl Status {
 #[derive(Debug)]
 pub(crate) struct ProcessMetrics {
     /// Returns the number of lines that the relay's own log has lost.
-    pub(crate) log_dropped: fn() -> u64,
+    pub(crate) log_lines_dropped: fn() -> u64,
 }
 
 impl Collector for ProcessMetrics {
@@ -75,6 +75,6 @@ impl Collector for ProcessMetrics {
         let info = [("version", env!("CARGO_PKG_VERSION"))];
         encoder.gauge("build_info", "1, with the version of this build", [(info, 1)])?;
         let help = "Lines of the relay's own log that were dropped";
-        encoder.counter("log_lines_dropped", help, [(NO_LABELS, (self.log_dropped)())])
+        encoder.counter("log_lines_dropped", help, [(NO_LABELS, (self.log_lines_dropped)())])
     }
 }

@@ -14,7 +14,7 @@ use crate::auth::Caller;
 use crate::request::{ConnectionKey, RequestContext, RequestId, TlsDetails, TransportSecurity};
 
 fn record(user_agent: &[u8]) -> RecordBuilder {
-    record_with_security(TransportSecurity::Plaintext, user_agent)
+    record_with_security(TransportSecurity::NoTls, user_agent)
 }
 
 fn record_with_security(transport_security: TransportSecurity, user_agent: &[u8]) -> RecordBuilder {
@@ -267,7 +267,7 @@ fn records_tls_details_of_connections_over_tls() {
     {
         assert_eq!(recorded(transport_security)["tlsDetails"], expected);
     }
-    assert!(recorded(TransportSecurity::Plaintext).get("tlsDetails").is_none());
+    assert!(recorded(TransportSecurity::NoTls).get("tlsDetails").is_none());
 }
 
 #[test]

@@ -123,8 +123,8 @@ impl Config {
     /// If the table `[simulator]` is inconsistent.
     #[cfg(feature = "simulator")]
     pub fn simulated_nsm(&self) -> Result<FaultInjection, ConfigError> {
-        let conditions = self.file.simulator.as_ref().map(SimulatorTable::conditions);
-        conditions.unwrap_or(Ok(FaultInjection::default())).map_err(|error| self.invalid(error))
+        let faults = self.file.simulator.as_ref().map(SimulatorTable::fault_injection);
+        faults.unwrap_or(Ok(FaultInjection::default())).map_err(|error| self.invalid(error))
     }
 
     /// Builds the settings of the service from the file and the defaults of `profile`.

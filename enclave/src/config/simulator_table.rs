@@ -54,13 +54,13 @@ impl SimulatorTable {
     }
 
     /// Returns the latency and the fault of the simulated NSM.
-    pub(super) fn conditions(&self) -> Result<FaultInjection, InvalidSimulator> {
+    pub(super) fn fault_injection(&self) -> Result<FaultInjection, InvalidSimulator> {
         let nsm = &self.nsm;
         let calls = nsm.after.map(BoundedU32::get);
-        let onset = calls
+        let trigger = calls
             .map_or(FaultTrigger::Boot, |calls| FaultTrigger::AfterReady { calls: calls.into() });
         let fault = match nsm.fault {
-            Some(fault) => Some((Fault::from(fault), onset)),
+            Some(fault) => Some((Fault::from(fault), trigger)),
             None if nsm.after.is_some() => return Err(InvalidSimulator::AfterWithoutFault),
             None => None,
         };

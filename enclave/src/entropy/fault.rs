@@ -27,8 +27,8 @@ pub enum EntropyFault {
 
 impl EntropyFault {
     /// Returns whether a time limit or a full queue caused the fault. The NSM itself may still work.
-    pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::Nsm(fault) if fault.is_timeout())
+    pub(crate) fn is_dependency_timeout(&self) -> bool {
+        matches!(self, Self::Nsm(fault) if fault.is_dependency_timeout())
     }
 
     /// Returns the value of the label `cause` in metrics: one of [`causes`](Self::causes).

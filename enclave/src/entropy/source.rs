@@ -93,7 +93,7 @@ impl EntropySource {
                 drawn = &mut own_draw => {
                     return match drawn {
                         // Another caller may have reseeded an instance at the moment of the timeout.
-                        Err(fault) if fault.is_timeout() => {
+                        Err(fault) if fault.is_dependency_timeout() => {
                             self.try_draw_seeded(generate)?.ok_or(fault)
                         }
                         drawn => drawn,
@@ -107,7 +107,7 @@ impl EntropySource {
     fn try_draw_seeded<T>(&self, generate: impl Generate<T>) -> Result<Option<T>, EntropyFault> {
         // While the NSM has a fault, requests fail even if an instance needs no reseed. A slow NSM is not a
         // fault here.
-        if let Some(fault) = self.nsm.fault().filter(|fault| !fault.is_timeout()) {
+        if let Some(fault) = self.nsm.fault().filter(|fault| !fault.is_dependency_timeout()) {
             return Err(fault.into());
         }
         let now = Instant::now();

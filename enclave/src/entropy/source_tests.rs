@@ -163,7 +163,7 @@ async fn slow_nsm_delays_only_draws_that_need_a_reseed() {
     let entropy = entropy_of(nsm, 1, interval(3), deadline).await;
     draw(&entropy, false).await;
     hold.store(true, Ordering::SeqCst);
-    let timed_out = NsmFault::Deadline { deadline };
+    let timed_out = NsmFault::TimedOut { deadline };
     assert_eq!(entropy.nsm.block(entropy.nsm.deadline()).await.err(), Some(timed_out));
     assert_eq!(entropy.fault(), Some(timed_out.into()));
     draw(&entropy, false).await;
@@ -228,22 +228,26 @@ fn every_fault_has_a_registered_cause() {
     let shown: Vec<_> = EntropyFault::causes().collect();
     assert_eq!(shown, [&NsmFault::CAUSES[..], &NsmFault::CALLER_CAUSES, &own].concat());
     assert_eq!(shown.iter().collect::<BTreeSet<_>>().len(), shown.len());
-    assert_eq!(EntropyFault::Nsm(NsmFault::Full).cause(), "queue_full");
+    assert_eq!(EntropyFault::Nsm(NsmFault::QueueFull).cause(), "queue_full");
 }
 
 #[test]
 fn only_time_limits_count_as_timeouts() {
     let deadline = Duration::from_secs(1);
-    for (fault, is_timeout) in [
-        (NsmFault::Deadline { deadline }, true),
-        (NsmFault::Full, true),
-        (NsmFault::Stuck { limit: deadline }, false),
+    for (fault, is_dependency_timeout) in [
+        (NsmFault::TimedOut { deadline }, true),
+        (NsmFault::QueueFull, true),
+        (NsmFault::Hung { limit: deadline }, false),
         (NsmFault::ThreadEnded, false),
         (NsmFault::UnexpectedResponse, false),
         (NsmFault::SlowTimestamp, true),
         (NsmFault::NoTimestamp, false),
     ] {
-        assert_eq!(EntropyFault::Nsm(fault).is_timeout(), is_timeout, "{fault}");
+        assert_eq!(
+            EntropyFault::Nsm(fault).is_dependency_timeout(),
+            is_dependency_timeout,
+            "{fault}"
+        );
     }
-    assert!(!EntropyFault::System.is_timeout());
+    assert!(!EntropyFault::System.is_dependency_timeout());
 }

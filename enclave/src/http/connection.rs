@@ -101,10 +101,10 @@ impl<A: Application> Server<A> {
                 return self.rejection_log.log_proxy_error(&error);
             }
         };
-        let key = self.next_key(peer_policy.client_addr(&header, peer));
+        let key = self.next_key(peer_policy.flow_addr(&header, peer));
         let Some(tls) = self.application.tls() else {
             let connection =
-                Connection { key, header, transport_security: TransportSecurity::Plaintext };
+                Connection { key, header, transport_security: TransportSecurity::NoTls };
             return self.serve_from(connection, stream, drain).await;
         };
         let accepted = tokio::select! {
@@ -132,8 +132,8 @@ impl<A: Application> Server<A> {
         self.serve_from(connection, stream, drain).await;
     }
 
-    fn next_key(&self, client_addr: Option<IpAddr>) -> ConnectionKey {
-        ConnectionKey::new(self.next_number.fetch_add(1, Ordering::Relaxed), client_addr)
+    fn next_key(&self, flow_addr: Option<IpAddr>) -> ConnectionKey {
+        ConnectionKey::new(self.next_number.fetch_add(1, Ordering::Relaxed), flow_addr)
     }
 
     /// Serves the requests on one connection.

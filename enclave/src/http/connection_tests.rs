@@ -66,7 +66,7 @@ async fn writes_the_body_from_its_own_buffer_without_vectored_io() {
     let mut response = Vec::new();
     let (read, ()) = tokio::join!(
         client.read_to_end(&mut response),
-        server.serve_connection(stream, TransportSecurity::Plaintext, pending())
+        server.serve_connection(stream, TransportSecurity::NoTls, pending())
     );
     read.unwrap();
     let head_end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();

@@ -93,9 +93,9 @@ impl PeerPolicy {
         }
     }
 
-    /// Returns the address of the client. With the PROXY protocol, this is the address in the PROXY header. Without
-    /// it, this is the address of the TCP peer. A vsock or Unix peer has no client address.
-    pub(super) fn client_addr(&self, header: &ProxyHeader, peer: Peer) -> Option<IpAddr> {
+    /// Returns the address by which fair queues group connections: the address in the PROXY header, or without
+    /// the PROXY protocol the address of the TCP peer. vsock and Unix peers have no such address.
+    pub(super) fn flow_addr(&self, header: &ProxyHeader, peer: Peer) -> Option<IpAddr> {
         match peer {
             _ if self.proxy_protocol => header.client_addr.map(|address| address.ip()),
             Peer::Tcp(address) => Some(address),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn client_addr_is_from_the_header_or_the_tcp_peer() {
+    fn flow_addr_is_from_the_header_or_the_tcp_peer() {
         let client_addr = Some("198.51.100.9:50000".parse().unwrap());
         let (named, unnamed) =
             (ProxyHeader { client_addr, connection_id: None }, ProxyHeader::default());
@@ -216,13 +216,13 @@ mod tests {
         let vsock = Peer::Vsock { cid: 3 };
         let proxied = PeerPolicy { parent_cid: None, proxy_protocol: true };
         for peer in [tcp("127.0.0.1"), vsock, Peer::Unix] {
-            assert_eq!(proxied.client_addr(&named, peer), address("198.51.100.9"));
-            assert_eq!(proxied.client_addr(&unnamed, peer), None);
+            assert_eq!(proxied.flow_addr(&named, peer), address("198.51.100.9"));
+            assert_eq!(proxied.flow_addr(&unnamed, peer), None);
         }
         let plain = PeerPolicy::default();
-        assert_eq!(plain.client_addr(&unnamed, tcp("192.0.2.7")), address("192.0.2.7"));
-        assert_eq!(plain.client_addr(&unnamed, vsock), None);
-        assert_eq!(plain.client_addr(&unnamed, Peer::Unix), None);
+        assert_eq!(plain.flow_addr(&unnamed, tcp("192.0.2.7")), address("192.0.2.7"));
+        assert_eq!(plain.flow_addr(&unnamed, vsock), None);
+        assert_eq!(plain.flow_addr(&unnamed, Peer::Unix), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -141,7 +141,7 @@ impl<T: Trust, C: Clock> Api<T, C> {
         let context = AuthContext {
             caller: &caller,
             now,
-            transport_security: TransportSecurity::Plaintext,
+            transport_security: TransportSecurity::NoTls,
             client_addr: None,
         };
         let request = AttestedRequest::new(number_of_bytes, document);

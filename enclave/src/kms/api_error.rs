@@ -112,7 +112,7 @@ impl ApiError {
                 ErrorType::InvalidMarker,
                 "The marker was not returned by an earlier call of this operation.",
             ),
-            Self::Entropy(fault) if fault.is_timeout() => KmsError::new(
+            Self::Entropy(fault) if fault.is_dependency_timeout() => KmsError::new(
                 ErrorType::DependencyTimeout,
                 "The entropy source did not respond in time. Try again.",
             ),
@@ -203,7 +203,7 @@ fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
                 state.name()
             ),
         ),
-        fault if fault.is_timeout() => KmsError::new(
+        fault if fault.is_dependency_timeout() => KmsError::new(
             ErrorType::DependencyTimeout,
             "The custom key store did not respond in time. Try again.",
         ),

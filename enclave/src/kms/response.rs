@@ -81,7 +81,7 @@ mod tests {
         let context = AuthContext {
             caller: &caller,
             now,
-            transport_security: TransportSecurity::Plaintext,
+            transport_security: TransportSecurity::NoTls,
             client_addr: None,
         };
         policy.authorize_plain(&context, request).unwrap()

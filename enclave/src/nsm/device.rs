@@ -130,7 +130,7 @@ impl<N: Nsm> Device<N> {
             response => extract(response).ok_or(NsmFault::UnexpectedResponse),
         });
         counters.end(start.elapsed());
-        result.unwrap_or(Err(NsmFault::Stuck { limit: monitor.limit() }))
+        result.unwrap_or(Err(NsmFault::Hung { limit: monitor.limit() }))
     }
 }
 

@@ -44,19 +44,19 @@ pub enum NsmFault {
     #[error(
         "the NSM is unhealthy until this service is restarted: a call took longer than {limit:?}"
     )]
-    Stuck {
+    Hung {
         /// Longest time that a call may take.
         limit: Duration,
     },
     /// A caller waited until its deadline.
     #[error("the NSM returned no entropy within {deadline:?}")]
-    Deadline {
+    TimedOut {
         /// Longest time that a caller waits.
         deadline: Duration,
     },
     /// The queue of waiting callers is full.
     #[error("too many requests wait for the NSM")]
-    Full,
+    QueueFull,
     /// The NSM thread has ended.
     #[error("the NSM thread has ended: restart this service")]
     ThreadEnded,
@@ -72,21 +72,21 @@ impl NsmFault {
     /// that hung or output that failed a health test.
     pub(super) fn is_final(&self) -> bool {
         match self {
-            Self::Unhealthy(_) | Self::Stuck { .. } | Self::ThreadEnded => true,
+            Self::Unhealthy(_) | Self::Hung { .. } | Self::ThreadEnded => true,
             Self::Device(_)
             | Self::ErrorResponse { .. }
             | Self::UnexpectedResponse
             | Self::Register { .. }
             | Self::NoTimestamp
             | Self::SlowTimestamp
-            | Self::Deadline { .. }
-            | Self::Full => false,
+            | Self::TimedOut { .. }
+            | Self::QueueFull => false,
         }
     }
 
     /// Returns whether a time limit or a full queue caused the fault. The NSM itself may still work.
-    pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Deadline { .. } | Self::Full | Self::SlowTimestamp)
+    pub fn is_dependency_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::QueueFull | Self::SlowTimestamp)
     }
 
     /// Returns the value of the label `cause` in metrics: one of [`CAUSES`](Self::CAUSES),
@@ -103,9 +103,9 @@ impl NsmFault {
             Self::Unhealthy(HealthFault::RepetitionCount) => "repetition_count",
             Self::Unhealthy(HealthFault::AdaptiveProportion) => "adaptive_proportion",
             Self::Unhealthy(HealthFault::RepeatedOutput) => "repeated_block",
-            Self::Stuck { .. } => "stuck",
-            Self::Deadline { .. } => "timed_out",
-            Self::Full => "queue_full",
+            Self::Hung { .. } => "stuck",
+            Self::TimedOut { .. } => "timed_out",
+            Self::QueueFull => "queue_full",
             Self::ThreadEnded => "thread_ended",
         }
     }
@@ -166,9 +166,9 @@ mod tests {
             NsmFault::Unhealthy(HealthFault::RepetitionCount),
             NsmFault::Unhealthy(HealthFault::AdaptiveProportion),
             NsmFault::Unhealthy(HealthFault::RepeatedOutput),
-            NsmFault::Stuck { limit: Duration::ZERO },
-            NsmFault::Deadline { deadline: Duration::ZERO },
-            NsmFault::Full,
+            NsmFault::Hung { limit: Duration::ZERO },
+            NsmFault::TimedOut { deadline: Duration::ZERO },
+            NsmFault::QueueFull,
             NsmFault::ThreadEnded,
         ];
         let shown: Vec<_> = faults.iter().map(NsmFault::cause).collect();

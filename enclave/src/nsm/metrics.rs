@@ -15,9 +15,9 @@ use crate::metrics::{Histogram, Label, MetricsRegistry, labelled};
 #[derive(Debug)]
 pub(crate) struct NsmMetrics {
     pub(crate) calls: NsmCalls,
-    pub(super) blocks: BlocksTaken,
+    pub(super) blocks: BlocksUsed,
     faults: Family<Label, Counter>,
-    ready_blocks: Gauge,
+    prefetched: Gauge,
     expired: Counter,
     clock_disagreements: Counter,
     clock_offset: Gauge<f64, AtomicU64>,
@@ -42,7 +42,7 @@ pub(crate) struct NsmCall {
 
 /// Counters of blocks that requests used.
 #[derive(Debug)]
-pub(super) struct BlocksTaken {
+pub(super) struct BlocksUsed {
     /// Blocks that were prefetched.
     pub(super) prefetched: Counter,
     /// Blocks that a request waited for.
@@ -65,12 +65,12 @@ impl NsmMetrics {
         let clock_disagreements = registry.counter("clock_disagreements", help);
         let help = "System clock minus NSM time at the last comparison, in seconds";
         let clock_offset = registry.float_gauge("clock_offset_seconds", help);
-        let ready_blocks = registry.gauge("nsm_blocks_ready", "Prefetched NSM blocks available");
-        let blocks = BlocksTaken {
+        let prefetched = registry.gauge("nsm_blocks_ready", "Prefetched NSM blocks available");
+        let blocks = BlocksUsed {
             prefetched: labelled(&blocks, [("source", "prefetched")]),
             on_demand: labelled(&blocks, [("source", "on_demand")]),
         };
-        Self { calls, blocks, faults, ready_blocks, expired, clock_disagreements, clock_offset }
+        Self { calls, blocks, faults, prefetched, expired, clock_disagreements, clock_offset }
     }
 
     /// Counts a fault of the NSM.
@@ -88,7 +88,7 @@ impl NsmMetrics {
 
     /// Sets the number of prefetched blocks, and the number of expired blocks so far.
     pub(super) fn set_block_counts(&self, ready: usize, expired: u64) {
-        self.ready_blocks.set(i64::try_from(ready).unwrap_or(i64::MAX));
+        self.prefetched.set(i64::try_from(ready).unwrap_or(i64::MAX));
         self.expired.inner().store(expired, Ordering::Relaxed);
     }
 }

@@ -125,7 +125,7 @@ impl NsmHandle {
         let monitor = {
             let (queue, metrics, report) =
                 (Arc::clone(&queue), Arc::clone(&metrics), report.clone());
-            let fault = NsmFault::Stuck { limit: settings.watchdog };
+            let fault = NsmFault::Hung { limit: settings.watchdog };
             CallMonitor::spawn(settings.watchdog, pauses, move || {
                 metrics.count_fault(&fault);
                 tracing::error!("{fault}");
@@ -164,7 +164,7 @@ impl NsmHandle {
                 Ok(block)
             }
             Ok(Delivery::Pending(receiver)) => {
-                let timed_out = NsmFault::Deadline { deadline: self.timeout };
+                let timed_out = NsmFault::TimedOut { deadline: self.timeout };
                 let response = deadline.bound(receiver).await;
                 let response = response.map_err(|_| self.record_timeout(timed_out))?;
                 let block = response.unwrap_or(Err(NsmFault::ThreadEnded))?;
@@ -172,7 +172,7 @@ impl NsmHandle {
                 Ok(block)
             }
             Err(QueueError::Latched(fault)) => Err(fault),
-            Err(QueueError::Full) => Err(self.record_timeout(NsmFault::Full)),
+            Err(QueueError::Full) => Err(self.record_timeout(NsmFault::QueueFull)),
         }
     }
 
@@ -191,10 +191,10 @@ impl NsmHandle {
                 // The worker dropped the task, because the queue was latched or closed.
                 Ok(Err(_)) => Err(self.fault().unwrap_or(NsmFault::ThreadEnded)),
                 // The queue does not record this timeout, because blocks may still arrive in time.
-                Err(_) => Err(NsmFault::Deadline { deadline: self.timeout }),
+                Err(_) => Err(NsmFault::TimedOut { deadline: self.timeout }),
             },
             Err(QueueError::Latched(fault)) => Err(fault),
-            Err(QueueError::Full) => Err(NsmFault::Full),
+            Err(QueueError::Full) => Err(NsmFault::QueueFull),
         }
     }
 

@@ -259,7 +259,7 @@ async fn caller_times_out_while_a_call_hangs() {
     });
     let deadline = Duration::from_millis(300);
     let nsm = start(nsm, NsmSettings { deadline, ..settings() }).await.unwrap();
-    let fault = NsmFault::Deadline { deadline };
+    let fault = NsmFault::TimedOut { deadline };
     // The two callers wait for the same call.
     let (one, other) = tokio::join!(take(&nsm), take(&nsm));
     assert_eq!((one.err(), other.err()), (Some(fault), Some(fault)));
@@ -279,7 +279,7 @@ async fn stuck_call_latches_the_fault() {
     });
     let limit = Duration::from_secs(2);
     let nsm = start(nsm, NsmSettings { watchdog: limit, ..settings() }).await.unwrap();
-    let fault = NsmFault::Stuck { limit };
+    let fault = NsmFault::Hung { limit };
     assert_eq!(take(&nsm).await.err(), Some(fault));
     drop(release);
     assert_eq!((take(&nsm).await.err(), nsm.fault()), (Some(fault), Some(fault)));
@@ -295,7 +295,7 @@ async fn start_fails_if_the_nsm_hangs() {
     });
     let limit = Duration::from_millis(20);
     let started = start(nsm, NsmSettings { watchdog: limit, ..settings() }).await;
-    assert_eq!(started.err(), Some(NsmFault::Stuck { limit }));
+    assert_eq!(started.err(), Some(NsmFault::Hung { limit }));
 }
 
 #[test]
@@ -483,7 +483,7 @@ async fn pause_restarts_the_deadline_of_a_waiting_caller() {
             assert!(wait.await.is_ok());
             assert_eq!(nsm.fault(), None);
         } else {
-            assert_eq!(nsm.fault(), Some(NsmFault::Deadline { deadline }));
+            assert_eq!(nsm.fault(), Some(NsmFault::TimedOut { deadline }));
         }
     }
     drop(release);
@@ -521,9 +521,9 @@ fn failed_sync_is_reported_counted_and_retried() {
     assert!(worker.sync_at() <= Instant::now() + Duration::from_secs(1));
     // The fault of the synchronization replaces a timeout. A timeout does not replace that fault.
     queue.put(Instant::now(), Block::new(vec![0; 256].into()));
-    queue.record_timeout(NsmFault::Full);
+    queue.record_timeout(NsmFault::QueueFull);
     worker.synchronize();
-    queue.record_timeout(NsmFault::Full);
+    queue.record_timeout(NsmFault::QueueFull);
     assert_eq!(queue.status(), DeviceStatus::Faulty(fault));
 }
 
@@ -542,15 +542,15 @@ async fn full_queue_is_reported_before_the_caller_returns() {
     let monitor = Arc::new(CallMonitor::without_thread(BOUND, PauseDetector::global(), || ()));
     let nsm =
         NsmHandle { queue, monitor, timeout: BOUND, pauses: PauseDetector::global(), metrics };
-    assert_eq!(take(&nsm).await.err(), Some(NsmFault::Full));
-    assert_eq!(nsm.fault(), Some(NsmFault::Full));
+    assert_eq!(take(&nsm).await.err(), Some(NsmFault::QueueFull));
+    assert_eq!(nsm.fault(), Some(NsmFault::QueueFull));
 }
 
 #[tokio::test]
 async fn stuck_document_call_latches_the_fault() {
     let WorkerFixture { clock, metrics, .. } = worker_fixture(working());
     let queue = Arc::new(queue_with_limit(0));
-    let (latched, fault) = (Arc::clone(&queue), NsmFault::Stuck { limit: Duration::ZERO });
+    let (latched, fault) = (Arc::clone(&queue), NsmFault::Hung { limit: Duration::ZERO });
     // The monitor has no thread. So the thread of the call detects that each call took too long.
     let monitor = CallMonitor::without_thread(Duration::ZERO, PauseDetector::global(), move || {
         latched.latch(fault)

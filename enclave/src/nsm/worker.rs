@@ -149,7 +149,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
         let Task { nonce, user_data, reply } = task;
         let document = self.device.document(Some(nonce), user_data).inspect_err(|fault| {
             // The call monitor has reported a stuck call.
-            if !matches!(fault, NsmFault::Stuck { .. }) {
+            if !matches!(fault, NsmFault::Hung { .. }) {
                 self.metrics.count_fault(fault);
                 tracing::error!("no attestation document for a caller: {fault}");
             }
@@ -166,14 +166,14 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
             Ok(sync) => record_sync(sync, &self.metrics),
             Err(error) => match sync_fault(error) {
                 // The call monitor has latched the queue.
-                NsmFault::Stuck { .. } => {}
+                NsmFault::Hung { .. } => {}
                 // The clock itself checks whether its last synchronization is too old.
                 fault => {
                     self.sync_retry_at = Instant::now() + SYNC_RETRY_INTERVAL;
                     self.clock.record_sync_failure();
                     tracing::error!("cannot synchronize the clock with the NSM: {fault}");
                     self.metrics.count_fault(&fault);
-                    match fault.is_timeout() {
+                    match fault.is_dependency_timeout() {
                         true => self.queue.record_timeout(fault),
                         false => self.queue.record_fault(fault),
                     }
@@ -184,7 +184,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
 
     fn record_fault(&mut self, fault: NsmFault) {
         // The call monitor has reported a stuck call and latched the queue.
-        if matches!(fault, NsmFault::Stuck { .. }) {
+        if matches!(fault, NsmFault::Hung { .. }) {
             return;
         }
         self.metrics.count_fault(&fault);

@@ -140,7 +140,7 @@ impl RecipientPolicy {
             | (Plaintext::AttestedTls, TransportSecurity::AttestedTls(_)) => Ok(()),
             (
                 Plaintext::AttestedTls,
-                TransportSecurity::Plaintext | TransportSecurity::ProvidedTls(_),
+                TransportSecurity::NoTls | TransportSecurity::ProvidedTls(_),
             ) => Err(DenialReason::PlaintextOutsideAttestedTls),
             (Plaintext::Never, _) => Err(DenialReason::RecipientRequired),
         }
@@ -244,7 +244,7 @@ mod tests {
     fn plaintext_setting_selects_allowed_connections() {
         let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
         let transports = [
-            TransportSecurity::Plaintext,
+            TransportSecurity::NoTls,
             TransportSecurity::AttestedTls(details),
             TransportSecurity::ProvidedTls(details),
         ];

@@ -19,10 +19,10 @@ pub(crate) enum FlowKey {
 }
 
 impl ConnectionKey {
-    /// Returns the key of a connection. No other open connection may have the same `number`. Without a `client_addr`,
+    /// Returns the key of a connection. No other open connection may have the same `number`. Without a `flow_addr`,
     /// the connection counts as a client of its own.
-    pub fn new(number: u64, client_addr: Option<IpAddr>) -> Self {
-        Self { number, client: client_addr.map(client_network) }
+    pub fn new(number: u64, flow_addr: Option<IpAddr>) -> Self {
+        Self { number, client: flow_addr.map(client_network) }
     }
 
     pub(crate) fn connection_flow(self) -> FlowKey {

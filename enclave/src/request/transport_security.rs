@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportSecurity {
     /// A connection without TLS, which the parent instance and the network can read.
-    Plaintext,
+    NoTls,
     /// TLS that the enclave terminates, with a key that the enclave generated. Attestation documents bind this key.
     AttestedTls(TlsDetails),
     /// TLS that the enclave terminates, with a key from the configuration. Holders of the configuration also have
@@ -21,7 +21,7 @@ impl TransportSecurity {
     /// Returns the negotiated TLS parameters, if the connection uses TLS.
     pub(crate) const fn tls_details(self) -> Option<TlsDetails> {
         match self {
-            Self::Plaintext => None,
+            Self::NoTls => None,
             Self::AttestedTls(details) | Self::ProvidedTls(details) => Some(details),
         }
     }

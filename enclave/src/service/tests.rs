@@ -22,7 +22,7 @@ async fn send_body(
         .header("x-amz-target", "TrentService.GenerateRandom");
     let (head, ()) = request.body(()).unwrap().into_parts();
     let id = RequestId::random();
-    let (transport_security, body) = (TransportSecurity::Plaintext, body.as_bytes());
+    let (transport_security, body) = (TransportSecurity::NoTls, body.as_bytes());
     let received = RequestContext {
         id,
         connection: ConnectionKey::new(0, None),

@@ -157,11 +157,11 @@ mod tests {
         }
         // The flood has three times as many clients as permits. The first normal client waits until all three thirds of
         // the flood have been evicted. The second normal client does not wait.
-        for patience in [4, 1] {
+        for max_timeouts in [4, 1] {
             let start = Instant::now();
             assert_eq!(handshakes.perform(normal_client).await.unwrap(), 7);
             let elapsed = start.elapsed();
-            assert!(elapsed < patience * HANDSHAKE_TIMEOUT_WHEN_FULL, "{elapsed:?}");
+            assert!(elapsed < max_timeouts * HANDSHAKE_TIMEOUT_WHEN_FULL, "{elapsed:?}");
         }
         flood.shutdown().await;
         // Dropped handshakes are no longer counted.

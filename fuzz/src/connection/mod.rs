@@ -68,7 +68,7 @@ impl Enclave {
         let mut response = Vec::new();
         runtime.block_on(server.serve_connection(
             ClientStream::new(pieces, &mut response),
-            TransportSecurity::Plaintext,
+            TransportSecurity::NoTls,
             pending(),
         ));
         response

@@ -96,9 +96,9 @@ fn attests_locked_registers_and_request_fields() {
 }
 
 /// Returns the responses of a module to `GetRandom`, with `None` for an error.
-fn blocks(conditions: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
+fn blocks(faults: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
     let pki = Arc::new(SimulatedPki::new(Arc::new(|| NOW)).unwrap());
-    let mut nsm = SimulatedNsm::with_faults(conditions, pki);
+    let mut nsm = SimulatedNsm::with_faults(faults, pki);
     let readiness = nsm.readiness();
     let mut block = |_| match nsm.process(Request::GetRandom) {
         Ok(Response::GetRandom { random }) => Some(random),

@@ -82,11 +82,11 @@ impl Simulator {
         let mut anchors = TrustAnchors::simulator_root(pki.root_certificate());
         let config = Config::load(config.as_deref()).map_err(start_error)?;
         config.add_anchors(&mut anchors).map_err(start_error)?;
-        let conditions = config.simulated_nsm().map_err(start_error)?;
+        let faults = config.simulated_nsm().map_err(start_error)?;
         let settings = config.settings(Profile::Development).map_err(start_error)?;
         let settings = settings.with_peer_policy(PeerPolicy { parent_cid: None, proxy_protocol });
         let audit = audit.map_or(Ok(Audit::disabled()), Audit::to_writer).map_err(start_error)?;
-        let nsm = SimulatedNsm::with_faults(conditions, Arc::clone(&pki));
+        let nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
         let platform = Simulated::new(Arc::clone(&pki), move || now(), nsm.readiness());
 
         let (stop, stopped) = oneshot::channel::<()>();

@@ -53,7 +53,7 @@ impl AuditTrail {
 
 impl Attempt {
     /// Creates the record of a successful request.
-    pub(crate) fn granted(arn: &str, access_key_id: &str) -> Self {
+    pub(crate) fn allowed(arn: &str, access_key_id: &str) -> Self {
         Self { authenticated: Some((arn.to_owned(), access_key_id.to_owned())), error: None }
     }
 

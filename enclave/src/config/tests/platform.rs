@@ -108,7 +108,7 @@ mod simulated {
 
     use super::*;
 
-    fn conditions(lines: &str) -> Result<FaultInjection, String> {
+    fn fault_injection(lines: &str) -> Result<FaultInjection, String> {
         let config = load(&format!("[simulator.nsm]\n{lines}\n"));
         config.and_then(|config| config.simulated_nsm()).map_err(|error| error.to_string())
     }
@@ -123,10 +123,10 @@ mod simulated {
             ("500.0", Duration::from_millis(500)),
         ] {
             let expected = FaultInjection { latency, fault: None };
-            assert_eq!(conditions(&format!("latency_ms = {text}")), Ok(expected));
+            assert_eq!(fault_injection(&format!("latency_ms = {text}")), Ok(expected));
         }
         for text in ["-1", "501", "-0.5", "500.1", "inf", "nan", "\"1\""] {
-            let error = conditions(&format!("latency_ms = {text}")).unwrap_err();
+            let error = fault_injection(&format!("latency_ms = {text}")).unwrap_err();
             let expected = "expected milliseconds from 0 to 500, such as 1 or 0.1";
             assert!(error.ends_with(expected), "{text}: {error}");
         }
@@ -147,28 +147,28 @@ mod simulated {
             ("malformed", Fault::Malformed),
             ("hang", Fault::Hang),
         ] {
-            for (after, onset) in [
+            for (after, trigger) in [
                 ("", FaultTrigger::Boot),
                 ("after = 0", FaultTrigger::AfterReady { calls: 0 }),
                 ("after = 100", FaultTrigger::AfterReady { calls: 100 }),
             ] {
-                let fault = Some((fault, onset));
+                let fault = Some((fault, trigger));
                 let expected = FaultInjection { latency: Duration::ZERO, fault };
-                assert_eq!(conditions(&format!("fault = \"{name}\"\n{after}")), Ok(expected));
+                assert_eq!(fault_injection(&format!("fault = \"{name}\"\n{after}")), Ok(expected));
             }
         }
-        let error = conditions("fault = \"broken\"").unwrap_err();
+        let error = fault_injection("fault = \"broken\"").unwrap_err();
         let expected = "(not shown, it may be a secret), expected one of `short`";
         assert!(error.contains(expected), "{error}");
-        let error = conditions("after = 3").unwrap_err();
+        let error = fault_injection("after = 3").unwrap_err();
         assert!(error.ends_with("set fault, or remove after"), "{error}");
     }
 
     #[test]
     fn simulator_has_no_faults_by_default() {
         for text in ["", "[simulator]\n", "[simulator.nsm]\n"] {
-            let conditions = load(text).unwrap().simulated_nsm().unwrap();
-            assert_eq!(conditions, FaultInjection::default());
+            let fault_injection = load(text).unwrap().simulated_nsm().unwrap();
+            assert_eq!(fault_injection, FaultInjection::default());
         }
     }
 
@@ -178,10 +178,10 @@ mod simulated {
         let mut blocks = page.split("```toml\n");
         let block = blocks.find(|block| block.starts_with("[simulator.nsm]\n")).unwrap();
         let (text, _) = block.split_once("```").unwrap();
-        let onset = FaultTrigger::AfterReady { calls: 100 };
+        let trigger = FaultTrigger::AfterReady { calls: 100 };
         let expected = FaultInjection {
             latency: Duration::from_micros(100),
-            fault: Some((Fault::Stuck, onset)),
+            fault: Some((Fault::Stuck, trigger)),
         };
         assert_eq!(load(text).unwrap().simulated_nsm().unwrap(), expected);
     }

@@ -26,13 +26,13 @@ pub(crate) enum KeyStoreFault {
     NotConnected(ConnectionState),
     /// The request waited until its deadline.
     #[error("the HSM returned no random bytes within {deadline:?}")]
-    Deadline {
+    TimedOut {
         /// Longest time that a request waits.
         deadline: Duration,
     },
     /// The queue of waiting requests is full.
     #[error("too many requests wait for the HSM")]
-    Full,
+    QueueFull,
     /// The HSM failed.
     #[cfg(feature = "pkcs11")]
     #[error(transparent)]
@@ -41,8 +41,8 @@ pub(crate) enum KeyStoreFault {
 
 impl KeyStoreFault {
     /// Returns true if a deadline or a full queue caused the fault. The HSM itself may still work.
-    pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::Deadline { .. } | Self::Full)
+    pub(crate) fn is_dependency_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::QueueFull)
     }
 
     /// Returns true if the HSM or the service is at fault, and not the request.

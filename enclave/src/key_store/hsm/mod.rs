@@ -119,8 +119,8 @@ impl Hsm {
         let draws = &self.store.metrics.draws;
         let counter = match &drawn {
             Ok(_) => &draws.success,
-            Err(KeyStoreFault::Deadline { .. }) => &draws.timed_out,
-            Err(KeyStoreFault::Full) => &draws.queue_full,
+            Err(KeyStoreFault::TimedOut { .. }) => &draws.timed_out,
+            Err(KeyStoreFault::QueueFull) => &draws.queue_full,
             // A rejected request does not count as a draw.
             Err(KeyStoreFault::NotConnected(_)) => return drawn,
             Err(_) => &draws.failed,
@@ -138,10 +138,10 @@ impl Hsm {
             EnqueueError::NotConnected(status) => {
                 KeyStoreFault::NotConnected(self.observe(&status).0)
             }
-            EnqueueError::Full => KeyStoreFault::Full,
+            EnqueueError::Full => KeyStoreFault::QueueFull,
         })?;
         match deadline.bound(response).await {
-            Err(_) => Err(KeyStoreFault::Deadline { deadline: self.deadline }),
+            Err(_) => Err(KeyStoreFault::TimedOut { deadline: self.deadline }),
             Ok(response) => Ok(response.unwrap_or(Err(HsmFault::ConnectionLost))?),
         }
     }

@@ -54,7 +54,7 @@ async fn draw_from_a_full_queue_is_counted() {
     let hsm = connected(Duration::from_secs(60));
     let enqueue = |_| hsm.store.state.enqueue(1).unwrap();
     let _responses: Vec<_> = (0..MAX_CONNECTIONS).map(enqueue).collect();
-    assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::Full);
+    assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::QueueFull);
     assert_eq!(hsm.store.metrics.draws.queue_full.get(), 1);
 }
 
@@ -62,7 +62,7 @@ async fn draw_from_a_full_queue_is_counted() {
 async fn draw_without_answer_ends_at_its_deadline_and_is_counted() {
     let deadline = Duration::from_millis(10);
     let hsm = connected(deadline);
-    assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::Deadline { deadline });
+    assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::TimedOut { deadline });
     assert_eq!(hsm.store.metrics.draws.timed_out.get(), 1);
 }
 

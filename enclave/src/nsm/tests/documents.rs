@@ -85,14 +85,14 @@ async fn document_requests_time_out_and_are_limited() {
     let request = || {
         nsm.document(vec![1; 16], None, Deadline::after(Duration::ZERO, PauseDetector::global()))
     };
-    assert_eq!(request().await, Err(NsmFault::Deadline { deadline: BOUND }));
+    assert_eq!(request().await, Err(NsmFault::TimedOut { deadline: BOUND }));
     let mut receivers = Vec::new();
     for _ in 1..MAX_TASKS {
         let (reply, receiver) = oneshot::channel();
         nsm.queue.submit(Task { nonce: Vec::new(), user_data: None, reply }).unwrap();
         receivers.push(receiver);
     }
-    assert_eq!(request().await, Err(NsmFault::Full));
+    assert_eq!(request().await, Err(NsmFault::QueueFull));
     drop(hold);
     // The NSM signs no document for the cancelled caller, and one document for each other caller.
     for receiver in receivers {

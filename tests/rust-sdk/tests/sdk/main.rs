@@ -55,7 +55,7 @@ fn accepts_valid_secret_and_session_token() {
         assert_eq!(key.open(&output.ciphertext_for_recipient.unwrap()).unwrap().len(), 32);
 
         assert_lists_no_key_stores(sdk.call(&Call::List));
-        expected.extend([(); 3].map(|()| Attempt::granted(WALLET_ARN, identity.access_key_id)));
+        expected.extend([(); 3].map(|()| Attempt::allowed(WALLET_ARN, identity.access_key_id)));
     }
     drop(simulator);
     assert_eq!(trail.attempts(), expected);
@@ -111,8 +111,8 @@ fn corrects_clock_skew_after_one_rejection() {
         drop(simulator);
         let attempts = trail.attempts();
         skew.assert_rejected(&attempts[0]);
-        let granted = || Attempt::granted(WALLET_ARN, WALLET.access_key_id);
-        assert_eq!(attempts[1..], [granted(), granted(), granted()]);
+        let allowed = || Attempt::allowed(WALLET_ARN, WALLET.access_key_id);
+        assert_eq!(attempts[1..], [allowed(), allowed(), allowed()]);
     }
 }
 

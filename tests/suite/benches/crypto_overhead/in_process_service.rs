@@ -95,7 +95,7 @@ impl InProcessService {
                             .ok_or("there are no request bodies")?
                             .as_bytes();
                         let (id, transport_security) =
-                            (RequestId::random(), TransportSecurity::Plaintext);
+                            (RequestId::random(), TransportSecurity::NoTls);
                         let request = RequestContext {
                             id,
                             connection: ConnectionKey::new(0, None),

@@ -152,7 +152,7 @@ fn plain_requests(repetitions: u64) -> Result<(), BoxError> {
         Box::leak(Box::new(Server::new(runtime.block_on(service())?)));
     let (mut client, stream) = duplex(64 * 1024);
     runtime.spawn(async move {
-        server.serve_connection(stream, TransportSecurity::Plaintext, pending()).await;
+        server.serve_connection(stream, TransportSecurity::NoTls, pending()).await;
     });
     // The first requests initialize state that later requests use, so they are not counted.
     for _ in 0..10 {

@@ -50,7 +50,7 @@ fn receives_bytes_with_valid_credentials(client: SigningClient) {
         assert_eq!(replies[2].statuses, [200]);
         let no_stores = json!({ "CustomKeyStores": [] });
         assert_eq!(Value::from(replies[2].result.clone().unwrap()), no_stores);
-        expected.extend(calls.iter().map(|_| Attempt::granted(WALLET_ARN, identity.access_key_id)));
+        expected.extend(calls.iter().map(|_| Attempt::allowed(WALLET_ARN, identity.access_key_id)));
     }
     assert_eq!(service.attempts(), expected);
 }

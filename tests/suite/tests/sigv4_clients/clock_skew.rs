@@ -55,8 +55,8 @@ fn javascript_corrects_its_clock_from_the_date_header() {
         assert_eq!(statuses, [vec![400, 200], vec![200], vec![200]], "{client_clock:?}");
         let attempts = service.attempts();
         skew.assert_rejected(&attempts[0]);
-        let granted = || Attempt::granted(WALLET_ARN, WALLET.access_key_id);
-        assert_eq!(attempts[1..], [granted(), granted(), granted()]);
+        let allowed = || Attempt::allowed(WALLET_ARN, WALLET.access_key_id);
+        assert_eq!(attempts[1..], [allowed(), allowed(), allowed()]);
     }
 }
 

@@ -166,8 +166,8 @@ fn sdks_receive_bytes_through_transparent_proxy() {
         for reply in client.call(&WALLET, wire.endpoint_url(), &[call.clone(), call]) {
             assert_eq!(key.open(&reply.only_blob("CiphertextForRecipient")).len(), 32);
         }
-        let granted = || Attempt::granted(WALLET_ARN, WALLET.access_key_id);
-        assert_eq!(service.attempts(), [granted(), granted()]);
+        let allowed = || Attempt::allowed(WALLET_ARN, WALLET.access_key_id);
+        assert_eq!(service.attempts(), [allowed(), allowed()]);
     }
 }
 

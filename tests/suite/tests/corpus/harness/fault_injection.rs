@@ -223,7 +223,7 @@ pub(crate) async fn send_request(
     };
     let (mut received, ()) = tokio::join!(
         connection,
-        server.serve_connection(stream, TransportSecurity::Plaintext, pending())
+        server.serve_connection(stream, TransportSecurity::NoTls, pending())
     );
     let response = Response::split_off(&mut received, false).unwrap();
     assert!(received.is_empty());

@@ -174,7 +174,7 @@ impl TestService {
     /// Runs `steps` on a new connection, and returns all responses until the connection closes.
     pub(crate) fn exchange(&self, steps: &[Step], ending: ClosedBy) -> Vec<Response> {
         let (client, server) = duplex(PIPE_LENGTH);
-        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
+        let serve = self.server.serve_connection(server, TransportSecurity::NoTls, pending());
         let both = async {
             let timeout = if ending == ClosedBy::Deadline {
                 time::pause();
@@ -196,7 +196,7 @@ impl TestService {
     /// close the connection without a response. Returns the time until the service closes.
     pub(crate) fn time_until_closed(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
         let (client, server) = duplex(PIPE_LENGTH);
-        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
+        let serve = self.server.serve_connection(server, TransportSecurity::NoTls, pending());
         let send_slowly = async {
             let TestClient { mut writing, mut reading, .. } = TestClient::new(client);
             writing.write_all(at_once).await.unwrap();
@@ -236,7 +236,7 @@ impl TestService {
             }
             drop(writing.shutdown().await);
         };
-        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
+        let serve = self.server.serve_connection(server, TransportSecurity::NoTls, pending());
         let all = async { tokio::join!(send, reading.read_to_end(&mut received), serve) };
         let all = async { time::timeout(EXCHANGE_TIMEOUT, all).await };
         let ((), read, ()) = self.runtime.block_on(all).expect("the service must close in time");

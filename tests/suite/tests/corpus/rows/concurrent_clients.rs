@@ -117,7 +117,7 @@ fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     let ended = service.block_on(async {
         let (mut client, stream) = duplex(PIPE_LENGTH);
         let mut connection =
-            pin!(service.server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
+            pin!(service.server.serve_connection(stream, TransportSecurity::NoTls, pending()));
         let mut context = Context::from_waker(Waker::noop());
         // The request is sent in three pieces, so that it is also dropped within its head and
         // within its body.
