@@ -116,7 +116,7 @@ expect_failure prometheus prometheus/prometheus.yaml 's/static_configs/static_co
 
 expect_failure grafana grafana/dashboard.json '1s/\{/{,/' 'Expecting property name'
 expect_failure grafana grafana/dashboard.json 's/histogram_quantile\(0.5,/histogram_quantile(0.5/' 'parse error|unexpected'
-expect_failure grafana grafana/dashboard.json 's/attested_random_nsm_blocks_ready/attested_random_nsm_blocks_stocked/' 'there is no metric attested_random_nsm_blocks_stocked'
+expect_failure grafana grafana/dashboard.json 's/attested_random_nsm_blocks_prefetched/attested_random_nsm_blocks_stocked/' 'there is no metric attested_random_nsm_blocks_stocked'
 expect_failure grafana grafana/dashboard.json 's/sum by \(cache\)/sum by (hit)/' 'no metric in it has the label hit'
 expect_failure grafana grafana/dashboard.json 's/outcome!=\\"ready\\"/outcome!=\\"fine\\"/' 'outcome of attested_random_proxy_health_checks_total is never fine'
 expect_failure grafana grafana/dashboard.json 's/\{\{outcome\}\}/{{result}}/' 'a legend uses .*result'

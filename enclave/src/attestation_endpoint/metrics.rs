@@ -23,7 +23,7 @@ impl AttestationEndpointMetrics {
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Requests for the attestation endpoint, by outcome";
         let requests: Family<Label, Counter> = registry.family("attestation_requests", help);
-        let help = "Requests for the attestation endpoint that wait for the NSM";
+        let help = "Requests for the attestation endpoint in its queue";
         let counter = |outcome| labelled(&requests, [("outcome", outcome)]);
         Self {
             success: counter("success"),

@@ -234,7 +234,7 @@ fn every_fault_has_a_registered_cause() {
 #[test]
 fn only_time_limits_count_as_timeouts() {
     let deadline = Duration::from_secs(1);
-    for (fault, is_dependency_timeout) in [
+    for (fault, expected) in [
         (NsmFault::TimedOut { deadline }, true),
         (NsmFault::QueueFull, true),
         (NsmFault::Hung { limit: deadline }, false),
@@ -243,11 +243,7 @@ fn only_time_limits_count_as_timeouts() {
         (NsmFault::SlowTimestamp, true),
         (NsmFault::NoTimestamp, false),
     ] {
-        assert_eq!(
-            EntropyFault::Nsm(fault).is_dependency_timeout(),
-            is_dependency_timeout,
-            "{fault}"
-        );
+        assert_eq!(EntropyFault::Nsm(fault).is_dependency_timeout(), expected, "{fault}");
     }
     assert!(!EntropyFault::System.is_dependency_timeout());
 }

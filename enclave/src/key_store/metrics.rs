@@ -43,7 +43,7 @@ impl KeyStoreMetrics {
                 queue_full: draws_with("queue_full"),
                 failed: draws_with("failed"),
             },
-            failures: registry.counter("key_store_failures", help),
+            failures: registry.counter("key_store_connection_failures", help),
             states: registry.family("key_stores", "Custom key stores, by ConnectionState"),
         }
     }

@@ -97,13 +97,13 @@ impl NsmFault {
             Self::Device(_) => "device",
             Self::ErrorResponse { .. } => "error_code",
             Self::UnexpectedResponse | Self::Register { .. } => "unexpected_response",
-            Self::NoTimestamp => "no_time",
-            Self::SlowTimestamp => "slow_time",
+            Self::NoTimestamp => "no_timestamp",
+            Self::SlowTimestamp => "slow_timestamp",
             Self::Unhealthy(HealthFault::Length { .. }) => "length",
             Self::Unhealthy(HealthFault::RepetitionCount) => "repetition_count",
             Self::Unhealthy(HealthFault::AdaptiveProportion) => "adaptive_proportion",
-            Self::Unhealthy(HealthFault::RepeatedOutput) => "repeated_block",
-            Self::Hung { .. } => "stuck",
+            Self::Unhealthy(HealthFault::RepeatedOutput) => "repeated_output",
+            Self::Hung { .. } => "hung",
             Self::TimedOut { .. } => "timed_out",
             Self::QueueFull => "queue_full",
             Self::ThreadEnded => "thread_ended",
@@ -117,17 +117,17 @@ impl NsmFault {
         "device",
         "error_code",
         "unexpected_response",
-        "no_time",
+        "no_timestamp",
         "length",
         "repetition_count",
         "adaptive_proportion",
-        "repeated_block",
-        "stuck",
+        "repeated_output",
+        "hung",
         "thread_ended",
     ];
 
     /// Causes of faults that only a clock synchronization can have.
-    pub(crate) const CLOCK_CAUSES: [&str; 1] = ["slow_time"];
+    pub(crate) const CLOCK_CAUSES: [&str; 1] = ["slow_timestamp"];
 
     /// Causes of faults that concern only one caller. The NSM itself may still work.
     pub(crate) const CALLER_CAUSES: [&str; 2] = ["timed_out", "queue_full"];

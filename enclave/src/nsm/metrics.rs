@@ -53,7 +53,7 @@ impl NsmMetrics {
     /// Registers the metrics.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let calls = NsmCalls::register(registry);
-        let help = "NSM blocks used by requests, by source";
+        let help = "NSM blocks used, by source";
         let blocks: Family<Label, Counter> = registry.family("nsm_blocks", help);
         let faults = registry.family("nsm_faults", "Faults of the NSM, by cause");
         for cause in NsmFault::CAUSES.into_iter().chain(NsmFault::CLOCK_CAUSES) {
@@ -65,7 +65,7 @@ impl NsmMetrics {
         let clock_disagreements = registry.counter("clock_disagreements", help);
         let help = "System clock minus NSM time at the last comparison, in seconds";
         let clock_offset = registry.float_gauge("clock_offset_seconds", help);
-        let prefetched = registry.gauge("nsm_blocks_ready", "Prefetched NSM blocks available");
+        let prefetched = registry.gauge("nsm_blocks_prefetched", "Prefetched NSM blocks available");
         let blocks = BlocksUsed {
             prefetched: labelled(&blocks, [("source", "prefetched")]),
             on_demand: labelled(&blocks, [("source", "on_demand")]),

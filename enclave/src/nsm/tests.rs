@@ -140,11 +140,11 @@ async fn start_fails_if_the_nsm_fails_during_start_up_tests() {
 
 #[tokio::test]
 async fn start_fails_without_timestamp_or_pcr0() {
-    let no_time = TestNsm::new(|_, request| match request {
+    let no_timestamp = TestNsm::new(|_, request| match request {
         Request::Attestation { .. } => Some(Ok(Response::Attestation { document: vec![0x84] })),
         _ => None,
     });
-    assert_eq!(start(no_time, settings()).await.err(), Some(NsmFault::NoTimestamp));
+    assert_eq!(start(no_timestamp, settings()).await.err(), Some(NsmFault::NoTimestamp));
     let no_document = TestNsm::new(|_, request| match request {
         Request::Attestation { .. } => Some(Ok(Response::GetRandom { random: vec![7; 256] })),
         _ => None,

@@ -11,6 +11,7 @@ pub(crate) struct Counts(Arc<Counters>);
 struct Counters {
     lines: AtomicU64,
     queue_full: AtomicU64,
+    write_failed: AtomicU64,
     too_long: AtomicU64,
     truncated: AtomicU64,
     open: AtomicUsize,
@@ -22,10 +23,15 @@ impl Counts {
         self.0.lines.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of lines that were dropped because writing them failed, or because too many
-    /// connections of their enclave waited for the sink.
+    /// Returns the number of lines that were dropped because the queue was full and too many connections of
+    /// their enclave waited for room.
     pub(crate) fn queue_full(&self) -> u64 {
         self.0.queue_full.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of lines that were dropped because writing them failed.
+    pub(crate) fn write_failed(&self) -> u64 {
+        self.0.write_failed.load(Ordering::Relaxed)
     }
 
     /// Returns the number of lines that were dropped because they are longer than 64 KiB.
@@ -44,9 +50,10 @@ impl Counts {
     }
 
     /// Returns the number of dropped lines by reason.
-    pub(crate) fn dropped(&self) -> [(&'static str, u64); 3] {
+    pub(crate) fn dropped(&self) -> [(&'static str, u64); 4] {
         [
             ("queue_full", self.queue_full()),
+            ("write_failed", self.write_failed()),
             ("too_long", self.too_long()),
             ("truncated", self.truncated()),
         ]
@@ -57,9 +64,14 @@ impl Counts {
         self.0.lines.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a line for which the queue had no room.
+    pub(super) fn add_queue_full(&self) {
+        self.0.queue_full.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts lines that the sink did not accept.
-    pub(super) fn add_queue_full(&self, lines: usize) {
-        self.0.queue_full.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+    pub(super) fn add_write_failed(&self, lines: usize) {
+        self.0.write_failed.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Counts a line that is too long.

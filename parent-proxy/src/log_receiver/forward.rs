@@ -122,7 +122,7 @@ impl<I: Iterator<Item = Vec<u8>>> Unqueued<'_, I> {
             }
             match (self.lines.next(), room) {
                 (Some(line), room @ Some(_)) => writer.queue(line, room),
-                _ => counts.add_queue_full(1),
+                _ => counts.add_queue_full(),
             }
         }
     }

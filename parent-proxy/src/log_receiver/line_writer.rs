@@ -117,7 +117,7 @@ fn write_all(mut queue: UnboundedReceiver<QueuedLine>, mut sink: impl Write, cou
             lines += 1;
         }
         if sink.write_all(&batch).and_then(|()| sink.flush()).is_err() {
-            counts.add_queue_full(lines);
+            counts.add_write_failed(lines);
         }
     }
 }

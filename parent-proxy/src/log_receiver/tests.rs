@@ -357,10 +357,10 @@ async fn sink_failure_within_a_line_does_not_mix_lines() {
     let sink = Sink::default();
     let running = Running::start(FailingSink(sink.clone(), 0)).await;
     running.send(b"one\n").await;
-    running.until(|counts| counts.queue_full() == 1).await;
+    running.until(|counts| counts.write_failed() == 1).await;
     running.send(b"two\nthree\n").await;
     assert_eq!(sink.wait_for_lines(3).await, "on\ntwo\nthree\n");
-    assert_eq!((running.counts.lines(), running.counts.queue_full()), (3, 1));
+    assert_eq!((running.counts.lines(), running.counts.write_failed()), (3, 1));
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ fn replaces_login_session_without_failing_requests() {
     let expected = expected.map(|(function, rv)| (function.to_owned(), rv));
     assert_eq!(calls[..5], expected);
     service.assert_state(&VAULT, CONNECTED);
-    assert_eq!(service.metric("key_store_failures_total"), 0);
+    assert_eq!(service.metric("key_store_connection_failures_total"), 0);
     service.assert_serves(&VAULT, 32);
     service.shut_down();
 }

@@ -146,7 +146,7 @@ fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     // The next requests succeed, and no unused block remains.
     service.assert_response(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
     assert_eq!(service.readiness(), Readiness::Ready);
-    assert_eq!(service.metric("nsm_blocks_ready"), 0);
+    assert_eq!(service.metric("nsm_blocks_prefetched"), 0);
     ended || steps > 1000
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn rows() -> Vec<Row> {
         unopenable_nsm(),
         nsm_error_codes(),
         lengths(),
-        repeated_block(),
+        repeated_output(),
         non_random_blocks(),
         malformed_responses(),
         blocked_nsm(),
@@ -147,7 +147,7 @@ fn lengths() -> Row {
     })
 }
 
-fn repeated_block() -> Row {
+fn repeated_output() -> Row {
     row("F19", "NSM repeats a block: latches unhealthy").custom("the last block", Rejected, || {
         // The block consists of random bytes. The repetition of the block is therefore the only
         // fault.
@@ -165,8 +165,8 @@ fn repeated_block() -> Row {
         let reason = "the NSM is unhealthy until this service is restarted: two calls returned \
                       the same bytes";
         assert_eq!(service.readiness(), Readiness::not(reason));
-        assert_eq!(service.metric("nsm_faults_total{cause=\"repeated_block\"}"), 1);
-        assert_eq!(service.metric("entropy_failures_total{cause=\"repeated_block\"}"), 2);
+        assert_eq!(service.metric("nsm_faults_total{cause=\"repeated_output\"}"), 1);
+        assert_eq!(service.metric("entropy_failures_total{cause=\"repeated_output\"}"), 2);
     })
 }
 
@@ -264,7 +264,7 @@ fn blocked_nsm() -> Row {
             held.release();
             service.assert_response(&internal(), &internal(), "released");
             assert_eq!(service.readiness(), Readiness::not(reason));
-            assert_eq!(service.metric("nsm_faults_total{cause=\"stuck\"}"), 1);
+            assert_eq!(service.metric("nsm_faults_total{cause=\"hung\"}"), 1);
         })
         .custom("at boot", Rejected, || {
             let held = Latch::default();
