@@ -36,7 +36,7 @@ pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Opti
     let upstream = lease.upstream();
     tracing::debug!(
         %connection,
-        client = client.peer_address().map(tracing::field::display),
+        client_addr = client.peer_address().map(tracing::field::display),
         upstream = %upstream.endpoint(),
         "connection opened"
     );

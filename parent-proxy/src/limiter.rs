@@ -194,9 +194,10 @@ impl ConnectionLimiter {
             evicted.abort();
             self.counts.evicted_per_client.fetch_add(1, Ordering::Relaxed);
             if self.at_limit.should_log() {
-                let (client, limit) = (client.map(tracing::field::display), self.per_client);
+                let (client_network, limit) =
+                    (client.map(tracing::field::display), self.per_client);
                 tracing::warn!(
-                    client,
+                    client_network,
                     limit,
                     "client address at its connection limit: closing its longest-idle connections"
                 );
@@ -215,9 +216,9 @@ impl ConnectionLimiter {
         evicted.abort();
         self.counts.evicted_full.fetch_add(1, Ordering::Relaxed);
         if self.full.should_log() {
-            let client = client.map(tracing::field::display);
+            let client_network = client.map(tracing::field::display);
             tracing::warn!(
-                client,
+                client_network,
                 "relay full: closing the longest-idle connections of the address with the most connections"
             );
         }
@@ -228,9 +229,9 @@ impl ConnectionLimiter {
     fn record_rejection(&self, client: ClientAddress) {
         self.counts.rejected_per_client.fetch_add(1, Ordering::Relaxed);
         if self.at_limit.should_log() {
-            let (client, limit) = (client.map(tracing::field::display), self.per_client);
+            let (client_network, limit) = (client.map(tracing::field::display), self.per_client);
             tracing::warn!(
-                client,
+                client_network,
                 limit,
                 "client address at its connection limit, and all of its connections await responses: \
                  rejecting new ones"

@@ -50,7 +50,7 @@ async fn read_all(pool: &Pool) {
         let upstream = Arc::clone(upstream);
         readers.spawn(async move {
             // Health checks report an enclave that does not respond.
-            if let Some(text) = scrape::scrape(&upstream, false, timeout).await
+            if let Ok(text) = scrape::scrape(&upstream, false, timeout).await
                 && let Some(counters) = parse(&text)
             {
                 upstream.handshakes.record(counters);
@@ -111,7 +111,7 @@ fn set_and_log_rejected(upstream: &Upstream, is_rejected: bool, siblings_share: 
             siblings_share,
             weight,
             "clients reject the TLS certificate of the upstream far more often than those of its siblings: \
-             did the enclave restart with another certificate authority? add it to the clients' CA bundle"
+             did the enclave restart with another certificate authority? add it to the clients' CA file"
         ),
         false => tracing::info!(
             %upstream,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
+use thiserror::Error;
 use tokio::task::JoinSet;
 
 use self::sample::{described_family, with_upstream_label};
@@ -29,11 +30,11 @@ pub(crate) async fn scrape_all(pool: &Pool, proxy_protocol: bool) -> Vec<(String
     for upstream in pool.upstreams().iter() {
         let upstream = Arc::clone(upstream);
         scrapes.spawn(async move {
-            let text = scrape(&upstream, proxy_protocol, timeout).await;
-            if text.is_none() {
-                record_failure(&upstream);
-            }
-            Some((upstream.endpoint().to_string(), text?))
+            let text = scrape(&upstream, proxy_protocol, timeout)
+                .await
+                .inspect_err(|error| record_failure(&upstream, error))
+                .ok()?;
+            Some((upstream.endpoint().to_string(), text))
         });
     }
     let mut texts: Vec<_> = scrapes.join_all().await.into_iter().flatten().collect();
@@ -41,29 +42,44 @@ pub(crate) async fn scrape_all(pool: &Pool, proxy_protocol: bool) -> Vec<(String
     texts
 }
 
-/// Returns the metrics of one enclave, or `None` if they cannot be read.
+/// The reason why the metrics of an enclave cannot be read.
+#[derive(Debug, Error)]
+pub(crate) enum ScrapeError {
+    /// The request failed.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The enclave returned another status than 200.
+    #[error("the response has status {0}")]
+    Status(StatusCode),
+    /// The body is not text.
+    #[error("the metrics are not UTF-8")]
+    NotUtf8,
+}
+
+/// Returns the metrics of one enclave.
 pub(crate) async fn scrape(
     upstream: &Upstream,
     proxy_protocol: bool,
     timeout: Duration,
-) -> Option<String> {
+) -> Result<String, ScrapeError> {
     let probe = HealthProbe { enclave: upstream.enclave(), proxy_protocol, timeout };
-    metrics_text(probe.get("/metrics", MAX_LENGTH).await)
+    let (status, body) = probe.get("/metrics", MAX_LENGTH).await?;
+    metrics_text(status, body)
 }
 
 /// Returns the body of a successful response, if it is UTF-8.
-fn metrics_text(response: Result<(StatusCode, Bytes), ProbeError>) -> Option<String> {
-    match response {
-        Ok((StatusCode::OK, body)) => String::from_utf8(body.into()).ok(),
-        _ => None,
+fn metrics_text(status: StatusCode, body: Bytes) -> Result<String, ScrapeError> {
+    match status {
+        StatusCode::OK => String::from_utf8(body.into()).map_err(|_| ScrapeError::NotUtf8),
+        other => Err(ScrapeError::Status(other)),
     }
 }
 
 /// Counts a failed scrape.
-fn record_failure(upstream: &Upstream) {
+fn record_failure(upstream: &Upstream, error: &ScrapeError) {
     // The failure of an ejected enclave is expected.
     if upstream.health() != Health::Ejected {
-        tracing::debug!(upstream = %upstream.endpoint(), "cannot read the metrics of the upstream");
+        tracing::debug!(upstream = %upstream.endpoint(), %error, "cannot read the metrics of the upstream");
     }
     upstream.counts.scrape_failures.fetch_add(1, Ordering::Relaxed);
 }

@@ -171,8 +171,8 @@ impl Upstream {
                 self.record_connect_failure(&*error);
                 None
             }
-            Err(elapsed) => {
-                self.record_connect_failure(&elapsed);
+            Err(_) => {
+                self.record_connect_failure(&ConnectTimeout(limit));
                 None
             }
         }
@@ -188,6 +188,11 @@ impl Upstream {
         }
     }
 }
+
+/// The error of a connection attempt that exceeded its time limit.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection within {} s", .0.as_secs_f64())]
+struct ConnectTimeout(Duration);
 
 /// A lease that counts as one connection of an upstream, until it is dropped.
 #[derive(Debug)]

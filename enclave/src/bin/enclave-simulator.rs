@@ -12,7 +12,7 @@ use enclave::config::{Arguments, Config, Profile};
 use enclave::http::PeerPolicy;
 use enclave::platform::Simulated;
 use enclave::{Service, configure_logging, init_logging, report_exit};
-use simulator::{FaultInjection, Root, SimulatedNsm, SimulatedPki, load_or_create};
+use simulator::{FaultInjection, FaultTrigger, Root, SimulatedNsm, SimulatedPki, load_or_create};
 use transport::parse_command_line;
 
 /// A simulated enclave for development. Never trust its attestation documents.
@@ -57,10 +57,19 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let settings = config.settings(Profile::Development)?.with_peer_policy(peer_policy);
     tracing::warn!("simulator: signs any attestation document for every client that can connect");
     if faults != FaultInjection::default() {
-        let latency_ms = faults.latency.as_secs_f64() * 1e3;
+        let latency_seconds = faults.latency.as_secs_f64();
         // The name of the fault is written as in the configuration.
         let fault = faults.fault.map(|(fault, _)| format!("{fault:?}").to_lowercase());
-        tracing::warn!(latency_ms, fault, "[simulator.nsm] configures a slow or faulty NSM");
+        let after = match faults.fault {
+            Some((_, FaultTrigger::AfterReady { calls })) => Some(calls),
+            _ => None,
+        };
+        tracing::warn!(
+            latency_seconds,
+            fault,
+            after,
+            "[simulator.nsm] configures a slow or faulty NSM"
+        );
     }
     let nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
     let platform = Simulated::new(pki, SystemClock, nsm.readiness());

@@ -75,7 +75,7 @@ impl PauseDetector {
                 loop {
                     let gap = PAUSES.record_beat(now_ms());
                     if gap > MIN_LONG_PAUSE {
-                        tracing::warn!(gap_ms = gap.as_millis(), "this process was paused");
+                        tracing::warn!(gap_seconds = gap.as_secs_f64(), "this process was paused");
                     }
                     thread::sleep(BEAT_INTERVAL);
                 }

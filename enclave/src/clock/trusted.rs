@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use attestation::time::UnixMillis;
+use attestation::time::{HumanTimeout, UnixMillis};
 use thiserror::Error;
 use tokio::sync::Notify;
 
@@ -68,7 +68,7 @@ struct LastSync {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ClockFault {
     /// The last synchronization is too old.
-    #[error("the NSM has not confirmed the time for over {MAX_SYNC_AGE:?}")]
+    #[error("the NSM has not confirmed the time for over {}", HumanTimeout(MAX_SYNC_AGE))]
     Old,
     /// This process was paused since the last synchronization.
     #[error("the NSM has not confirmed the time since this process was paused")]
@@ -83,7 +83,7 @@ pub(crate) enum SyncError<E> {
     #[error(transparent)]
     Attest(#[from] E),
     /// The NSM took too long.
-    #[error("the NSM took {duration:?} for an attestation document")]
+    #[error("the NSM took {} for an attestation document", HumanTimeout(*duration))]
     Slow {
         /// Duration of the call.
         duration: Duration,

@@ -81,7 +81,7 @@ trait ParsedText: FromStr {
 
 impl ParsedText for Endpoint {
     const EXPECTED: &'static str =
-        "vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH or HOST:PORT as text";
+        "vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, HOST:PORT or tcp:HOST:PORT as text";
 }
 
 impl ParsedText for Format {

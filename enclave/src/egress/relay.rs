@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attestation::time::HumanTimeout;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
 use tokio::time::timeout;
 use transport::{Acceptor, Endpoint, LogThrottle, Stream, connect};
@@ -41,11 +42,12 @@ async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
             return;
         }
         Ok(Err(error)) => error.into(),
-        Err(elapsed) => elapsed.into(),
+        Err(_) => format!("no connection within {}", HumanTimeout(CONNECT_TIMEOUT)).into(),
     };
     if throttle.should_log() {
         let cause = error.source().map(ToString::to_string);
         tracing::warn!(
+            %parent,
             %error,
             cause,
             "cannot connect an egress route to the parent: is the relay running there?"

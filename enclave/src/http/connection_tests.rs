@@ -314,7 +314,7 @@ async fn logs_each_request_once_with_its_outcome() {
             line.contains(&format!("operation=\"{operation}\" outcome=\"{outcome}\"")),
             "{line}"
         );
-        let (_, duration) = line.rsplit_once("duration=").unwrap();
+        let (_, duration) = line.rsplit_once("duration_seconds=").unwrap();
         assert!(duration.parse::<f64>().unwrap() > 0.0, "{line}");
     }
 }

@@ -5,6 +5,7 @@
 use std::io;
 use std::time::Duration;
 
+use attestation::time::HumanTimeout;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use transport::{Endpoint, HEARTBEAT_PORT, connect};
@@ -27,7 +28,7 @@ pub(super) async fn send(cid: u32) -> Result<(), InitError> {
     let reason = match result.await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no response within {TIMEOUT:?}"),
+        Err(_) => format!("no response within {}", HumanTimeout(TIMEOUT)),
     };
     Err(InitError::Heartbeat { cid, port, reason })
 }

@@ -136,7 +136,8 @@ where
         parent_cid = context.parent_cid,
         "started as the enclave's first process"
     );
-    Runtime::new()?.block_on(async {
+    let runtime = Runtime::new().map_err(kernel_error(|| "cannot start threads".to_owned()))?;
+    runtime.block_on(async {
         reaper::start()?;
         heartbeat::send(context.parent_cid).await?;
         service(arguments, context).await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use attestation::time::HumanTimeout;
 use nsm_device::{ErrorCode, NsmError};
 use thiserror::Error;
 
@@ -37,19 +38,23 @@ pub enum NsmFault {
     /// The document took longer than a second, so its timestamp is too imprecise.
     #[error("the NSM took too long for an attestation document")]
     SlowTimestamp,
+    /// This process was paused during each call for a timestamp, so the duration of the call is unknown.
+    #[error("this process was paused during each call of the NSM for the time")]
+    Paused,
     /// The NSM's output failed a health test.
     #[error("the NSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
     /// A call did not return in time.
     #[error(
-        "the NSM is unhealthy until this service is restarted: a call took longer than {limit:?}"
+        "the NSM is unhealthy until this service is restarted: a call took longer than {}",
+        HumanTimeout(*limit)
     )]
     Hung {
         /// Longest time that a call may take.
         limit: Duration,
     },
     /// A caller waited until its deadline.
-    #[error("the NSM returned no entropy within {deadline:?}")]
+    #[error("the NSM did not respond within {}", HumanTimeout(*deadline))]
     TimedOut {
         /// Longest time that a caller waits.
         deadline: Duration,
@@ -79,6 +84,7 @@ impl NsmFault {
             | Self::Register { .. }
             | Self::NoTimestamp
             | Self::SlowTimestamp
+            | Self::Paused
             | Self::TimedOut { .. }
             | Self::QueueFull => false,
         }
@@ -86,7 +92,7 @@ impl NsmFault {
 
     /// Returns whether a time limit or a full queue caused the fault. The NSM itself may still work.
     pub fn is_dependency_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut { .. } | Self::QueueFull | Self::SlowTimestamp)
+        matches!(self, Self::TimedOut { .. } | Self::QueueFull | Self::SlowTimestamp | Self::Paused)
     }
 
     /// Returns the value of the label `cause` in metrics: one of [`CAUSES`](Self::CAUSES),
@@ -98,7 +104,7 @@ impl NsmFault {
             Self::ErrorResponse { .. } => "error_code",
             Self::UnexpectedResponse | Self::Register { .. } => "unexpected_response",
             Self::NoTimestamp => "no_timestamp",
-            Self::SlowTimestamp => "slow_timestamp",
+            Self::SlowTimestamp | Self::Paused => "slow_timestamp",
             Self::Unhealthy(HealthFault::Length { .. }) => "length",
             Self::Unhealthy(HealthFault::RepetitionCount) => "repetition_count",
             Self::Unhealthy(HealthFault::AdaptiveProportion) => "adaptive_proportion",
@@ -162,6 +168,7 @@ mod tests {
             NsmFault::Register { index: 16 },
             NsmFault::NoTimestamp,
             NsmFault::SlowTimestamp,
+            NsmFault::Paused,
             NsmFault::Unhealthy(HealthFault::Length { length: 0 }),
             NsmFault::Unhealthy(HealthFault::RepetitionCount),
             NsmFault::Unhealthy(HealthFault::AdaptiveProportion),

@@ -128,7 +128,7 @@ impl NsmHandle {
             let fault = NsmFault::Hung { limit: settings.watchdog };
             CallMonitor::spawn(settings.watchdog, pauses, move || {
                 metrics.count_fault(&fault);
-                tracing::error!("{fault}");
+                tracing::error!(%fault, "NSM fault");
                 queue.latch(fault);
                 report.send(Err(fault));
             })?

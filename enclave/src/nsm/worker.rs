@@ -64,7 +64,8 @@ pub(super) fn start_up<N: Nsm, C: Clock>(
 fn sync_fault(error: SyncError<NsmFault>) -> NsmFault {
     match error {
         SyncError::Attest(fault) => fault,
-        SyncError::Slow { .. } | SyncError::Paused => NsmFault::SlowTimestamp,
+        SyncError::Slow { .. } => NsmFault::SlowTimestamp,
+        SyncError::Paused => NsmFault::Paused,
     }
 }
 
@@ -72,9 +73,9 @@ fn sync_fault(error: SyncError<NsmFault>) -> NsmFault {
 fn record_sync(sync: SyncReport, metrics: &NsmMetrics) {
     metrics.count_sync(&sync);
     if sync.exceeds_limit() {
-        let offset_ms = sync.offset_ms;
+        let offset_seconds = sync.offset_seconds();
         tracing::warn!(
-            offset_ms,
+            offset_seconds,
             "the system clock differs from the NSM's time; the service uses the NSM's time"
         );
     }
@@ -151,7 +152,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
             // The call monitor has reported a stuck call.
             if !matches!(fault, NsmFault::Hung { .. }) {
                 self.metrics.count_fault(fault);
-                tracing::error!("no attestation document for a caller: {fault}");
+                tracing::error!(%fault, "no attestation document for a caller");
             }
         });
         // Sending fails if the caller no longer waits.
@@ -171,7 +172,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
                 fault => {
                     self.sync_retry_at = Instant::now() + SYNC_RETRY_INTERVAL;
                     self.clock.record_sync_failure();
-                    tracing::error!("cannot synchronize the clock with the NSM: {fault}");
+                    tracing::error!(%fault, "cannot synchronize the clock with the NSM");
                     self.metrics.count_fault(&fault);
                     match fault.is_dependency_timeout() {
                         true => self.queue.record_timeout(fault),
@@ -189,7 +190,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
         }
         self.metrics.count_fault(&fault);
         if self.fault.replace(fault) != Some(fault) {
-            tracing::error!("{fault}");
+            tracing::error!(%fault, "NSM fault");
         }
         if fault.is_final() {
             self.queue.latch(fault);

@@ -76,7 +76,7 @@ impl<C: Clock> Simulated<C> {
         match document {
             Ok(Ok(document)) => Ok(document_response(head, document)),
             Ok(Err(error)) => {
-                tracing::error!("{error}");
+                tracing::error!(%error, "cannot sign an attestation document");
                 Err(RouteError::Failed)
             }
             Err(message) => Err(RouteError::Invalid(message)),

@@ -152,13 +152,13 @@ impl RequestLog<'_> {
         self.logger.audit.submit(mem::replace(&mut self.record, placeholder));
         let operation = operation.map_or(UNKNOWN_OPERATION, Operation::name);
         // The unit is seconds, as in the metrics.
-        let duration = duration.as_secs_f64();
+        let duration_seconds = duration.as_secs_f64();
         let is_fault = matches!(outcome, Outcome::Error(error) if error.status() >= 500);
         let outcome = outcome.name();
         if is_fault && !self.is_reason_omitted {
-            tracing::warn!(%request_id, operation, outcome, duration, "request completed");
+            tracing::warn!(%request_id, operation, outcome, duration_seconds, "request completed");
         } else {
-            tracing::debug!(%request_id, operation, outcome, duration, "request completed");
+            tracing::debug!(%request_id, operation, outcome, duration_seconds, "request completed");
         }
     }
 }

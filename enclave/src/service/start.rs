@@ -37,10 +37,10 @@ pub enum StartError {
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
     /// The NSM returned a fault.
-    #[error("{0}; the service cannot start without entropy")]
+    #[error("{0}; the service does not start")]
     Nsm(#[from] NsmFault),
     /// The entropy source cannot be instantiated.
-    #[error("{0}; the service cannot start without entropy")]
+    #[error("{0}; the service does not start")]
     Entropy(#[from] EntropyFault),
     /// TLS cannot be started.
     #[error(transparent)]

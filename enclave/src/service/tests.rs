@@ -51,7 +51,7 @@ async fn wait_until_readiness(service: &Service<TestPlatform>, status: u16, text
 
 #[tokio::test]
 async fn returns_500_while_the_time_is_unconfirmed() {
-    for (expired, why) in [(true, "for over 60s"), (false, "since this process was paused")] {
+    for (expired, why) in [(true, "for over 60 s"), (false, "since this process was paused")] {
         let service = test_platform::service_with_failing_clock_sync().await;
         assert_eq!(send(&service, Method::POST, "/").await.0, 200);
         match expired {

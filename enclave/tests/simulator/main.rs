@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use process::{Simulator, get};
 
-/// Time-out of a test. No response takes this long.
+/// Timeout of a test. No response takes this long.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]

@@ -45,7 +45,8 @@ impl Forwarder {
         );
         let waiting = PerCidLimit::new(
             MAX_WAITING_PER_CID,
-            "log sink stuck: dropping the lines of further connections of an enclave",
+            "log_file or stdout does not accept lines: dropping the lines of further connections of an \
+             enclave",
         );
         Self { peers, connections, waiting, writer, counts }
     }

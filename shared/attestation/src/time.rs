@@ -1,7 +1,7 @@
 //! Points in time as numbers. This module does not read a clock.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 use time::format_description::well_known::Rfc3339;
@@ -180,6 +180,20 @@ impl fmt::Display for HumanDuration {
         match second {
             0 => write!(formatter, "{first} {unit}"),
             _ => write!(formatter, "{first} {unit} {second} {smaller}"),
+        }
+    }
+}
+
+/// A duration that prints in milliseconds below one second, and in seconds above: `500 ms`, `1.5 s`, `60 s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HumanTimeout(pub Duration);
+
+impl fmt::Display for HumanTimeout {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(duration) = self;
+        match duration.as_secs() {
+            0 => write!(formatter, "{} ms", duration.as_millis()),
+            _ => write!(formatter, "{} s", duration.as_secs_f64()),
         }
     }
 }

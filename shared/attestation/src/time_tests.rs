@@ -32,6 +32,15 @@ fn displays_durations_in_two_units() {
 }
 
 #[test]
+fn human_timeout_prints_milliseconds_or_seconds() {
+    for (millis, expected) in
+        [(0, "0 ms"), (500, "500 ms"), (1000, "1 s"), (1500, "1.5 s"), (60_000, "60 s")]
+    {
+        assert_eq!(HumanTimeout(Duration::from_millis(millis)).to_string(), expected);
+    }
+}
+
+#[test]
 fn basic_iso8601_round_trips() {
     for (text, seconds) in [
         ("19700101T000000Z", 0),

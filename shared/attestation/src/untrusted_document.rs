@@ -151,7 +151,7 @@ pub enum UntrustedDocument {
     DocumentSignature,
     /// The enclave runs in debug mode: PCR0, PCR1 and PCR2 are zero.
     #[error(
-        "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its measurements mean \
+        "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its measurements prove \
          nothing; start it without --debug-mode"
     )]
     DebugMode,

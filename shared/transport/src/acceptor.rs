@@ -91,7 +91,8 @@ impl Acceptor {
 
     fn back_off(&mut self, error: &io::Error) {
         if self.failures.should_log() {
-            tracing::warn!(%error, "cannot accept connections; trying again");
+            let listener = self.local_endpoint();
+            tracing::warn!(%listener, %error, "cannot accept connections; trying again");
         }
         self.resume_at = Some(Instant::now() + BACKOFF);
     }
@@ -99,7 +100,7 @@ impl Acceptor {
 
 fn log_panic(result: Result<(), JoinError>) {
     if let Err(error) = result {
-        tracing::error!(%error, "a connection's task panicked");
+        tracing::error!(%error, "connection task panicked");
     }
 }
 

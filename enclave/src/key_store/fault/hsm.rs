@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use attestation::time::HumanTimeout;
 use cryptoki::error::{Error as Pkcs11Error, RvError};
 use kms_api::ConnectionErrorCode;
 use thiserror::Error;
@@ -62,7 +63,7 @@ pub(crate) enum HsmFault {
     #[error("the HSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
     /// Calls of the module do not return.
-    #[error("calls of the PKCS#11 module have not returned for over {limit:?}")]
+    #[error("calls of the PKCS#11 module have not returned for over {}", HumanTimeout(*limit))]
     Stuck {
         /// Longest time that a call may take.
         limit: Duration,

@@ -7,6 +7,7 @@ mod return_code;
 
 use std::time::Duration;
 
+use attestation::time::HumanTimeout;
 use kms_api::ConnectionState;
 use thiserror::Error;
 
@@ -25,7 +26,7 @@ pub(crate) enum KeyStoreFault {
     #[error("the ConnectionState of the key store is {}", .0.name())]
     NotConnected(ConnectionState),
     /// The request waited until its deadline.
-    #[error("the HSM returned no random bytes within {deadline:?}")]
+    #[error("the HSM returned no random bytes within {}", HumanTimeout(*deadline))]
     TimedOut {
         /// Longest time that a request waits.
         deadline: Duration,

@@ -63,7 +63,7 @@ impl ConnectionManager {
             Ok((session, location)) => {
                 let since = Instant::now();
                 let connection = self.store.state.connected(location);
-                tracing::info!("key store {} is connected", self.store.id);
+                tracing::info!(key_store = %self.store.id, "key store connected");
                 self.check_until_end(connection, session);
                 self.store.set_claim(None);
                 since.elapsed()

@@ -99,7 +99,7 @@ impl Hsm {
             Status::Connecting => (ConnectionState::Connecting, None),
             Status::Connected => {
                 if was_stuck {
-                    tracing::info!("key store {} responds again", self.store.id);
+                    tracing::info!(key_store = %self.store.id, "key store responds again");
                 }
                 (ConnectionState::Connected, None)
             }

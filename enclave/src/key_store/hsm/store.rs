@@ -95,10 +95,11 @@ impl Store {
         let (id, code) = (&self.id, fault.connection_error_code().name());
         match fault.is_final() {
             true => tracing::error!(
-                "key store {id} failed ({code}): {fault}; the key store stays failed until this service is \
+                key_store = %id, code, %fault,
+                "key store failed; the key store stays failed until this service is \
                  restarted"
             ),
-            false => tracing::error!("key store {id} failed ({code}): {fault}"),
+            false => tracing::error!(key_store = %id, code, %fault, "key store failed"),
         }
     }
 }

@@ -180,7 +180,7 @@ fn document_errors_name_the_broken_rule() {
         (foreign, "cabundle[0] is not a trust anchor of this service"),
         (
             mint(Document { debug: true, ..fresh() }),
-            "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its measurements mean nothing; start it without --debug-mode",
+            "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its measurements prove nothing; start it without --debug-mode",
         ),
         (
             mint(Document { public_key: None, ..fresh() }),

@@ -67,7 +67,8 @@ fn repeated_fault_is_counted_each_time_and_logged_once() {
     let hsm = SoftHsm::with_stores(&[ABSENT_TOKEN]);
     let service = Service::start(&hsm);
     let failures = || service.metric("key_store_connection_failures_total");
-    let log_count = || service.count_log_lines(&format!("key store {} failed", ABSENT_TOKEN.id));
+    let log_count =
+        || service.count_log_lines(&format!("key store failed key_store={} ", ABSENT_TOKEN.id));
     // Each attempt initialises the module again.
     service.wait_until_called("C_Initialize", 4);
     wait_until("each failure is counted", || {

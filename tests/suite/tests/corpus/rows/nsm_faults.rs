@@ -102,7 +102,7 @@ fn nsm_fault(row: Row, case: &str, reason: &str, recovers: bool, behaviour: NsmB
         let error = FaultyService::with_entropy_settings("", true, at(0..u64::MAX, behaviour))
             .err()
             .unwrap();
-        let expected = format!("{at_boot}; the service cannot start without entropy");
+        let expected = format!("{at_boot}; the service does not start");
         assert_eq!(error.to_string(), expected);
     })
 }
@@ -240,7 +240,7 @@ fn blocked_nsm() -> Row {
                 FaultyService::with_entropy_settings(entropy, false, block_draws(0..1, &held)).unwrap();
             let calls = service.metric("nsm_calls_total{request=\"GetRandom\"}");
             service.assert_response(&timeout(), &timeout(), "blocked");
-            let reason = "the NSM returned no entropy within 400ms";
+            let reason = "the NSM did not respond within 400 ms";
             assert_eq!(service.readiness(), Readiness::not(reason));
             // Both requests waited for the same NSM call.
             assert_eq!(service.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
@@ -259,7 +259,7 @@ fn blocked_nsm() -> Row {
                 FaultyService::with_entropy_settings(entropy, false, block_draws(0..1, &held)).unwrap();
             service.assert_response(&internal(), &internal(), "blocked");
             let reason = "the NSM is unhealthy until this service is restarted: a call took longer than \
-                          2.5s";
+                          2.5 s";
             assert_eq!(service.readiness(), Readiness::not(reason));
             held.release();
             service.assert_response(&internal(), &internal(), "released");
@@ -272,7 +272,7 @@ fn blocked_nsm() -> Row {
             let error = FaultyService::with_entropy_settings("watchdog_ms = 100\n", true, script)
                 .err()
                 .unwrap();
-            assert!(error.to_string().contains("a call took longer than 100ms"), "{error}");
+            assert!(error.to_string().contains("a call took longer than 100 ms"), "{error}");
             held.release();
         })
 }

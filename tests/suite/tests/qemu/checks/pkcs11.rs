@@ -32,11 +32,15 @@ pub(super) fn key_stores(_boots: &Guests) {
     let (archive, image, route) = (configuration.archive(), image.image(), host.route());
     let boot = Boot { config: Some(&archive), out: &route, ..Boot::new(&image) };
     let machine = boot.boot_to_service();
-    machine.wait_for_console(&format!("key store {LOCAL_STORE} is connected"));
+    machine.wait_for_console(&format!("key store connected key_store={LOCAL_STORE}"));
     draws(&machine, &configuration, LOCAL_STORE);
     // The networked HSM rejects the first connection.
-    let console = machine.wait_for_console(&format!("key store {NETWORKED_STORE} is connected"));
-    assert!(console.contains(&format!("key store {NETWORKED_STORE} failed")), "{console}");
+    let console =
+        machine.wait_for_console(&format!("key store connected key_store={NETWORKED_STORE}"));
+    assert!(
+        console.contains(&format!("key store failed key_store={NETWORKED_STORE}")),
+        "{console}"
+    );
     for address in ["10.77.0.5:2223", "[fd77::5]:2223"] {
         let open = format!("egress route opened address={address} parent=vsock:2:");
         assert!(console.contains(&open), "{console}");
