@@ -40,7 +40,7 @@ pub(crate) async fn run(acceptor: Acceptor, status: Arc<Status>, stop: impl Futu
 /// Handles one request, within a time limit.
 async fn serve(stream: Stream, status: Arc<Status>) {
     let exchange = exchange(stream, async |request| respond(&request, &status).await);
-    // A time-out or an I/O error affects only this client.
+    // A timeout or an I/O error affects only this client.
     let _ = timeout(ADMIN_HEADER_READ_TIMEOUT + WRITE_TIMEOUT, exchange).await;
 }
 

@@ -1,4 +1,4 @@
-//! Drains connections at shutdown. Requests in progress may finish within a time-out.
+//! Drains connections at shutdown. Requests in progress may finish within a timeout.
 
 use std::time::Duration;
 

@@ -31,7 +31,7 @@ pub(super) struct ConnectionOptions {
 /// Serves requests until one of these events:
 ///
 /// - The client closes the connection.
-/// - A time-out passes.
+/// - A timeout passes.
 /// - The connection reaches its maximum age, or `drain` is ready. The current response is still written.
 pub(super) async fn serve_requests<S, A>(
     stream: S,

@@ -1,4 +1,4 @@
-//! The time-outs of HTTP connections, and the timers that enforce them.
+//! The timeouts of HTTP connections, and the timers that enforce them.
 //!
 //! The timers restart after a pause of this process. Without the restart, a pause would close connections
 //! whose clients were paused at the same time. The crate `tokio-io-timeout` (1.2.1) is not used, because its
@@ -27,7 +27,7 @@ pub(super) const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum age of a connection. After this time, the server closes the connection at the end of the current request.
 pub(super) const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// The timer that hyper uses for the header time-out. The timer restarts after a pause of this process.
+/// The timer that hyper uses for the header timeout. The timer restarts after a pause of this process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderTimer {
     /// The only duration that hyper waits for on this timer.

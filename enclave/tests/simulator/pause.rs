@@ -1,4 +1,4 @@
-//! A simulator that SIGSTOP pauses for longer than its time-outs.
+//! A simulator that SIGSTOP pauses for longer than its timeouts.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::process::{Simulator, get};
 
-/// Duration of the pause. It is longer than the time-outs of a wait for the NSM (1 s), of an NSM call (3 s),
+/// Duration of the pause. It is longer than the timeouts of a wait for the NSM (1 s), of an NSM call (3 s),
 /// of a PROXY header (5 s) and of a body (10 s).
 const PAUSE: Duration = Duration::from_secs(11);
 

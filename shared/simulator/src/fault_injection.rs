@@ -31,7 +31,7 @@ pub enum Fault {
     Error,
     /// Bytes that are not CBOR.
     Malformed,
-    /// A call that blocks until the driver's time-out of two minutes.
+    /// A call that blocks until the driver's timeout of two minutes.
     Hang,
 }
 

@@ -258,7 +258,7 @@ impl Console {
         shown
     }
 
-    /// Waits until `done`, the end of the output, or the time-out.
+    /// Waits until `done`, the end of the output, or the timeout.
     fn wait(&self, done: impl Fn(&str, bool) -> bool) -> String {
         let state = self.shown.lock().unwrap();
         let waiting = self.more.wait_timeout_while(state, BOOT_TIMEOUT, |(text, ended)| {

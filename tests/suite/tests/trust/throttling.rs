@@ -45,7 +45,7 @@ fn fails_at_the_timeout_with_the_reason() {
         outcome.assert_fails(1, "the enclave is overloaded or hangs");
         assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
     }
-    // A delay beyond the time-out is not waited for.
+    // A delay beyond the timeout is not waited for.
     let (outcome, _) =
         run_trust(&Enclave::with_throttling(usize::MAX, "Retry-After: 31\r\n"), "30");
     outcome.assert_fails(1, "(HTTP 429, too many requests: 1 times)");
