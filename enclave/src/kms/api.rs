@@ -73,11 +73,11 @@ impl<T: Trust, C: Clock> Api<T, C> {
         let caller = authenticator.authenticate(head, body, now)?;
         log.set_caller(&caller);
         let operation = headers::operation(head);
-        log.set_operation(operation);
+        log.set_operation(operation.as_ref().ok().copied());
         if !throttle.allows(&caller) {
             return Err(ApiError::Throttled { caller: caller.to_string() });
         }
-        let operation = operation.ok_or(ApiError::UnknownOperation)?;
+        let operation = operation?;
         headers::check_content_type(head)?;
         let context = AuthContext { caller: &caller, now, transport_security, client_addr };
         match operation {

@@ -6,6 +6,7 @@ use attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
 use kms_api::{ErrorType, InvalidRequest, KmsError, Operation};
 use thiserror::Error;
 
+use super::headers::UnknownOperation;
 use super::response::ResponseError;
 
 use crate::auth::AuthenticationError;
@@ -29,8 +30,10 @@ pub(crate) enum ApiError {
     Denied { caller: String, action: &'static str, denied: DenialReason },
     #[error(transparent)]
     Http(#[from] HttpError),
-    #[error("unknown operation")]
-    UnknownOperation,
+    #[error(transparent)]
+    UnknownOperation(#[from] UnknownOperation),
+    #[error("unknown method or path")]
+    UnknownRoute,
     #[error(transparent)]
     Route(#[from] RouteError),
     #[error("Content-Type is not application/x-amz-json-1.1")]
@@ -93,7 +96,10 @@ impl ApiError {
             ),
             Self::Denied { caller, action, denied } => access_denied(caller, action, denied),
             Self::Http(error) => http(*error),
-            Self::UnknownOperation => KmsError::without_message(ErrorType::UnknownOperation),
+            Self::UnknownOperation(error) => {
+                KmsError::new(ErrorType::UnknownOperation, error.to_string())
+            }
+            Self::UnknownRoute => KmsError::without_message(ErrorType::UnknownOperation),
             Self::Route(error) => route(error),
             Self::ContentType => KmsError::new(
                 ErrorType::Validation,

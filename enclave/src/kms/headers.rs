@@ -3,17 +3,48 @@
 use hyper::header;
 use hyper::http::request::Parts;
 use kms_api::{CONTENT_TYPE, Operation, TARGET_HEADER};
+use thiserror::Error;
 
 use super::api_error::ApiError;
 
+/// Maximum length of a target that an error message repeats, in bytes before they are escaped.
+const MAX_TARGET_LENGTH: usize = 128;
+
+/// The reason why a request names no operation of this service. Its text is for the caller.
+#[derive(Debug, Error)]
+pub(crate) enum UnknownOperation {
+    /// `X-Amz-Target` is missing, empty, or occurs more than once.
+    #[error("X-Amz-Target must name one operation: this service implements {}", served())]
+    NoTarget,
+    /// The service does not implement the operation.
+    #[error("operation {target} is not supported: this service implements {}", served())]
+    NotServed {
+        /// The target, truncated, and escaped to printable ASCII.
+        target: String,
+    },
+}
+
 /// Returns the operation that the `X-Amz-Target` header names. Returns `None` for an unknown operation, for a missing
 /// header, or for several headers.
-pub(super) fn operation(head: &Parts) -> Option<Operation> {
+///
+/// # Errors
+/// If the header does not name one operation of this service.
+pub(super) fn operation(head: &Parts) -> Result<Operation, UnknownOperation> {
     let mut targets = head.headers.get_all(TARGET_HEADER).iter();
-    match (targets.next(), targets.next()) {
-        (Some(target), None) => target.to_str().ok().and_then(Operation::from_target),
-        _ => None,
-    }
+    let target = match (targets.next(), targets.next()) {
+        (Some(target), None) if !target.is_empty() => target,
+        _ => return Err(UnknownOperation::NoTarget),
+    };
+    target.to_str().ok().and_then(Operation::from_target).ok_or_else(|| {
+        let target = target.as_bytes();
+        let target = target.get(..MAX_TARGET_LENGTH).unwrap_or(target);
+        UnknownOperation::NotServed { target: target.escape_ascii().to_string() }
+    })
+}
+
+/// Returns the names of all operations.
+fn served() -> String {
+    Operation::ALL.map(Operation::name).join(" and ")
 }
 
 /// Checks that the media type is that of awsJson1_1. Ignores parameters, such as a charset.
@@ -30,5 +61,31 @@ pub(super) fn check_content_type(head: &Parts) -> Result<(), ApiError> {
     match media_type {
         Some(media_type) if media_type.eq_ignore_ascii_case(CONTENT_TYPE) => Ok(()),
         _ => Err(ApiError::ContentType),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+
+    use super::*;
+
+    fn unknown(target: &[u8]) -> String {
+        let request = Request::builder().header(TARGET_HEADER, target).body(()).unwrap();
+        operation(&request.into_parts().0).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn unknown_operation_message_names_target_and_operations() {
+        let end = "this service implements GenerateRandom and DescribeCustomKeyStores";
+        for (target, start) in [
+            ("TrentService.Encrypt", "operation TrentService.Encrypt is not supported: "),
+            ("\u{9b}2J\"", "operation \\xc2\\x9b2J\\\" is not supported: "),
+            ("", "X-Amz-Target must name one operation: "),
+        ] {
+            assert_eq!(unknown(target.as_bytes()), [start, end].concat());
+        }
+        let long = [b'a'; MAX_TARGET_LENGTH + 1];
+        assert!(unknown(&long).starts_with(&format!("operation {} is", "a".repeat(128))));
     }
 }

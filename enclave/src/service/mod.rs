@@ -85,7 +85,7 @@ impl<P: Platform> Service<P> {
                     Some(response) => {
                         response.unwrap_or_else(|error| ApiError::from(error).to_response())
                     }
-                    None => ApiError::UnknownOperation.to_response(),
+                    None => ApiError::UnknownRoute.to_response(),
                 }
             }
         }

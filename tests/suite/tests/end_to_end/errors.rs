@@ -145,7 +145,15 @@ fn request_errors_name_the_broken_rule() {
                 "The marker was not returned by an earlier call of this operation.",
             ),
         ),
-        ("Encrypt", "{}".into(), r#"{"__type":"UnknownOperationException"}"#.into()),
+        (
+            "Encrypt",
+            "{}".into(),
+            error(
+                "UnknownOperationException",
+                "operation TrentService.Encrypt is not supported: this service implements \
+                 GenerateRandom and DescribeCustomKeyStores",
+            ),
+        ),
     ];
     for (operation, body, expected) in cases {
         let response = service.kms(operation, &body);
@@ -227,6 +235,11 @@ fn stale_document_error_states_age_or_expiry() {
 fn rejects_requests_that_are_not_kms_calls() {
     let service = Service::start();
     let unknown = r#"{"__type":"UnknownOperationException"}"#;
+    let no_target = error(
+        "UnknownOperationException",
+        "X-Amz-Target must name one operation: this service implements GenerateRandom and \
+         DescribeCustomKeyStores",
+    );
     let body = "\r\nContent-Length: 2\r\n\r\n{}";
     let json = "Content-Type: application/x-amz-json-1.1";
     let target = "X-Amz-Target: TrentService.GenerateRandom";
@@ -237,11 +250,11 @@ fn rejects_requests_that_are_not_kms_calls() {
             400,
             unknown.into(),
         ),
-        (format!("POST / HTTP/1.1\r\nHost: h\r\n{json}{body}"), 400, unknown.into()),
+        (format!("POST / HTTP/1.1\r\nHost: h\r\n{json}{body}"), 400, no_target.clone()),
         (
             format!("POST / HTTP/1.1\r\nHost: h\r\n{json}\r\n{target}\r\n{target}{body}"),
             400,
-            unknown.into(),
+            no_target.clone(),
         ),
         (
             format!("POST / HTTP/1.1\r\nHost: h\r\n{json}\r\n{json}\r\n{target}{body}"),

@@ -69,7 +69,17 @@ impl Expected {
         Self::Error { status: 400, body }
     }
 
-    /// Creates a 400 UnknownOperationException.
+    /// Creates a 400 UnknownOperationException for an `X-Amz-Target`, which is empty if none is sent.
+    pub(crate) fn unknown_target(target: &str) -> Self {
+        let reason = match target {
+            "" => "X-Amz-Target must name one operation".to_owned(),
+            _ => format!("operation {} is not supported", target.as_bytes().escape_ascii()),
+        };
+        let served = "this service implements GenerateRandom and DescribeCustomKeyStores";
+        Self::error(400, "UnknownOperationException", &format!("{reason}: {served}"))
+    }
+
+    /// Creates a 400 UnknownOperationException for another method or path.
     pub(crate) fn unknown_operation() -> Self {
         Self::Error { status: 400, body: r#"{"__type":"UnknownOperationException"}"#.to_owned() }
     }

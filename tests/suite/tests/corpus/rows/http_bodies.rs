@@ -198,7 +198,7 @@ fn pipelining() -> Row {
         .exchange(
             "no operation",
             after(post("TrentService.Encrypt", b"{}")),
-            rejected(Expected::unknown_operation()),
+            rejected(Expected::unknown_target("TrentService.Encrypt")),
         )
         .exchange(
             "an unknown path",

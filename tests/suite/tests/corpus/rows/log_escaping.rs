@@ -266,18 +266,11 @@ fn headers(mut row: Row) -> Row {
             ..trace
         },
     );
-    let target = draft().set("X-Amz-Target", "TrentService.\u{9b}2J\"%s").signed();
-    row.logs(
-        "a target of C1 controls, signed",
-        target,
-        Expected::unknown_operation(),
-        ExpectedLogs {
-            user_agent: None,
-            error: Some(("UnknownOperationException", None)),
-            logged: Some("unknown operation".to_owned()),
-            access_key_id: None,
-        },
-    )
+    let target = "TrentService.\u{9b}2J\"%s";
+    let response = Expected::unknown_target(target);
+    let trace = rejected("UnknownOperationException", &response.message());
+    let request = draft().set("X-Amz-Target", target).signed();
+    row.logs("a target of C1 controls, signed", request, response, trace)
 }
 
 fn by(access_key_id: &str) -> Vec<u8> {

@@ -145,7 +145,7 @@ fn not_sent(mut row: Row) -> Row {
         row,
         "X-Amz-Target neither signed nor sent",
         without_target.signed_as(&list),
-        Expected::unknown_operation(),
+        Expected::unknown_target(""),
     );
 
     // Only HTTP/1.0 permits requests without Host. The connection ends with the response.
