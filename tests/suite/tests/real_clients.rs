@@ -1,6 +1,6 @@
-//! Real clients through the relay: boto3, the AWS SDK for JavaScript in versions 3 and 2,
-//! aws4fetch, AWS CLI version 1, and OpenSSL. `tests/suite/clients/setup.sh` installs them.
-//! botocore's model is the reference.
+//! Tests of real clients behind the relay: boto3, versions 2 and 3 of the AWS SDK for JavaScript,
+//! aws4fetch, AWS CLI version 1, and OpenSSL. `tests/suite/clients/setup.sh` installs the clients.
+//! botocore's model defines the expected responses.
 
 #![expect(
     clippy::expect_used,
@@ -199,7 +199,8 @@ fn javascript_reads_capitalised_message() {
 
 #[test]
 fn sdks_receive_413_for_oversized_requests() {
-    // Its base64 is within the 4 MiB that the service reads before it closes.
+    // The base64 of this document is shorter than the 4 MiB that the service reads before it closes
+    // the connection.
     const OVERSIZED_DOCUMENT_LENGTH: usize = 2_000_000;
     let service = RelayedService::simulator();
     let document = recipient(&vec![0; OVERSIZED_DOCUMENT_LENGTH]);
@@ -373,7 +374,8 @@ fn limits_match_the_model() {
     assert_eq!((limit("NumberOfBytesType", "min"), limit("CustomKeyStoreIdType", "min")), (1, 1));
     assert!(LONGEST_ENVELOPE <= limit("CiphertextType", "max"));
 
-    // A value above the limit gets the limit's error. A value at the limit gets another one.
+    // A value above the limit causes the error of this limit. A value at the limit causes another
+    // error.
     let max_document = limit("AttestationDocumentType", "max");
     let max_id = limit("CustomKeyStoreIdType", "max");
     let document = |length| recipient(&vec![0; length]);

@@ -32,7 +32,8 @@ impl RelayedService {
     pub(crate) fn enclave(simulator: Simulator) -> Self {
         let relayed = Self::in_front_of(simulator.address());
         let endpoint_url = match simulator.endpoint_url().starts_with("https:") {
-            // The relay does not parse the bytes, so this URL is for services without TLS.
+            // The URL from `in_front_of` always has the scheme http, because the relay does not
+            // parse the bytes.
             true => relayed.endpoint_url.replace("http://127.0.0.1", "https://localhost"),
             false => relayed.endpoint_url.clone(),
         };

@@ -1,4 +1,4 @@
-//! DescribeCustomKeyStores through boto3 and its paginator.
+//! Tests of DescribeCustomKeyStores with boto3 and its paginator.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     ("boto3_raises_each_key_store_error", boto3_raises_each_key_store_error),
 ];
 
-/// Configures `count` unconnected stores. Every third is an external one.
+/// Configures `count` unconnected stores. Every third store is an external key store.
 fn with_many_stores(count: usize) -> SoftHsm {
     let hsm = SoftHsm::empty();
     let module = hsm.spy_module();
@@ -40,7 +40,8 @@ fn with_many_stores(count: usize) -> SoftHsm {
     hsm
 }
 
-/// Returns an id. Their order differs from that of the file.
+/// Returns the id of a store. The order of the ids differs from the order of the stores in the
+/// file.
 fn id(number: usize) -> String {
     format!("cks-{:017x}", 0xabc_def0 + (number * 7) % 25)
 }
@@ -98,7 +99,7 @@ fn paginates(count: usize) {
             assert_eq!(body.get("NextMarker").is_none(), is_last, "{body}");
             markers.extend(body["NextMarker"].as_str().map(str::to_owned));
         }
-        // All markers differ.
+        // No two markers are equal.
         assert_eq!(markers.len(), number - 1);
         if count == 0 {
             assert_eq!(outcome.responses[0].body, r#"{"CustomKeyStores":[]}"#);
@@ -113,7 +114,7 @@ fn filters() {
     let found = [
         (json!({ "CustomKeyStoreId": id(17) }), 17),
         (json!({ "CustomKeyStoreName": name(4) }), 4),
-        // Returns one store, without truncation.
+        // The response contains one store and is not truncated.
         (json!({ "CustomKeyStoreName": name(24), "Limit": 1 }), 24),
     ];
     let outcomes = call(&service, &found.clone().map(|(parameters, _)| describe(parameters)));
@@ -124,7 +125,7 @@ fn filters() {
     }
     let rejected = [
         (json!({ "CustomKeyStoreId": "cks-fffffffffffffffff" }), NOT_FOUND),
-        // Partial names, another case and the other member do not match.
+        // A part of a name, a name in another case, and a value in the wrong member do not match.
         (json!({ "CustomKeyStoreId": "cks-" }), NOT_FOUND),
         (json!({ "CustomKeyStoreName": "store" }), NOT_FOUND),
         (json!({ "CustomKeyStoreName": "STORE 3" }), NOT_FOUND),
@@ -138,7 +139,7 @@ fn filters() {
     service.shut_down();
 }
 
-/// An error's name, whether boto3 has a class for it, and the status of each attempt.
+/// The name of an error, whether boto3 has a class for the error, and the status of each attempt.
 type ExpectedError = (&'static str, bool, &'static [u16]);
 const NOT_FOUND: ExpectedError = ("CustomKeyStoreNotFoundException", true, &[400]);
 const VALIDATION: ExpectedError = ("ValidationException", false, &[400]);
@@ -164,12 +165,12 @@ fn rejects_invalid_markers() {
         rest.to_owned(),
         [&marker, "A"].concat(),
         [rest, other].concat(),
-        // Markers that other implementations use.
+        // The list starts with markers of other implementations.
         "10".to_owned(),
         id(9),
         id(10),
     ];
-    // Any guess is rejected, except the valid marker.
+    // The service rejects every guessed marker that is not the valid marker.
     let markers: Vec<_> = markers.into_iter().filter(|invalid| *invalid != marker).collect();
     let calls: Vec<_> =
         markers.iter().map(|invalid| describe(json!({ "Limit": 10, "Marker": invalid }))).collect();
@@ -198,7 +199,7 @@ fn shows_configured_members() {
     let body = body(&outcome, 0);
     assert_is_of(&model(), "DescribeCustomKeyStoresResponse", &body);
     let mut entries = body["CustomKeyStores"].as_array().unwrap().clone();
-    // boto3 parses the same time.
+    // boto3 must parse the same time.
     let parsed = outcome.output.unwrap()["CustomKeyStores"][0]["CreationDate"].as_f64().unwrap();
     for entry in &mut entries {
         let created = entry.as_object_mut().unwrap().remove("CreationDate").unwrap();
@@ -236,7 +237,7 @@ fn shows_configured_members() {
 fn boto3_raises_each_key_store_error() {
     const INVALID_STATE: ExpectedError = ("CustomKeyStoreInvalidStateException", true, &[400]);
     const UNSUPPORTED: ExpectedError = ("UnsupportedOperationException", true, &[400]);
-    // A server fault, so boto3 retries.
+    // The error is a server fault, so boto3 retries.
     const TIMEOUT: ExpectedError = ("DependencyTimeoutException", true, &[500, 500]);
     const DISCONNECTED_STORE: Store<'_> =
         Store { id: "cks-dddddddddddddddd0", name: "off", connect: false, ..SPARE };

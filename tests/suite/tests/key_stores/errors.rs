@@ -1,4 +1,5 @@
-//! Each error of a custom key store: its cause and the state of the store afterwards.
+//! Tests of each error of a custom key store: the cause, and the state of the store after the
+//! error.
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +17,14 @@ const UNSUPPORTED: (&str, u16) = ("UnsupportedOperationException", 400);
 const TIMEOUT: (&str, u16) = ("DependencyTimeoutException", 500);
 const INTERNAL: (&str, u16) = ("KMSInternalException", 500);
 
-// Long enough for a response once the HSM works again.
+// Time limit for a response after the HSM works again.
 const SHORT_DEADLINE: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
-/// A request that fails, and the store's states.
+/// A request that fails, and the states of the store before and after the request.
 struct ErrorCase {
     name: &'static str,
     store: Store<'static>,
-    /// Faults of the module from the start.
+    /// Faults that are injected into the module before the service starts.
     faults: &'static str,
     /// The store's state before the fault.
     initial_state: State,
@@ -35,15 +36,17 @@ struct ErrorCase {
     /// The store's state after the failed request.
     state_after: State,
     recovery: Recovery,
-    /// Number of log lines about stuck calls, and of those about their return.
+    /// Number of log lines about stuck calls, and number of log lines about the return of such
+    /// calls.
     stuck_log_count: usize,
 }
 
 /// The expected recovery.
 enum Recovery {
-    /// The store keeps its state until a restart, after this number of logins.
+    /// The store keeps its state until the service is restarted. The service has made this number
+    /// of logins.
     Stays { logins: usize },
-    /// The store recovers without a restart once the function has run.
+    /// The store recovers without a restart after this function has run.
     Recovers(fn(&Service<'_>)),
 }
 
@@ -112,7 +115,8 @@ const CASES_BY_ERROR: [ErrorCase; 19] = [
         initial_state: ("FAILED", Some("INVALID_CREDENTIALS")),
         expected_error: INVALID_STATE,
         state_after: ("FAILED", Some("INVALID_CREDENTIALS")),
-        // Each wrong PIN counts towards locking the user out.
+        // After several wrong PINs, the HSM locks the user. The service must therefore not repeat a
+        // login.
         recovery: Recovery::Stays { logins: 1 },
         ..DEFAULT_CASE
     },
@@ -127,7 +131,8 @@ const CASES_BY_ERROR: [ErrorCase; 19] = [
     },
     ErrorCase {
         name: "too_few_sessions_fail_the_store_at_connection",
-        // One session of the connection manager, and three for four workers.
+        // The limit allows one session of the connection manager, and three sessions for four
+        // workers.
         faults: "C_OpenSession limit 4\n",
         initial_state: INTERNAL_FAILURE,
         expected_error: INVALID_STATE,
@@ -225,7 +230,7 @@ const CASES_BY_ERROR: [ErrorCase; 19] = [
         name: "repeated_bytes_fail_the_store_permanently",
         inject_fault: |service| {
             service.hsm.inject("C_GenerateRandom same\n");
-            // The repetition is not detectable yet.
+            // The first output has no predecessor, so the repetition is not detectable yet.
             assert_eq!(service.draw(VAULT.id, 32).plaintext().len(), 32);
         },
         recovery: Recovery::Stays { logins: 1 },

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-/// Checks that the model declares every member, with its type and limits, recursively.
+/// Checks recursively that the model declares every member, and that each value has the type and
+/// the limits of the model.
 pub(crate) fn assert_is_of(model: &Value, shape: &str, value: &Value) {
     let shape_model = &model["shapes"][shape];
     match shape_model["type"].as_str().unwrap() {

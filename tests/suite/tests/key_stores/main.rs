@@ -1,7 +1,7 @@
-//! Custom key stores on PKCS#11. SoftHSM provides the random bytes, through a module
-//! (`tests/suite/key-stores/spy.c`) that logs its calls and injects faults.
-//! `tests/suite/key-stores/setup.sh` installs SoftHSM. Each service is a process, because modules
-//! and their settings are per process.
+//! Tests of custom key stores on PKCS#11. SoftHSM provides the random bytes. Between the service
+//! and SoftHSM is the module `tests/suite/key-stores/spy.c`, which logs the calls and injects
+//! faults. `tests/suite/key-stores/setup.sh` installs SoftHSM. Each service runs in its own
+//! process, because a process loads a module only once.
 
 #![expect(
     clippy::expect_used,

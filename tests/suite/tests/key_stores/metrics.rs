@@ -1,4 +1,4 @@
-//! Metrics of the stores, and their log lines, which are not repeated.
+//! Tests of the stores' metrics, and of their log lines. The service must not repeat a log line.
 
 use crate::Case;
 use crate::service::{CONNECTED, INTERNAL_FAILURE, Service, TOKEN_MISSING, wait_until};
@@ -32,7 +32,7 @@ fn counts_each_draw_by_outcome() {
     hsm.inject("C_GenerateRandom hold\n");
     assert_eq!(service.draw(VAULT.id, 32).error(), ("DependencyTimeoutException", 500));
     assert_counted([2, 1, 0, 0]);
-    // The late call must not be the one that fails.
+    // The stuck call must return first, so that the injected error affects a later call.
     let returned = hsm.calls("C_GenerateRandom").len();
     hsm.inject("");
     wait_until("the late call returns", || {
@@ -69,13 +69,13 @@ fn repeated_fault_is_counted_each_time_and_logged_once() {
     let failures = || service.metric("key_store_connection_failures_total");
     let log_count =
         || service.count_log_lines(&format!("key store failed key_store={} ", ABSENT_TOKEN.id));
-    // Each attempt initialises the module again.
+    // Each connection attempt initializes the module again.
     service.wait_until_called("C_Initialize", 4);
     wait_until("each failure is counted", || {
         (failures() == u64::try_from(hsm.calls("C_Initialize").len()).unwrap()).then_some(())
     });
     assert_eq!(log_count(), 1);
-    // Another fault is logged.
+    // The service logs a different fault.
     hsm.inject("C_Initialize return 0x05\n");
     service.wait_until_state(&ABSENT_TOKEN, INTERNAL_FAILURE);
     assert_eq!(log_count(), 2);

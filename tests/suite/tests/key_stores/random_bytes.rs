@@ -1,5 +1,5 @@
-//! The origin of random bytes: the module provides the content, and the enclave the content key and
-//! IV.
+//! Tests of the origin of random values. The module provides the random bytes of the response. The
+//! enclave provides the content key and the IV.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -47,7 +47,7 @@ fn recipient(document: &[u8]) -> Value {
     })
 }
 
-/// Returns the result of each call, and the bytes that the module returned meanwhile.
+/// Returns the result of each call, and the bytes that the module returned during the calls.
 fn outcomes(service: &Service<'_>, calls: &[Value]) -> (Vec<Outcome>, Vec<Vec<u8>>) {
     let before = service.hsm.calls("C_GenerateRandom").len();
     let outcomes = Sdk::Boto3.call(service.url(), calls);
@@ -61,7 +61,7 @@ fn boto3_receives_the_bytes_of_the_module() {
     let calls = LENGTHS.map(|n| call(json!({ "NumberOfBytes": n, "CustomKeyStoreId": VAULT.id })));
     let (outcomes, given) = outcomes(&service, &calls);
     let random: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
-    // One call each, of exactly that length.
+    // The module has one call for each request, with exactly the requested length.
     assert_eq!(random, given);
     assert_eq!(random.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
     service.shut_down();
@@ -78,7 +78,8 @@ fn boto3_receives_module_bytes_sealed_with_an_enclave_key() {
     });
     let (outcomes, given) = outcomes(&service, &calls);
     let sealed = outcomes.iter().map(|outcome| outcome.only_blob("CiphertextForRecipient"));
-    // If the key and IV came from the module, there would be calls of 32 and 16 bytes, or of 48.
+    // If the content key and the IV came from the module, the module would have calls of 32 and 16
+    // bytes, or of 48 bytes.
     let sealed: Vec<_> = sealed.collect();
     assert_eq!(sealed.iter().map(|sealed| key.open(sealed)).collect::<Vec<_>>(), given);
     for (sealed, length) in sealed.iter().zip(LENGTHS) {

@@ -1,4 +1,4 @@
-//! Lost sessions that are reopened within the same request.
+//! Tests of lost sessions. The service opens a new session within the same request.
 
 use crate::Case;
 use crate::service::{CONNECTED, Service, TOKEN_MISSING};
@@ -44,11 +44,11 @@ fn assert_retried_within_the_request(rv: u64) {
         let calls = hsm.calls("C_GenerateRandom");
         let calls = &calls[before..];
         assert_eq!(calls[0].rv, rv);
-        // The self-test at connection uses another length.
+        // The self-test at the connection has another length, so this rule does not affect it.
         let given: Vec<_> = calls.iter().filter(|call| call.bytes.len() == 32).collect();
         let [call] = given[..] else { panic!("{calls:?}") };
         assert_eq!(call.bytes, random);
-        // The second attempt uses a new session, after the first was closed.
+        // The service closes the first session, and opens a new session for the second attempt.
         let calls = hsm.calls_of(&["C_CloseSession", "C_OpenSession", "C_GenerateRandom"]);
         let functions: Vec<_> = calls.iter().map(|call| call.function.as_str()).collect();
         let last = ["C_GenerateRandom", "C_CloseSession", "C_OpenSession", "C_GenerateRandom"];
@@ -70,8 +70,9 @@ fn assert_fails_once(rv: u64) {
     service.shut_down();
 }
 
-/// Removes one of two tokens. SoftHSM looks for tokens only in C_Initialize, which would end the
-/// sessions of the other store. A working store must not be interrupted.
+/// Removes one of two tokens. SoftHSM searches for tokens only in C_Initialize, which requires the
+/// end of all sessions. The service must not end the sessions of the other store, because that
+/// store works.
 fn two_stores_on_one_module_use_their_own_tokens() {
     let hsm = SoftHsm::with_stores(&[VAULT, SPARE]);
     let service = Service::start(&hsm);
@@ -81,7 +82,7 @@ fn two_stores_on_one_module_use_their_own_tokens() {
     }
     hsm.remove_token("spare");
     service.wait_until_state(&SPARE, TOKEN_MISSING);
-    // The module was not initialised again.
+    // The service did not initialize the module again.
     assert!(hsm.calls("C_Finalize").is_empty());
     service.assert_state(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);

@@ -1,4 +1,4 @@
-//! A service with stores on SoftHSM, behind a relay.
+//! A service with key stores on SoftHSM, and a relay in front of the service.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -18,12 +18,12 @@ use crate::simulator_process;
 use crate::softhsm::{PIN, SPARE_PIN, SoftHsm};
 use crate::store_config::Store;
 
-/// A limit that only a hang reaches.
+/// Time limit that only a hang reaches.
 pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
-/// The time between two checks of an awaited condition.
+/// The time between two checks of a condition for which a test waits.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A running service. It is killed if the test ends first.
+/// A running service. The process is killed on drop.
 pub(crate) struct Service<'a> {
     pub(crate) hsm: &'a SoftHsm,
     process: Process,
@@ -31,7 +31,7 @@ pub(crate) struct Service<'a> {
     agent: Agent,
 }
 
-/// A process that is killed when this is dropped.
+/// A process that is killed on drop.
 struct Process(Child);
 
 impl Drop for Process {
@@ -71,12 +71,12 @@ pub(crate) const TOKEN_MISSING: State = ("FAILED", Some("CLUSTER_NOT_FOUND"));
 pub(crate) const INTERNAL_FAILURE: State = ("FAILED", Some("INTERNAL_ERROR"));
 
 impl<'a> Service<'a> {
-    /// Starts a service and waits until it listens, regardless of its stores.
+    /// Starts a service, and waits until it listens. The stores may not be connected yet.
     pub(crate) fn start(hsm: &'a SoftHsm) -> Self {
         Self::start_in(hsm, &[])
     }
 
-    /// Starts a service with further environment variables.
+    /// Starts a service with additional environment variables.
     pub(crate) fn start_in(hsm: &'a SoftHsm, environment: &[(&str, &str)]) -> Self {
         let mut process = spawn(hsm, environment);
         let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
@@ -84,7 +84,7 @@ impl<'a> Service<'a> {
         thread::spawn(move || {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
-            // The receiver may have timed out.
+            // The receiver may be dropped after a timeout.
             drop(sender.send(line));
         });
         let line = lines.recv_timeout(HANG_TIMEOUT).unwrap();
@@ -180,8 +180,8 @@ impl<'a> Service<'a> {
         assert!(is_in_state(&entry, state), "{state:?}: {entry}");
     }
 
-    /// Asserts that state and logins do not change for two seconds. Retries after 250 ms, 500 ms
-    /// and 1 s would happen within that time.
+    /// Asserts that the state and the number of logins do not change for two seconds. A service
+    /// that retries would do so after 250 ms, 500 ms and 1 s.
     pub(crate) fn assert_state_stays(&self, store: &Store<'_>, state: State) {
         let logins = self.hsm.calls("C_Login").len();
         let end = Instant::now() + Duration::from_secs(2);
@@ -198,7 +198,7 @@ impl<'a> Service<'a> {
         let random = self.draw(store.id, number_of_bytes).plaintext();
         assert_eq!(random.len(), number_of_bytes);
         let calls = self.hsm.calls("C_GenerateRandom");
-        // Calls that were stuck may return now.
+        // Stuck calls from before the request may also return now.
         let given = calls[before..].iter().filter(|call| call.bytes == random);
         assert_eq!(given.count(), 1, "{calls:?}");
     }
@@ -211,7 +211,8 @@ impl<'a> Service<'a> {
         assert_eq!(ready.status().as_u16(), 200);
     }
 
-    /// Stops the service, even with stuck modules, and asserts that it leaked no PIN.
+    /// Stops the service, which must exit even if a module is stuck. Asserts that the service
+    /// leaked no PIN.
     pub(crate) fn shut_down(mut self) {
         drop(self.process.0.stdin.take());
         let status = wait_until("the service exits", || self.process.0.try_wait().unwrap());
@@ -223,7 +224,7 @@ impl<'a> Service<'a> {
 /// Asserts that neither the log nor the audit trail contains a PIN.
 pub(crate) fn assert_no_pin(hsm: &SoftHsm) {
     let log = log(hsm);
-    // The log is not empty.
+    // The check is useful only if the log is not empty.
     assert!(log.contains("service started"), "{log}");
     let audit = fs::read_to_string(hsm.path("audit")).unwrap();
     for (place, text) in [("log", &log), ("audit trail", &audit)] {

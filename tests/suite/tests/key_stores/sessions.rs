@@ -1,5 +1,5 @@
-//! Sessions and logins of a store: their number, lost sessions, and requests in progress when the
-//! connection ends.
+//! Tests of the sessions and logins of a store: their number, lost sessions, and requests that are
+//! in progress when the connection ends.
 
 use std::thread;
 
@@ -46,7 +46,8 @@ fn replaces_login_session_without_failing_requests() {
         let calls: Vec<_> = calls.collect();
         (calls.len() >= 5).then_some(calls)
     });
-    // Closed first, because the new session may have the same handle.
+    // The old session must be closed before the new session is opened, because both may have the
+    // same handle.
     let expected = [
         ("C_GetSessionInfo", CKR_SESSION_HANDLE_INVALID),
         ("C_CloseSession", 0),
@@ -85,7 +86,7 @@ fn assert_fails_request_in_flight(others: &str) {
     hsm.inject(&["C_GenerateRandom hold 48\n", others].concat());
     thread::scope(|scope| {
         let held = scope.spawn(|| service.draw(VAULT.id, 48));
-        // The request has left the queue, which ends with the connection.
+        // The request is no longer in the queue. The end of the connection closes the queue.
         service.wait_until_called("C_OpenSession", opened + 1);
         assert_eq!(service.draw(VAULT.id, 32).error(), ("KMSInternalException", 500));
         hsm.inject("");
@@ -106,7 +107,7 @@ fn closes_every_session_on_shutdown() {
     thread::scope(|scope| {
         let held = [(); 4].map(|()| scope.spawn(|| service.draw(VAULT.id, 32)));
         service.wait_until_called("C_OpenSession", opened + 4);
-        // A shutdown that does not wait would end before.
+        // A shutdown that does not wait for the call would end earlier.
         hsm.inject("C_CloseSession sleep 100\n");
         for held in held {
             assert_eq!(held.join().unwrap().plaintext().len(), 32);

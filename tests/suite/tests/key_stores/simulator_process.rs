@@ -1,4 +1,5 @@
-//! The service as a process: this test binary, started with an environment variable.
+//! Runs the service in a separate process. The process is this test binary with an environment
+//! variable.
 
 use std::env;
 use std::fs::File;
@@ -12,9 +13,9 @@ use tracing_subscriber::filter::LevelFilter;
 /// Environment variable with the folder of the configuration.
 const SERVE: &str = "KEY_STORES_SERVE";
 
-/// Returns the command that serves `enclave.toml` in `folder` until its standard input ends. It
-/// prints its address to standard output, logs everything to standard error, and writes its audit
-/// trail to `audit` in the folder.
+/// Returns the command of a service with the configuration `folder/enclave.toml`. The service runs
+/// until its standard input ends. It prints its address to standard output, writes its log to
+/// standard error, and writes its audit trail to `folder/audit`.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.env(SERVE, folder);

@@ -1,4 +1,5 @@
-//! A folder with a SoftHSM, the fault-injecting module in front of it, and a configuration.
+//! A folder with a SoftHSM, the module that injects faults into it, and a configuration of a
+//! service.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub(crate) const CKR_CRYPTOKI_ALREADY_INITIALIZED: u64 = 0x191;
 #[derive(Debug)]
 pub(crate) struct SoftHsm {
     folder: TempDir,
-    /// Number of faults injected for single calls.
+    /// Number of faults that were injected into a limited number of calls.
     counted: AtomicU64,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Call {
 }
 
 impl SoftHsm {
-    /// Creates a SoftHSM and a configuration with `stores` on the fault-injecting module.
+    /// Creates a SoftHSM, and a configuration with `stores` on the module that injects faults.
     pub(crate) fn with_stores(stores: &[Store<'_>]) -> Self {
         let hsm = Self::empty();
         let stores: Vec<_> = stores.iter().map(|store| store.toml(&hsm.spy_module())).collect();
@@ -70,7 +71,7 @@ impl SoftHsm {
         hsm
     }
 
-    /// Initialises a further token.
+    /// Initializes another token.
     pub(crate) fn make_token(&self, label: &str, pin: &str) {
         let mut token = self.softhsm();
         token.args(["--init-token", "--free", "--label", label, "--so-pin", "so-pin"]);
@@ -87,7 +88,7 @@ impl SoftHsm {
         self.folder.path().join(name)
     }
 
-    /// Returns the module that the stores are configured with.
+    /// Returns the path of the module in the configuration of the stores.
     pub(crate) fn spy_module(&self) -> PathBuf {
         self.path("spy.so")
     }

@@ -1,4 +1,5 @@
-//! The module, token and PIN of a store, and checks that precede the stores.
+//! Tests of the module, the token and the PIN of a store at the start of a service, and of checks
+//! that come before the stores.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub(crate) const CASES: &[Case] = &[
         assert_module_cannot_be_loaded(|hsm| hsm.path("pin"));
     }),
     ("reports_library_that_is_not_a_module", || {
-        // A library without C_GetFunctionList.
+        // This library has no function C_GetFunctionList.
         assert_module_cannot_be_loaded(|hsm| {
             let library = hsm.path("library.so");
             let mut compile = Command::new("cc");
@@ -45,15 +46,15 @@ pub(crate) const CASES: &[Case] = &[
     ("denied_callers_learn_nothing_of_stores", denied_callers_learn_nothing_of_stores),
 ];
 
-/// Delays the calls of a connection attempt. Any two of them together take longer than a single
-/// call may.
+/// Delays the calls of a connection attempt. Each call is within the time limit of one call, but
+/// two calls together are not.
 fn slow_connection_attempt_continues_while_calls_return() {
     let slow = |functions: &[&str]| {
         functions.iter().map(|function| format!("{function} sleep 5500\n")).collect::<String>()
     };
     let is_slow_in = |phases: &[(&[&str], &str, usize)]| {
         let hsm = SoftHsm::with_stores(&[VAULT]);
-        // Injected before the first call.
+        // The faults are injected before the first call.
         hsm.inject(&slow(phases[0].0));
         let service = Service::start(&hsm);
         for (functions, last, times) in phases {
@@ -70,9 +71,9 @@ fn slow_connection_attempt_continues_while_calls_return() {
     let [token, login, bytes, session] =
         ["C_GetTokenInfo", "C_Login", "C_GenerateRandom", "C_OpenSession"];
     thread::scope(|scope| {
-        // Three slots are searched.
+        // The service searches three slots for the token.
         scope.spawn(|| is_slow_in(&[(&["C_Initialize", token, session, login], login, 1)]));
-        // The sessions after the first belong to the workers.
+        // The first session belongs to the connection manager, and the others to the workers.
         scope.spawn(|| is_slow_in(&[(&[login, bytes], bytes, 1), (&[bytes, session], session, 3)]));
     });
 }
@@ -87,7 +88,7 @@ fn missing_module_prevents_start() {
     assert!(line.is_some_and(|line| line.contains("key_store")), "{log}");
 }
 
-/// Checks that a failing start does not unload a module that threads are executing.
+/// Checks that a failed start does not unload a module while threads execute its code.
 fn failed_start_calls_no_module() {
     let hsm = SoftHsm::empty();
     let nowhere = hsm.path("nowhere.so");
@@ -147,8 +148,8 @@ fn rejects_ambiguous_token_label() {
     service.shut_down();
 }
 
-/// Configures SoftHSM directly and behind the fault-injecting module. These are different modules,
-/// but SoftHSM can be initialised only once.
+/// Configures two stores. One uses SoftHSM directly, and the other uses the module in front of
+/// SoftHSM. These are different modules, but SoftHSM can be initialized only once.
 fn uses_module_that_is_already_initialized() {
     let hsm = SoftHsm::empty();
     hsm.configure(&[SPARE.toml(softhsm_module().as_ref()), VAULT.toml(&hsm.spy_module())].concat());
@@ -164,8 +165,8 @@ fn uses_module_that_is_already_initialized() {
     service.shut_down();
 }
 
-/// Checks the rejection of a shared token: once the user is logged in, other stores of the process
-/// would need no PIN.
+/// Checks that two stores cannot share a token. A login applies to the whole process, so the second
+/// store would need no PIN.
 fn second_store_on_one_token_fails() {
     const USER_LOGGED_IN: State = ("FAILED", Some("USER_LOGGED_IN"));
     let hsm = SoftHsm::empty();
@@ -192,7 +193,8 @@ fn second_store_on_one_token_fails() {
     service.shut_down();
 }
 
-/// Uses so many stores that a second for each would take too long.
+/// Configures many stores, so that the start would take too long if each store delayed it by a
+/// second.
 fn stuck_stores_shut_down_concurrently() {
     let hsm = SoftHsm::empty();
     hsm.inject("C_Initialize hold\n");
@@ -211,7 +213,7 @@ fn stuck_stores_shut_down_concurrently() {
     service.shut_down();
 }
 
-/// Checks the order: signature, request, policy, store.
+/// Checks the order of the checks: signature, request, policy, store.
 fn denied_callers_learn_nothing_of_stores() {
     const SIGV4: &str = r#"
 [auth]

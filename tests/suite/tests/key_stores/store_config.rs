@@ -21,7 +21,7 @@ pub(crate) const VAULT: Store<'_> = Store {
     name: "vault",
     token: r#"token_label = "vault""#,
     pin: r#"pin_file = "pin""#,
-    // Long enough that slow machines do not reach it.
+    // A slow machine does not reach this deadline.
     deadline_ms: 10_000,
     connect: true,
 };
@@ -48,7 +48,7 @@ pub(crate) const EXTERNAL_ID: &str = "cks-eeeeeeeeeeeeeeeee";
 impl Store<'_> {
     /// Returns the cluster id, which is derived from the store's id.
     pub(crate) fn cluster_id(&self) -> String {
-        // A cluster id has one digit less than a store id.
+        // A cluster id has one digit fewer than a store id.
         format!("cluster-{}", self.id.chars().skip(5).collect::<String>())
     }
 

@@ -23,7 +23,7 @@ pub(crate) const IDENTITY: Identity = Identity {
 /// The TLS names of the service: a DNS name, an address, and the name that AWS clients use.
 pub(crate) const TLS_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "kms.eu-west-1.amazonaws.com"];
 
-/// A configuration with its own root as a further trust anchor.
+/// A configuration with the root of a simulator as an additional trust anchor.
 pub(crate) struct Configuration {
     folder: TempDir,
     pki: SimulatedPki,
@@ -79,7 +79,8 @@ impl Configuration {
         ["PCR16", "PCR17"].map(|name| pcr(&pcrs[name]))
     }
 
-    /// Changes one byte of [`without_tls`](Self::without_tls), which removes the plaintext setting.
+    /// Creates the configuration of [`without_tls`](Self::without_tls) with one changed byte. The
+    /// change removes the plaintext setting.
     pub(crate) fn change_a_byte(&self) {
         fs::write(self.folder().join("enclave.toml"), toml(&without_tls(" "))).unwrap();
     }
@@ -112,7 +113,8 @@ pub(crate) fn document(pki: &SimulatedPki, public_key: Vec<u8>) -> Vec<u8> {
     pki.document(request).unwrap()
 }
 
-/// Returns the plaintext setting after a comment that `end_of_comment` ends or continues.
+/// Returns a comment, `end_of_comment` and the plaintext setting. If `end_of_comment` is not a
+/// newline, the setting is part of the comment.
 fn without_tls(end_of_comment: &str) -> String {
     format!("[recipient] # each byte counts{end_of_comment}plaintext = \"always\"\n")
 }

@@ -1,4 +1,5 @@
-//! A decoder for an enclave's own document. QEMU does not sign it, so nothing is verified.
+//! A decoder for an enclave's own document. QEMU does not sign documents, so the decoder verifies
+//! nothing.
 
 use std::collections::BTreeMap;
 

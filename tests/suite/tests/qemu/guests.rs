@@ -1,4 +1,4 @@
-//! The enclaves of the checks, each booted on first use.
+//! The enclaves of the checks. Each enclave is booted at its first use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ impl Guests {
     }
 }
 
-/// Ignores poisoning, so that other checks run after a failed one.
+/// Locks a value. Ignores poisoning, so that the other checks run after a failed check.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! HSMs for an enclave: SoftHSM2 in its image, and a copy of it behind a module that first connects
-//! to a host, like the module of a networked HSM.
+//! Two HSMs for an enclave. One is SoftHSM2 in the enclave's image. The other is a copy of SoftHSM2
+//! behind a module that first connects to a host, like the module of a networked HSM.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -28,7 +28,7 @@ const PIN: &str = "canary-pin-5678";
 
 /// The path of SoftHSM2 on Debian.
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
-/// A copy for the other store, because a loaded module has one state.
+/// The path of a copy for the other store, because a loaded module has only one state.
 const SOFTHSM_COPY: &str = "/opt/networked/libsofthsm2.so";
 const NETWORKED_MODULE: &str = "/opt/networked/module.so";
 
@@ -48,15 +48,16 @@ pub(crate) fn configuration() -> Configuration {
     let route = |address: &str, port: u32| {
         format!("[[egress]]\naddress = \"{address}\"\nparent_port = {port}\n")
     };
-    // The second route has no peer. Opening it shows that the kernel accepts such an address.
+    // The second route has no peer. The route shows that the kernel accepts a listener at such an
+    // address.
     let routes = [route("10.77.0.5:2223", PARENT_PORT), route("[fd77::5]:2223", 8102)].concat();
     let local = store(LOCAL_STORE, SOFTHSM, "cluster-1a23b4cdefg");
     let networked = store(NETWORKED_STORE, NETWORKED_MODULE, "cluster-2b34c5defgh");
     Configuration::with_key_stores(&[routes, local, networked].concat(), PIN)
 }
 
-/// An image with the modules, built by the documented procedure. Its files are removed when this is
-/// dropped.
+/// An image with the modules, built by the documented procedure. The files of the image are removed
+/// on drop.
 pub(crate) struct HsmImage(TempDir);
 
 impl HsmImage {
@@ -168,7 +169,7 @@ impl NetworkedHsm {
         Self { address, asked }
     }
 
-    /// Returns the route of the relay that leads here.
+    /// Returns the relay's egress route to this host.
     pub(crate) fn route(&self) -> [(u32, SocketAddr); 1] {
         [(PARENT_PORT, self.address)]
     }

@@ -67,8 +67,8 @@ pub(crate) fn client(url: &str) -> Client {
     Client::new(url).with_credentials(credentials)
 }
 
-/// Requests 32 bytes from 64 concurrent clients with own connections. Clients whose number is a
-/// multiple of `sealed_each` request sealed bytes.
+/// Requests 32 bytes with 64 concurrent clients, each on its own connection. Clients whose number
+/// is a multiple of `sealed_each` request sealed bytes.
 pub(crate) fn generate_concurrently(
     client: impl Fn() -> Client + Sync,
     configuration: &Configuration,

@@ -1,6 +1,7 @@
-//! The production binary in a virtual machine: booted from its image as PID 1, with Linux's NSM
-//! driver, over vsock, measured. QEMU replaces the hypervisor; only AWS's signature is missing.
-//! `make qemu-test` builds the prerequisites and runs it.
+//! Tests of the production binary in a virtual machine. The machine boots the enclave's image, with
+//! the binary as PID 1. The enclave uses Linux's NSM driver and vsock, and QEMU measures the image.
+//! Unlike Nitro, QEMU does not sign attestation documents. `make qemu-test` builds the
+//! prerequisites and runs the tests.
 
 #![expect(
     clippy::expect_used,
@@ -43,7 +44,7 @@ use self::guests::Guests;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Enclaves boot one after the other, and each check uses a running one.
+    // Enclaves are booted one after the other. Each check uses an enclave that is running.
     arguments.test_threads = Some(1);
     let start = Instant::now();
     let guests = Arc::new(Guests::default());

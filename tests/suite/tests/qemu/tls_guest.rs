@@ -16,8 +16,8 @@ use crate::virtual_machine::VirtualMachine;
 /// A running enclave with TLS.
 pub(crate) struct TlsGuest {
     pub(crate) machine: VirtualMachine,
-    /// The authority that the enclave presents. QEMU's documents are unsigned, and this test does
-    /// not check trust.
+    /// The certificate authority that the enclave presents. The test does not verify an attestation
+    /// document for the authority, because QEMU does not sign documents.
     pub(crate) authority: Arc<Authority>,
 }
 
@@ -36,17 +36,18 @@ impl TlsGuest {
         Self { machine, authority: Arc::new(Authority(file)) }
     }
 
-    /// Returns the URL with the enclave's address, which is one of its names.
+    /// Returns the URL with the enclave's address. The certificate contains this address.
     pub(crate) fn url(&self) -> String {
         format!("https://{}", self.machine.service().authority())
     }
 
-    /// Calls the enclave with its authority as the CA.
+    /// Makes calls with boto3, which trusts the enclave's authority.
     pub(crate) fn with_authority<T>(&self, call: impl FnOnce(ServiceUrl<'_>) -> T) -> T {
         call(ServiceUrl { url: &self.url(), ca: Some(self.authority.path()) })
     }
 
-    /// Runs `openssl s_client` with the authority. It fails if verification fails.
+    /// Runs `openssl s_client`, which trusts the enclave's authority. The command fails if the
+    /// verification fails.
     pub(crate) fn connect(&self, arguments: &[&str], input: &str) -> SClient {
         let authority = self.authority.path().to_str().unwrap();
         let strictly = ["-x509_strict", "-verify_return_error", "-CAfile", authority];

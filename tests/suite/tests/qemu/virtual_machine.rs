@@ -1,5 +1,5 @@
-//! An enclave in QEMU's machine `nitro-enclave`, and the parent's end of its vsock. All processes
-//! end when the value is dropped.
+//! An enclave in QEMU's machine `nitro-enclave`, and the parent's end of the enclave's vsock. All
+//! processes end when the value is dropped.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,7 +17,7 @@ use transport::HEARTBEAT_PORT;
 
 use crate::relay::Relay;
 
-/// Many times the duration of a boot on two busy cores.
+/// Time limit for a boot. A boot on two busy cores takes far less time.
 pub(crate) const BOOT_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// The role and instance id that QEMU measures as the parent's.
@@ -35,11 +35,11 @@ pub(crate) struct Boot<'a> {
     pub(crate) image: &'a Path,
     /// The configuration archive that the relay serves, if any.
     pub(crate) config: Option<&'a Path>,
-    /// Further kernel arguments, which are not measured.
+    /// Additional kernel arguments. QEMU does not measure them.
     pub(crate) append: &'a str,
     /// A library to preload into QEMU.
     pub(crate) preload: Option<&'a Path>,
-    /// Egress: parent ports, and the address that each is relayed to.
+    /// The egress routes: ports of the parent, and the address to which each port is relayed.
     pub(crate) out: &'a [(u32, SocketAddr)],
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct VirtualMachine {
     _vsock: Process,
 }
 
-/// A process that is killed when this is dropped.
+/// A process that is killed on drop.
 pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
@@ -107,7 +107,7 @@ impl Boot<'_> {
                 .arg("--uds-path")
                 .arg(&vsock)
                 .stdout(Stdio::null())
-                // It logs an error when QEMU exits.
+                // The process logs an error when QEMU exits, so its log is not printed.
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap(),
@@ -141,8 +141,8 @@ impl Boot<'_> {
              acpi=on"
         );
         let chardev = format!("socket,id=v,path={}", host.display());
-        // The emulated TSC is the host's, and the kernel cannot calibrate it. Under load it would
-        // be marked unstable.
+        // The guest uses the TSC of the host, and the kernel cannot calibrate this TSC. Under load,
+        // the kernel would mark the TSC as unstable.
         let append = format!(
             "tsc_early_khz={} tsc=reliable clocksource=tsc parent_cid=2 {}",
             tsc_khz(),
@@ -205,7 +205,7 @@ impl VirtualMachine {
 
 impl Drop for VirtualMachine {
     fn drop(&mut self) {
-        // Dropped first, so that the relays do not connect to a stopped enclave.
+        // The relays are dropped first, so that they do not connect to a stopped enclave.
         self.relays.take();
         let _ = self.qemu.0.kill();
         if thread::panicking() {
@@ -258,7 +258,7 @@ impl Console {
         shown
     }
 
-    /// Waits until `done`, the end of the output, or the timeout.
+    /// Waits until `done` returns true, the output ends, or the time limit expires.
     fn wait(&self, done: impl Fn(&str, bool) -> bool) -> String {
         let state = self.shown.lock().unwrap();
         let waiting = self.more.wait_timeout_while(state, BOOT_TIMEOUT, |(text, ended)| {

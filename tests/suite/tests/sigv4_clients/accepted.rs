@@ -1,4 +1,4 @@
-//! Clients with valid credentials and permission succeed.
+//! Tests that clients with valid credentials and permission succeed.
 
 use serde_json::{Value, json};
 

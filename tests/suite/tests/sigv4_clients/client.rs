@@ -1,4 +1,4 @@
-//! A common interface to the clients.
+//! A common interface to all clients that sign requests.
 
 use std::process::Output;
 
@@ -52,7 +52,7 @@ impl SigningClient {
         }
     }
 
-    /// Makes all calls: an SDK in one process, the CLI in one process per call.
+    /// Makes all calls. An SDK makes the calls in one process. The CLI has one process per call.
     pub(super) fn call(
         self,
         identity: &Identity,
@@ -156,7 +156,7 @@ impl CallOutcome {
                 let error = stderr.lines().rev().find_map(|line| {
                     let (_, error) = line.split_once("An error occurred (")?;
                     let (name, rest) = error.split_once(") when calling the ")?;
-                    // After several attempts the CLI would add their number here.
+                    // After several attempts, the CLI adds the number of attempts to this message.
                     let (_, message) = rest.split_once(" operation: ")?;
                     Some((name.to_owned(), message.to_owned()))
                 });
@@ -166,7 +166,7 @@ impl CallOutcome {
         Self { result, statuses: statuses.collect() }
     }
 
-    /// Returns the only member of a response that succeeded at the first attempt.
+    /// Returns the only member of the response. Asserts that the first attempt succeeded.
     pub(super) fn only_blob(&self, member: &str) -> Vec<u8> {
         assert_eq!(self.statuses, [200]);
         let response = self.result.as_ref().unwrap_or_else(|_| panic!("{self:?}"));

@@ -1,6 +1,6 @@
-//! Clients with a wrong clock. Signatures are valid for five minutes. boto3, the CLI, version 2 of
-//! the SDK for JavaScript and aws4fetch fail; version 3 of that SDK corrects its clock from the
-//! Date header.
+//! Tests of clients with a wrong clock. A signature is valid for five minutes. Version 3 of the SDK
+//! for JavaScript uses the Date header of the error to correct its clock, and succeeds. boto3, the
+//! CLI, version 2 of the SDK for JavaScript and aws4fetch fail.
 
 use super::client::{Call, SigningClient};
 use super::sigv4_service::SigV4Service;
@@ -31,7 +31,8 @@ fn fails_when_its_clock_is_skewed(client: SigningClient) {
     for client_clock in [ClientClock::Behind, ClientClock::Ahead] {
         let (service, skew) = skewed(client_clock);
         let reply = client.call(&WALLET, service.endpoint_url(), &[Call::Plain]).remove(0);
-        // Version 2 of the SDK for JavaScript retries an expired signature with the same clock.
+        // Version 2 of the SDK for JavaScript retries after an expired signature, but does not
+        // correct its clock.
         let expected = match (client, client_clock) {
             (SigningClient::JavaScriptV2, ClientClock::Behind) => 2,
             _ => 1,

@@ -1,5 +1,5 @@
-//! Real clients that sign, with a service that verifies signatures and evaluates policies
-//! (`tests/suite/sigv4/config.toml`). The audit trail shows the result of each attempt.
+//! Tests of real clients that sign their requests. The service verifies signatures and evaluates
+//! policies (`tests/suite/sigv4/config.toml`). The audit trail contains the result of each attempt.
 
 mod accepted;
 mod client;

@@ -1,5 +1,5 @@
-//! Clients with invalid credentials or without permission receive the error of KMS after one
-//! attempt.
+//! Tests that clients with invalid credentials or without permission receive the error of KMS after
+//! one attempt.
 
 use super::client::{Call, SigningClient};
 use super::sigv4_service::SigV4Service;
@@ -38,7 +38,7 @@ fn receives_the_kms_error_after_one_attempt(client: SigningClient) {
     let mut expected = Vec::new();
     for case in REJECTED_CASES {
         let RejectedCase { reason, identity, operation, .. } = case;
-        // The Recipient is not evaluated before the signature and policy.
+        // The service checks the signature and the policies before the Recipient.
         let mut calls = vec![operation.into()];
         if operation == Operation::GenerateRandom && client != SigningClient::Cli {
             calls.push(Call::Sealed(document.clone()));

@@ -1,4 +1,4 @@
-//! Changes to signed requests are detected, and so is the removal of a Recipient.
+//! Tests that changes to signed requests are detected, including the removal of a Recipient.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,8 +14,8 @@ use crate::sigv4::identities::{Identity, MISMATCH, TEMPORARY, WALLET, WALLET_ARN
 /// The description of a change to a sealed request, and the change.
 type Tampering = (&'static str, fn(&mut Message));
 
-/// A client that does not sign Content-Type cannot detect its change: see
-/// [`rejects_changed_content_type_that_was_not_signed`].
+/// If a client does not sign Content-Type, the signature does not detect a change of this header:
+/// see [`rejects_changed_content_type_that_was_not_signed`].
 const CONTENT_TYPE_CHANGES: &str = "a Content-Type parameter is added";
 
 const TAMPERINGS: [Tampering; 9] = [
@@ -92,7 +92,8 @@ fn aws4fetch_is_rejected_when_a_bit_of_its_body_is_flipped() {
 }
 
 fn is_rejected_when_a_bit_of_its_body_is_flipped(client: SigningClient) {
-    /// Number of flipped bits, from the first to the last of the body.
+    /// Number of tests that flip a bit of the body. Their positions are distributed over the whole
+    /// body.
     const BITS: usize = 64;
     let flip = |n: usize| {
         let flip = move |request: &mut Message| {
@@ -104,7 +105,8 @@ fn is_rejected_when_a_bit_of_its_body_is_flipped(client: SigningClient) {
     assert_rejected(client, &TEMPORARY, (0..BITS).map(flip).collect());
 }
 
-/// Makes one call per change in one process. Each must fail with the signature error.
+/// Makes one call per change, all in one process. Each call must fail with the error for an invalid
+/// signature.
 fn assert_rejected<C>(client: SigningClient, identity: &Identity, changes: Vec<(String, C)>)
 where
     C: Fn(&mut Message) + Send + Sync + 'static,
@@ -128,8 +130,9 @@ where
     assert_eq!(service.attempts(), names.iter().map(|_| rejected()).collect::<Vec<_>>());
 }
 
-/// Changes a Content-Type that is not signed, so the signature stays valid. The service accepts
-/// only one media type, so the change has the effect of dropping the request.
+/// Changes a Content-Type that is not signed, so the signature stays valid. The service rejects
+/// every other media type. An attacker gains nothing, because the attacker can also drop the
+/// request.
 #[test]
 fn rejects_changed_content_type_that_was_not_signed() {
     for client in [SigningClient::JavaScriptV2, SigningClient::Aws4fetch] {
@@ -171,8 +174,8 @@ fn sdks_receive_bytes_through_transparent_proxy() {
     }
 }
 
-/// Removes a Recipient. Without authentication only the client can detect the removal: SDKs do not,
-/// `attested-recipient` does.
+/// Removes a Recipient from a request without a signature. Only the client can detect the removal.
+/// SDKs do not detect it, but `attested-recipient` does.
 #[test]
 fn test_client_rejects_plaintext_after_recipient_is_removed() {
     let service = RelayedService::simulator();
@@ -197,7 +200,7 @@ fn change_json(request: &mut Message, change: impl FnOnce(&mut Value)) {
     request.set_body(body.to_string().into_bytes());
 }
 
-/// Changes the second only, so that the date of the scope stays valid.
+/// Changes only the second, so that the date in the scope stays valid.
 fn change_second(request: &mut Message) {
     let date = request.header("x-amz-date").unwrap();
     let (minute, second) = date.strip_suffix('Z').unwrap().split_at("YYYYMMDDTHHMM".len());

@@ -1,4 +1,4 @@
-//! A client that half-closes its connection after the request.
+//! Tests of a client that half-closes its connection after the request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// Much longer than a response takes.
+/// Time limit for a response. Only a hang reaches it.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The way in which a client half-closes.

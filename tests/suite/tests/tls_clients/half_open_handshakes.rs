@@ -1,4 +1,4 @@
-//! Clients that start a handshake and do not continue it.
+//! Test of clients that start a TLS handshake and do not continue it.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,10 +9,12 @@ use super::TlsService;
 use crate::clients::{Sdk, ServiceUrl};
 use crate::generate_random;
 
-/// More than twice the handshake limit, so that a normal client queues behind some of them.
+/// Number of unfinished handshakes. It is more than twice the limit of concurrent handshakes, so
+/// that a normal client must wait behind some of them.
 const HALF_OPEN: u64 = 1200;
 
-/// Per connection: one descriptor of the flood, two of the relay and one of the enclave.
+/// Number of descriptors per connection: one of the client, two of the relay and one of the
+/// enclave.
 const DESCRIPTORS: u64 = 4 * HALF_OPEN + 200;
 
 #[test]
@@ -26,7 +28,8 @@ fn serves_clients_beside_1200_half_open_handshakes() {
     let service = TlsService::start();
     let begin = |number: u64| {
         let mut client = TcpStream::connect(service.authority()).unwrap();
-        // A record that announces a ClientHello, of which only the first bytes or none are sent.
+        // Each client sends the header of a record with a ClientHello, and at most the first bytes
+        // of the ClientHello.
         let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 40]].concat();
         let sent = [0, 5, 11, hello.len()][usize::try_from(number % 4).unwrap()];
         client.write_all(&hello[..sent]).unwrap();
@@ -37,9 +40,9 @@ fn serves_clients_beside_1200_half_open_handshakes() {
     let calls = [generate_random(serde_json::json!({ "NumberOfBytes": 32 }))];
     let outcome =
         Sdk::Boto3.call(ServiceUrl { url: service.url(), ca: Some(&ca) }, &calls).remove(0);
-    // Succeeds at the first attempt.
+    // The normal client must succeed at the first attempt.
     assert_eq!(outcome.only_blob("Plaintext").len(), 32);
-    // The stalled handshakes were evicted before their deadline.
+    // The enclave must evict stalled handshakes before their deadline.
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let metrics = service.connect(&[], request);
     let evicted = "attested_random_tls_handshakes_total{outcome=\"evicted\"} ";

@@ -1,4 +1,5 @@
-//! Failed handshakes of real clients, by the enclave's metric labels.
+//! Tests of the enclave's metric for TLS handshakes. Handshakes of real clients fail for different
+//! reasons.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +19,12 @@ fn handshake_counts(service: &TlsService) -> BTreeMap<String, u64> {
     samples.map(|(outcome, count)| (outcome.to_owned(), count.parse().unwrap())).collect()
 }
 
-/// Returns the outcomes that `fail` adds.
+/// Runs `fail`. Returns the outcomes of the handshakes in the meantime.
 fn counts_added_by(service: &TlsService, fail: impl FnOnce()) -> Vec<(String, u64)> {
     let before = handshake_counts(service);
     fail();
     let mut after = handshake_counts(service);
-    // The connection that requested the metrics.
+    // The connection that requests the metrics also has a handshake, which is not counted.
     *after.get_mut("full").unwrap() -= 1;
     let more = after.into_iter().map(|(outcome, count)| {
         let more = count - before[&outcome];
@@ -62,14 +63,14 @@ fn counts_failed_sdk_handshakes_by_cause() {
     let (service, other) = (TlsService::start(), TlsService::start());
     let other = other.ca();
     let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
-    // Node.js verifies after the handshake and then closes.
+    // Node.js verifies the certificate after the handshake, and then closes the connection.
     for (sdk, expected) in [(Sdk::Boto3, "unknown_ca"), (Sdk::JavaScript, "closed")] {
         let counted = counts_added_by(&service, || {
             let outcome =
                 sdk.call(ServiceUrl { url: service.url(), ca: Some(&other) }, &calls).remove(0);
             assert!(outcome.error.is_some(), "{outcome:?}");
         });
-        // An SDK retries.
+        // The SDK retries, so there is more than one handshake.
         let [(cause, 1..)] = &counted[..] else { panic!("{sdk:?}: {counted:?}") };
         assert_eq!(cause, expected, "{sdk:?}");
     }

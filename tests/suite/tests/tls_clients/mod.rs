@@ -1,5 +1,5 @@
-//! Real clients over attested TLS through the relay: they connect with the bundle that
-//! `attested-recipient trust` writes, and fail without it.
+//! Tests of real clients with attested TLS behind the relay. The clients succeed with the bundle
+//! that `attested-recipient trust` writes, and fail without this bundle.
 
 mod half_close;
 mod half_open_handshakes;
@@ -132,7 +132,8 @@ fn recording_relay_sees_no_plaintext() {
     let random = plain.only_blob("Plaintext");
     let sealed = sealed.only_blob("CiphertextForRecipient");
     let recorded = recording_relay.recorded();
-    // All bytes passed the recorder: the document alone is longer than the rest.
+    // The recorder has recorded all bytes. The length shows this, because the document is longer
+    // than all other bytes together.
     assert!(recorded.len() > document.len() + random.len() + sealed.len(), "{}", recorded.len());
     for (case, secret) in [("answer", &random), ("envelope", &sealed)] {
         assert_eq!(crate::secret_search::find(secret, &recorded), None, "the {case} was recorded");
@@ -147,7 +148,7 @@ fn recording_relay_sees_no_plaintext() {
             "{text} was recorded"
         );
     }
-    // Control: the same calls without TLS show everything.
+    // As a control, the recorder must find all values if the same calls do not use TLS.
     let plain_service = RelayedService::simulator();
     let recording_relay =
         RecordingRelay::in_front_of(plain_service.endpoint_url().strip_prefix("http://").unwrap());
@@ -165,8 +166,8 @@ fn recording_relay_sees_no_plaintext() {
     }
 }
 
-/// Returns pieces that identify the document. Zeros of PCRs are left out, because handshakes
-/// contain zeros as well.
+/// Returns pieces of the document that occur nowhere else. Pieces of zero PCRs are excluded,
+/// because handshakes also contain zeros.
 fn pieces(document: &[u8]) -> impl Iterator<Item = &[u8]> {
     document.split(|byte| *byte == 0).filter(|piece| piece.len() >= 16)
 }

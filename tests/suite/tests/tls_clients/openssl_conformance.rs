@@ -1,4 +1,4 @@
-//! Handshakes and certificates under OpenSSL's strictest checks.
+//! Tests of handshakes and certificates with OpenSSL's strictest checks.
 
 use std::fs;
 use std::path::Path;

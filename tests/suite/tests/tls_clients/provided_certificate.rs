@@ -1,4 +1,4 @@
-//! A certificate and key from the configuration.
+//! Tests of TLS with a certificate and a key from the configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,8 +75,8 @@ fn provided_certificate_allows_plaintext_unless_never() {
     assert!(rejected.message.ends_with("requires a Recipient"), "{rejected:?}");
 }
 
-/// Runs `trust` against a provided certificate. Its key is known outside the enclave, so no
-/// document attests it.
+/// Runs `trust` for a service with a provided certificate. The key of such a certificate also
+/// exists outside the enclave, so no document attests the key.
 #[test]
 fn trust_rejects_provided_certificate() {
     let service = ProvidedTlsService::start("p256", "pkcs8", "");

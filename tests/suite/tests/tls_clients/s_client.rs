@@ -13,8 +13,8 @@ pub(super) struct SClient {
 }
 
 impl SClient {
-    /// Connects to `authority` and sends `input`. If the input is a request, waits for the server
-    /// to close.
+    /// Connects to `authority` and sends `input`. If `input` is a request, waits until the server
+    /// closes the connection.
     pub(super) fn run(authority: &str, arguments: &[&str], input: &str) -> Self {
         let mut command = Command::new("timeout");
         command.args(["60", "openssl", "s_client", "-connect", authority]).args(arguments);
@@ -24,7 +24,7 @@ impl SClient {
         let piped = || Stdio::piped();
         command.stdin(piped()).stdout(piped()).stderr(piped());
         let mut child = command.spawn().unwrap();
-        // The process may have exited after a failed handshake.
+        // The write fails if the process has exited after a failed handshake.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let (stdout, stderr) = (output.stdout, output.stderr);
@@ -45,14 +45,15 @@ impl SClient {
         self.output().contains(text)
     }
 
-    /// Returns the received HTTP response, or nothing.
+    /// Returns the received HTTP response, or an empty text.
     pub(super) fn response(&self) -> &[u8] {
         let start = self.stdout.windows(9).position(|window| window == b"HTTP/1.1 ");
         let response = &self.stdout[start.unwrap_or(self.stdout.len())..];
         response.strip_suffix(b"closed\n").unwrap_or(response)
     }
 
-    /// Returns the presented certificates as PEM, the server's own first.
+    /// Returns the certificates that the server presented, as PEM. The first is the server's own
+    /// certificate.
     pub(super) fn certificates(&self) -> Vec<String> {
         const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
         const END: &str = "-----END CERTIFICATE-----\n";

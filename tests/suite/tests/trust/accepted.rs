@@ -23,7 +23,7 @@ fn writes_the_ca_of_a_verified_enclave() {
     let (line, bundle) = lines(&url, &enclave);
     assert_eq!((outcome.status, outcome.stdout), (0, line), "{}", outcome.stderr);
     assert_eq!(outcome.bundle, Some(bundle));
-    // An explicit root does not make it an AWS enclave.
+    // The option `--root` does not turn a simulator into an enclave of AWS.
     assert!(outcome.stderr.contains("THIS IS A SIMULATOR"), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("is not valid for"), "{}", outcome.stderr);
 }

@@ -1,4 +1,5 @@
-//! The CA bundle as other programs read it, and cases in which it stays unchanged.
+//! Tests of the CA bundle with other programs, and of failures after which the bundle must be
+//! unchanged.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, symlink};
@@ -74,7 +75,7 @@ fn one_rejected_url_leaves_the_bundle_unchanged() {
     }
 }
 
-/// Returns the command that writes to `out`.
+/// Returns a `trust` command that writes the bundle to `out`.
 fn command(enclave: &Enclave, out: &Path) -> Command {
     let mut command = suite::command();
     command.args([

@@ -1,4 +1,4 @@
-//! Clients of the service over TLS.
+//! Tests of clients of the service over TLS.
 
 use std::fs;
 use std::process::Output;

@@ -3,7 +3,7 @@ use std::fs;
 use crate::enclave::pcr0;
 use crate::trust_command::trust;
 
-/// Nothing listens at this address.
+/// An address without a listener.
 const URL: &str = "https://127.0.0.1:1";
 
 #[test]
@@ -26,9 +26,9 @@ fn rejects_zero_and_contradictory_pcrs() {
     run(&format!("0={}", hex("00"))).assert_fails(2, "PCR0 is zero, as in debug mode");
     run(&format!("2={}", hex("00"))).assert_fails(2, "PCR2 is zero, as in debug mode");
     run(&format!("0={}", hex("01"))).assert_fails(2, "PCR0 has conflicting expected values");
-    // Every unsigned image has this value.
+    // PCR8 of every unsigned image has this value.
     run(&format!("8={}", hex("00"))).assert_fails(2, "PCR8 is zero, as in debug mode");
-    // A repeated equal value is no contradiction.
+    // An option may be repeated with the same value.
     run(&pcr0()).assert_fails(1, "cannot connect");
 }
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::tls_terminator::TlsTerminator;
 
-/// The PCR0 of every enclave here.
+/// The PCR0 of every enclave in these tests.
 pub(crate) const PCR0: [u8; 48] = [0xa5; 48];
 
 pub(crate) fn pcr0() -> String {
@@ -31,8 +31,8 @@ pub(crate) fn authority(names: &[&str]) -> Authority {
     Authority::generate(&names, now()).unwrap()
 }
 
-/// An enclave that returns simulated documents on `GET /attestation`, behind TLS with its own
-/// authority.
+/// A server that behaves like an enclave with attested TLS. It has its own certificate authority,
+/// and returns simulated documents on `GET /attestation`.
 pub(crate) struct Enclave {
     pub(crate) authority: Authority,
     pub(crate) certified: Arc<CertifiedKey>,
@@ -49,12 +49,12 @@ impl Enclave {
         Self::with_document(|_| ())
     }
 
-    /// Starts an enclave whose document is changed before it is signed.
+    /// Starts an enclave that changes its document before it signs the document.
     pub(crate) fn with_document(change: fn(&mut Document)) -> Self {
         Self::with(authority(&["localhost", "127.0.0.1", "::1"]), change, |_| ())
     }
 
-    /// Starts an enclave whose document is changed after it was signed.
+    /// Starts an enclave that changes its document after it has signed the document.
     pub(crate) fn with_tampered_document(tamper: fn(&mut Vec<u8>)) -> Self {
         Self::with(authority(&["127.0.0.1"]), |_| (), tamper)
     }
@@ -118,8 +118,8 @@ impl Enclave {
         self.terminator.url()
     }
 
-    /// Returns a file with the root of its documents. With this trust anchor the enclave verifies
-    /// like a real one.
+    /// Returns a file with the root of the enclave's documents. With this trust anchor, `trust`
+    /// accepts the enclave like an enclave of AWS.
     pub(crate) fn root(&self) -> String {
         self.folder.path().join("root.pem").to_str().unwrap().to_owned()
     }
@@ -160,7 +160,7 @@ fn serve_connection(
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let mut stream = stream;
     while let Some(Ok(request)) = lines.next() {
-        // Skips the headers.
+        // The loop skips the headers.
         while lines.next().unwrap().unwrap() != "" {}
         let target = request.split(' ').nth(1).unwrap();
         if let Some(TooManyRequests(fields)) = throttle(target) {
@@ -177,7 +177,7 @@ fn serve_connection(
         let status = if response.is_some() { "200 OK" } else { "404 Not Found" };
         let body = response.unwrap_or_else(|| b"there is nothing\n\x1b[2J".to_vec());
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
-        // The client may be gone.
+        // The client may have closed the connection.
         drop(stream.write_all(&[head.as_bytes(), &body].concat()));
     }
 }

@@ -1,4 +1,5 @@
-//! `trust` during a flood of document requests: the binaries, directly and behind the relay.
+//! Tests of `trust` during a flood of requests for documents. The tests run the binaries, with and
+//! without a relay.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,7 +33,7 @@ const MAX_TRUST_DURATION: Duration = Duration::from_secs(3);
 
 const CONFIG: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
 
-/// A simulated enclave with attested TLS, and the path to it.
+/// A simulated enclave with attested TLS, and the address at which clients reach it.
 struct Enclave {
     _enclave: Process,
     _relay: Option<Process>,
@@ -72,14 +73,14 @@ impl Enclave {
     }
 }
 
-/// Clients that request documents until this is dropped.
+/// Clients that request documents until this value is dropped.
 struct Flood {
     answered: Arc<AtomicUsize>,
     _runtime: Runtime,
 }
 
 impl Flood {
-    /// Opens one connection from each of `sources`, which trust `authority`.
+    /// Opens one connection from each address in `sources`. The clients trust `authority`.
     fn start(enclave: &Enclave, authority: &str, sources: impl Iterator<Item = Ipv4Addr>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
@@ -160,7 +161,7 @@ fn addresses() -> impl Iterator<Item = Ipv4Addr> {
     (0..FLOOD_CONNECTIONS).map(|number| Ipv4Addr::new(127, 0, 0, 2 + number))
 }
 
-/// Returns the address of `trust` for each connection.
+/// Returns the address of the client `trust` for every connection.
 fn one_address() -> impl Iterator<Item = Ipv4Addr> {
     (0..FLOOD_CONNECTIONS).map(|_| Ipv4Addr::LOCALHOST)
 }

@@ -1,5 +1,5 @@
-//! `attested-recipient trust` and TLS clients against valid enclaves, invalid enclaves and other
-//! servers.
+//! Tests of `attested-recipient trust` and of TLS clients with valid enclaves, invalid enclaves and
+//! other servers.
 
 #![expect(
     clippy::indexing_slicing,

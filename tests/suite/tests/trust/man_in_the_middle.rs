@@ -1,4 +1,4 @@
-//! A man in the middle that terminates TLS and relays the responses of a valid enclave.
+//! Tests of a man in the middle that terminates TLS and relays the responses of a valid enclave.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ fn rejects_mitm_that_adds_the_enclave_ca_to_its_chain() {
     );
     let message = "does not chain to the authority with the attested key";
     assert_trust_fails(&enclave, &extended_chain, message);
-    // The enclave's whole chain after the attacker's certificate fails as well.
+    // The check must also fail if the enclave's whole chain follows the attacker's certificate.
     let extended_chain = with_attacker_key(
         &attacker_certificate,
         [&attacker_certificate.cert[..1], &enclave.certified.cert].concat(),
@@ -81,6 +81,6 @@ fn rejects_mitm_without_the_private_key() {
 #[test]
 fn rejects_mitm_that_relays_another_enclave() {
     let (enclave, other) = (Enclave::start(), Enclave::start());
-    // The same measurements, but TLS terminates in the other enclave.
+    // Both enclaves have the same measurements, but TLS terminates in the other enclave.
     assert_trust_fails(&enclave, &other.certified, "none of the presented certificates");
 }

@@ -1,5 +1,5 @@
-//! Name constraints of a CA, enforced by clients. The CAs come from OpenSSL, because ours never
-//! issue other names.
+//! Tests that clients enforce the name constraints of a CA. OpenSSL creates the CAs, because the
+//! service's own CA never issues a certificate for another name.
 
 use std::fs;
 use std::path::Path;

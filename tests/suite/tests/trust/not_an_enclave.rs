@@ -1,4 +1,4 @@
-//! Servers that are not enclaves or do not respond.
+//! Tests of servers that are not enclaves or do not respond.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::enclave::{authority, now, pcr0, serve};
 use crate::tls_terminator::TlsTerminator;
 use crate::trust_command::{Outcome, trust};
 
-/// Longer than any response takes, in seconds.
+/// Time limit that only a hang reaches, in seconds.
 const LONG_TIMEOUT: &str = "60";
 
 /// Runs `serve_connection` for each connection.
@@ -42,7 +42,7 @@ fn rejects_server_without_tls() {
 
 #[test]
 fn reports_unreachable_address() {
-    // A port that was free a moment ago, without a listener.
+    // The port has no listener, because its listener is dropped.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let outcome = trust_directly(address, LONG_TIMEOUT);
     outcome.assert_fails(1, &format!("https://{address}: cannot connect: "));
@@ -58,7 +58,7 @@ fn reports_connection_closed_before_or_during_tls() {
 fn times_out_on_silent_server() {
     let silent = || {
         listener(|mut stream| {
-            // Until the client closes the connection.
+            // The read returns when the client closes the connection.
             while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
         })
     };
@@ -72,7 +72,7 @@ fn times_out_on_silent_server() {
 #[test]
 fn rejects_other_https_service() {
     let outcome = trust_behind_tls(serve(|_| None), LONG_TIMEOUT);
-    // The text is printed with its control characters escaped.
+    // The command escapes control characters in the text.
     outcome.assert_fails(1, r"returned HTTP 404: there is nothing\n\u{1b}[2J");
     let outcome = trust_behind_tls(serve(|_| Some(b"welcome".to_vec())), LONG_TIMEOUT);
     outcome.assert_fails(10, "the response is not an attestation document: ");

@@ -1,4 +1,4 @@
-//! Sets of measurements of which an enclave must match one completely.
+//! Tests of `--any-of`: an enclave must match all measurements of one set.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -71,7 +71,7 @@ fn accepts_enclave_that_matches_one_set() {
     }
     assert_matches_set(&run_trust(&enclave, &["--any-of", &held]), &held);
     run_trust(&enclave, &["--any-of", &other]).assert_fails(14, "matches no --any-of file");
-    // Without sets the line has three fields.
+    // Without `--any-of`, the line has three fields.
     let outcome = trust_with_root(&enclave.url(), &enclave, &[]);
     assert_eq!(outcome.stdout.trim_end().split(' ').count(), 3, "{outcome:?}");
 }
@@ -90,7 +90,7 @@ fn rejects_pcrs_that_match_in_different_sets() {
         hex(1)
     );
     run_trust(&enclave, &["--any-of", &a, "--any-of", &b]).assert_fails(14, &message);
-    // A third set that matches nowhere does not help, nor one with both values wrong.
+    // The result does not change if there is another set in which no value matches.
     let c = files.with("c.json", &[(0, 3), (1, 4), (2, PCR2)]);
     let options = ["--any-of", &a, "--any-of", &b, "--any-of", &c];
     run_trust(&enclave, &options).assert_fails(14, &format!("{c}: PCR0 is {}", hex(PCR0[0])));
@@ -112,7 +112,7 @@ fn requires_pcr_options_in_addition_to_a_matching_set() {
     let message = format!("PCR2 is {}, not {}", hex(PCR2), hex(3));
     with(&["--pcr", &wrong]).assert_fails(14, &message);
     with(&["--pcrs-file", &wrong_file]).assert_fails(14, &message);
-    // If neither matches, the error contains both.
+    // If neither set matches, the error contains both sets.
     let outcome = run_trust(&enclave, &["--any-of", &other, "--pcr", &wrong]);
     outcome.assert_fails(14, &format!("{message}, the enclave matches no --any-of file: {other}"));
 }
@@ -123,7 +123,7 @@ fn rejects_set_that_contradicts_pcr_options() {
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1)]);
     for (sets, common) in [
-        // The common value matches, does not match, or contradicts only one of the sets.
+        // The value of `--pcr` matches, does not match, or contradicts only one of the sets.
         (vec![&other], pcr0()),
         (vec![&held], format!("0={}", hex(1))),
         (vec![&held, &other], pcr0()),
@@ -155,7 +155,7 @@ fn repeated_options_do_not_weaken_checks() {
     }
     let outcome = run_trust(&enclave, &["--pcrs-file", &held, "--pcrs-file", &other]);
     outcome.assert_fails(2, "conflicting expected values");
-    // A PCR twice in one set.
+    // The set contains a PCR twice.
     let twice = format!(r#"{{"PCR0": "{}", "PCR0": "{}"}}"#, hex(1), hex(PCR0[0]));
     let twice = files.containing("twice.json", &twice);
     run_trust(&enclave, &["--any-of", &held, "--any-of", &twice])
@@ -197,7 +197,7 @@ fn warns_of_set_that_omits_a_pcr() {
     for warning in [&image, &missing] {
         assert!(outcome.stderr.contains(warning), "{warning}: {outcome:?}");
     }
-    // A PCR that is compared in any case is not reported as omitted.
+    // A PCR that `--pcr` compares is not reported as omitted from a set.
     let outcome = run_trust(&enclave, &["--any-of", &bare, "--pcr", &pcr0()]);
     assert_matches_set(&outcome, &bare);
     assert!(!outcome.stderr.contains("--any-of"), "{outcome:?}");

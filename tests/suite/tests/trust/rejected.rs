@@ -1,4 +1,4 @@
-//! Enclaves that do not match the expectations.
+//! Tests of enclaves that `trust` must reject.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -92,7 +92,7 @@ fn rejects_debug_mode() {
         document.pcrs.clear();
     };
     assert_trust_fails(change, 12, "the enclave runs in debug mode");
-    // The same without an expectation.
+    // The result is the same without an expected measurement.
     let outcome = trust(&[&Enclave::with_document(change).url(), "--simulator"]);
     outcome.assert_fails(12, "the enclave runs in debug mode");
 }

@@ -1,4 +1,4 @@
-//! Enclaves that throttle requests for their document.
+//! Tests of enclaves that throttle the requests for their document.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -18,7 +18,8 @@ fn run_trust(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
 
 #[test]
 fn retries_after_the_retry_after_delay() {
-    // On the same connection, or on another after a close.
+    // The command retries on the same connection, or on a new connection if the enclave closed the
+    // first.
     for fields in ["Retry-After: 1\r\n", "Retry-After: 1\r\nConnection: close\r\n"] {
         let (outcome, elapsed) = run_trust(&Enclave::with_throttling(2, fields), "30");
         assert_eq!(outcome.status, 0, "{outcome:?}");
@@ -45,7 +46,7 @@ fn fails_at_the_timeout_with_the_reason() {
         outcome.assert_fails(1, "the enclave is overloaded or hangs");
         assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
     }
-    // A delay beyond the timeout is not waited for.
+    // The command does not wait for a delay that is longer than the time limit.
     let (outcome, _) =
         run_trust(&Enclave::with_throttling(usize::MAX, "Retry-After: 31\r\n"), "30");
     outcome.assert_fails(1, "(HTTP 429, too many requests: 1 times)");
@@ -54,7 +55,7 @@ fn fails_at_the_timeout_with_the_reason() {
 #[test]
 fn timeout_error_reports_that_tls_succeeded() {
     let silent = listener(|mut stream| {
-        // Until the client closes the connection.
+        // The read returns when the client closes the connection.
         while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
     });
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;

@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-/// A server that terminates TLS and relays the content unchanged. It stops with its runtime.
+/// A server that terminates TLS and relays the content unchanged. The server stops when its runtime
+/// is dropped.
 pub(crate) struct TlsTerminator {
     pub(crate) address: SocketAddr,
     _runtime: Runtime,

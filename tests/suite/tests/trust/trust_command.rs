@@ -2,7 +2,7 @@ use std::fs;
 
 use crate::enclave::{Enclave, pcr0};
 
-/// The result of a run.
+/// The result of one run of `trust`.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: i32,
@@ -12,8 +12,7 @@ pub(crate) struct Outcome {
     pub(crate) bundle: Option<String>,
 }
 
-/// Runs `attested-recipient trust` with these arguments and an output file in an otherwise empty
-/// folder.
+/// Runs `attested-recipient trust` with these arguments. The output file is in an empty folder.
 pub(crate) fn trust(arguments: &[&str]) -> Outcome {
     trust_with_existing_file(None, arguments)
 }
@@ -46,7 +45,7 @@ pub(crate) fn trust_with_root(url: &str, enclave: &Enclave, more: &[&str]) -> Ou
 }
 
 impl Outcome {
-    /// Asserts the status and the message, and that nothing was written.
+    /// Asserts the exit status and the message. Asserts that the command wrote no file.
     #[track_caller]
     pub(crate) fn assert_fails(&self, status: i32, message: &str) {
         assert_eq!(self.status, status, "{self:?}");

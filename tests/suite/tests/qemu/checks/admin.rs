@@ -49,7 +49,8 @@ pub(super) fn serves_plain_beside_tls(guests: &Guests) {
     });
 }
 
-/// Checks every endpoint of the admin listener, and that it has no other. Returns the metrics.
+/// Checks every endpoint of the admin listener, and that other paths do not exist. Returns the
+/// metrics.
 fn admin(machine: &VirtualMachine) -> String {
     let admin = machine.admin();
     assert_eq!(admin.get("/healthz"), (200, b"ok\n".to_vec()));

@@ -1,4 +1,4 @@
-//! Enclaves that must fail to boot.
+//! Checks of enclaves that must fail to boot.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::guests::{BuiltImage, Guests, image, modules};
 use crate::hsm_image;
 use crate::virtual_machine::Boot;
 
-/// Asserts that the enclave stops with this message on its console.
+/// Asserts that the enclave stops, and that its console contains this message.
 fn assert_stops(boot: &Boot<'_>, expected: &str) {
     let console = boot.boot_to_end();
     assert!(console.contains("ERROR enclave stops: "), "{console}");
@@ -43,7 +43,8 @@ pub(super) fn with_zero_entropy(guests: &Guests) {
 pub(super) fn with_invalid_configuration(guests: &Guests) {
     let archive = guests.configuration().archive();
     let mut bytes = fs::read(&archive).unwrap();
-    // The file mode of the first entry, which breaks its checksum.
+    // The changed byte is in the file mode of the first entry, so the checksum of the entry is
+    // wrong.
     bytes[105] ^= 1;
     let folder = tempfile::tempdir().unwrap();
     let changed = folder.path().join("config.tar");
@@ -61,7 +62,7 @@ pub(super) fn without_heartbeat(guests: &Guests) {
     assert_stops(&boot, "the heartbeat with the parent instance (CID 7, port 9000) failed: ");
 }
 
-/// Uses the default image, which is static and has no PKCS#11.
+/// Uses the default image. Its binary is static and does not support PKCS#11.
 pub(super) fn with_a_key_store(_boots: &Guests) {
     let (image, configuration) = (image(), hsm_image::configuration());
     let archive = configuration.archive();

@@ -1,4 +1,4 @@
-//! The image with PKCS#11 modules for key stores.
+//! Checks of the image with PKCS#11 modules for key stores.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(super) fn key_stores(_boots: &Guests) {
     let machine = boot.boot_to_service();
     machine.wait_for_console(&format!("key store connected key_store={LOCAL_STORE}"));
     draws(&machine, &configuration, LOCAL_STORE);
-    // The networked HSM rejects the first connection.
+    // The host of the networked module rejects the first connection.
     let console =
         machine.wait_for_console(&format!("key store connected key_store={NETWORKED_STORE}"));
     assert!(
@@ -50,7 +50,7 @@ pub(super) fn key_stores(_boots: &Guests) {
     draws(&machine, &configuration, NETWORKED_STORE);
 }
 
-/// Draws from a store in plaintext and sealed.
+/// Requests random bytes of a store, in plaintext and sealed.
 fn draws(machine: &VirtualMachine, configuration: &Configuration, store: &str) {
     let key = TestKey::of_bits(2048);
     let document = configuration.document(key.document().public_key.unwrap());

@@ -1,4 +1,5 @@
-//! The same image booted again: the effects of another configuration and of a reboot.
+//! Checks of the same image after another boot: the effects of another configuration and of a
+//! reboot.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,8 @@ pub(super) fn one_byte_changes_pcr16(guests: &Guests) {
     assert_eq!([0, 1, 2].map(|index| own.pcrs[&index].clone()).to_vec(), image);
 }
 
-/// Requests plaintext after a changed byte has removed the setting that allows it.
+/// Requests plaintext from an enclave whose configuration differs in one byte. The change removes
+/// the setting that allows plaintext.
 pub(super) fn denies_plaintext_without_tls(guests: &Guests) {
     let machine = guests.second();
     let url = machine.as_ref().unwrap().service().url();
@@ -56,7 +58,7 @@ pub(super) fn configuration_in_image(guests: &Guests) {
     let [_, boot, application] = pcrs_of_image(&built.pcrs())[..] else { panic!() };
     assert_eq!([&own.pcrs[&1], &own.pcrs[&2]], [&boot.to_vec(), &application.to_vec()]);
     assert_ne!(application, pcrs_of_image(&setting("EIF").join("pcrs.json"))[2]);
-    // The configuration is the same; keys are new after every boot.
+    // The configuration is the same, but every boot creates new keys.
     assert_ne!(guest.authority.public_key(), earlier.public_key());
     let (url, authorities) = (guest.url(), [&*guest.authority, earlier]);
     let [own, earlier] =

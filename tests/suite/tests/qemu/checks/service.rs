@@ -1,4 +1,4 @@
-//! The service in an enclave without TLS.
+//! Checks of the service in an enclave without TLS.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -44,7 +44,7 @@ pub(super) fn boto3_sealed(guests: &Guests) {
     });
 }
 
-/// Returns the message with which a document is rejected.
+/// Returns the error message for a rejected document.
 fn rejection(machine: &VirtualMachine, document: &[u8]) -> String {
     let url = machine.service().url();
     let [outcome] = &boto3(&*url, &[generate_random(32, Some(document))])[..] else { panic!() };
@@ -89,7 +89,7 @@ pub(super) fn rejects_unsigned_document(guests: &Guests) {
     });
 }
 
-/// Returns the SHA-384 of 48 zero bytes and `data`.
+/// Returns SHA-384(48 zero bytes ‖ `data`).
 fn measured(data: &[u8]) -> [u8; 48] {
     Sha384::new().chain_update([0; 48]).chain_update(data).finalize().into()
 }
@@ -132,7 +132,8 @@ pub(super) fn concurrent_clients(guests: &Guests) {
     });
 }
 
-/// Searches the console for secrets. Runs last on the first enclave, and sends malformed requests.
+/// Sends malformed requests, and then searches the console for secrets. This is the last check of
+/// the first enclave.
 pub(super) fn console(guests: &Guests) {
     on_first(guests, |machine| {
         let responses = canaries().map(|canary| {
@@ -151,7 +152,7 @@ pub(super) fn console(guests: &Guests) {
     drop(guests.first().take());
 }
 
-/// Returns the console once it shows the rejection of the last request.
+/// Waits until the console contains the rejection of the last request. Returns the console.
 pub(super) fn console_after(machine: &VirtualMachine, responses: &[Vec<u8>]) -> String {
     let responses: Vec<_> =
         responses.iter().map(|response| String::from_utf8_lossy(response)).collect();
@@ -200,6 +201,6 @@ pub(super) fn assert_shows_no_secret(
     for secret in secrets {
         assert!(!console.contains(&secret), "the console shows {secret:?}:\n{console}");
     }
-    // The console contains the expected log.
+    // The search is useful only if the console contains the log.
     assert!(console.contains("service started: the NSM returns entropy"), "{console}");
 }

@@ -1,4 +1,4 @@
-//! The sockets that an enclave opens, traced by its kernel.
+//! Checks of the sockets that an enclave opens. The enclave's kernel traces the system calls.
 
 use crate::guests::Guests;
 
@@ -13,8 +13,8 @@ pub(super) fn all_are_vsock(guests: &Guests) {
             let calls = console.lines().filter_map(|line| line.split_once(&start));
             calls.map(|(_, rest)| rest.split(',').next().unwrap()).collect()
         };
-        // AF_VSOCK is 40, 0x28. The runtime wakes itself through a pair of AF_UNIX (1), which is
-        // not reachable from outside.
+        // AF_VSOCK is 40 (0x28) and AF_UNIX is 1. The runtime wakes itself through a pair of
+        // AF_UNIX sockets, which other machines cannot reach.
         let sockets = families("sys_socket");
         assert!(sockets.len() >= 3 && sockets.iter().all(|family| *family == "28"), "{console}");
         let pairs = families("sys_socketpair");
@@ -23,10 +23,10 @@ pub(super) fn all_are_vsock(guests: &Guests) {
         let bound = ["sys_bind(", "sys_listen("].map(|call| count(console, call));
         assert_eq!(bound, [2, 2], "{console}");
     }
-    // The heartbeat and the configuration, or only the heartbeat.
+    // The enclave connects for the heartbeat and for the configuration, or only for the heartbeat.
     assert_eq!(count(from_parent, "sys_connect("), 2, "{from_parent}");
     assert_eq!(count(in_image, "sys_connect("), 1, "{in_image}");
-    // SIOCSIFFLAGS brings up lo.
+    // SIOCSIFFLAGS enables the interface lo.
     assert_eq!(count(in_image, "cmd: 8914,"), 1, "{in_image}");
 }
 

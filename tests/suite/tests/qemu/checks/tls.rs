@@ -1,4 +1,4 @@
-//! TLS that terminates in the enclave.
+//! Checks of TLS that terminates in the enclave.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -82,7 +82,7 @@ pub(super) fn trust(guests: &Guests) {
         command.arg("trust").arg(guest.url()).arg("--pcrs-file");
         command.arg(setting("EIF").join("pcrs.json")).arg("--out").arg(folder.path().join("ca"));
         let output = command.output().unwrap();
-        // A QEMU document is unsigned, so its COSE header differs.
+        // QEMU does not sign documents, so the COSE header of the document differs.
         assert_eq!(output.status.code(), Some(10), "{output:?}");
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
@@ -100,7 +100,7 @@ pub(super) fn without_tls(guests: &Guests) {
         stream.write_all(get("/healthz").as_bytes()).unwrap();
         let mut response = Vec::new();
         stream.read_to_end(&mut response).unwrap();
-        // rustls sends only a fatal alert record.
+        // rustls responds with one record, which contains a fatal alert.
         assert!(matches!(response[..], [0x15, 3, _, 0, 2, 2, _]), "{}", response.escape_ascii());
         client(&guest.machine.service().url()).generate_random(32).unwrap_err();
     });
@@ -125,7 +125,8 @@ pub(super) fn large_and_half_closed(guests: &Guests) {
         };
         assert_eq!(outcome.statuses(), [400]);
         assert_eq!(outcome.error.as_ref().unwrap().name, "ValidationException");
-        // vhost-device-vsock closes both directions when one ends, so only TLS can be half-closed.
+        // If one direction ends, vhost-device-vsock closes both. The client can therefore
+        // half-close only the TLS connection.
         let (authority, ca) = (guest.machine.service().authority(), guest.authority.path());
         let response =
             half_close::request_and_half_close(authority, ca, &get("/metrics"), HalfClose::TlsOnly);
@@ -134,8 +135,8 @@ pub(super) fn large_and_half_closed(guests: &Guests) {
     });
 }
 
-/// Searches the console for secrets. Runs last on this enclave, and sends malformed requests and
-/// handshakes that fail.
+/// Sends malformed requests and handshakes that fail, and then searches the console for secrets.
+/// This is the last check of this enclave.
 pub(super) fn console(guests: &Guests) {
     on_tls(guests, |guest| {
         let unknown = "canary.example";
@@ -145,8 +146,8 @@ pub(super) fn console(guests: &Guests) {
             canaries().map(|canary| guest.connect(&["-quiet"], &canary).response().to_vec());
         let console = console_after(&guest.machine, &responses);
         assert_shows_no_secret(&console, guests, guests.tls_configuration());
-        // Keys of certificates are generated in the enclave, so the check searches for any word as
-        // long as a key.
+        // The enclave generates the keys of certificates, so the test does not have them. The check
+        // therefore searches for any word with the length of a key.
         let shown = console.split_whitespace().filter(|marker| !marker.starts_with("sha256="));
         let shown = shown
             .flat_map(|marker| marker.split(|c: char| !c.is_alphanumeric() && !"+/-_".contains(c)));
