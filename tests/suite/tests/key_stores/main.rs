@@ -1,7 +1,7 @@
 //! Tests of custom key stores on PKCS#11. SoftHSM provides the random bytes. Between the service
 //! and SoftHSM is the module `tests/suite/key-stores/spy.c`, which logs the calls and injects
 //! faults. `tests/suite/key-stores/setup.sh` installs SoftHSM. Each service runs in its own
-//! process, because a process loads a module only once.
+//! process, because a module and its settings apply to a whole process.
 
 #![expect(
     clippy::expect_used,

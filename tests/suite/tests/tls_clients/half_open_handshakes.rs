@@ -28,8 +28,7 @@ fn serves_clients_beside_1200_half_open_handshakes() {
     let service = TlsService::start();
     let begin = |number: u64| {
         let mut client = TcpStream::connect(service.authority()).unwrap();
-        // Each client sends the header of a record with a ClientHello, and at most the first bytes
-        // of the ClientHello.
+        // Each client sends nothing, or only the first bytes of a record with a ClientHello.
         let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 40]].concat();
         let sent = [0, 5, 11, hello.len()][usize::try_from(number % 4).unwrap()];
         client.write_all(&hello[..sent]).unwrap();

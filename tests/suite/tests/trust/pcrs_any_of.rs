@@ -90,7 +90,7 @@ fn rejects_pcrs_that_match_in_different_sets() {
         hex(1)
     );
     run_trust(&enclave, &["--any-of", &a, "--any-of", &b]).assert_fails(14, &message);
-    // The result does not change if there is another set in which no value matches.
+    // A third set in which only PCR2 matches does not change the result.
     let c = files.with("c.json", &[(0, 3), (1, 4), (2, PCR2)]);
     let options = ["--any-of", &a, "--any-of", &b, "--any-of", &c];
     run_trust(&enclave, &options).assert_fails(14, &format!("{c}: PCR0 is {}", hex(PCR0[0])));
