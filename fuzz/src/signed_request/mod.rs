@@ -121,7 +121,7 @@ mod tests {
 
     /// Checks that the enclave accepts the valid requests. The target relies on that.
     #[test]
-    fn valid_requests_are_answered_for_their_signer() {
+    fn accepts_valid_requests_as_their_signer() {
         for valid in valid_requests::all() {
             let sent = expand(valid.input().as_bytes());
             let Exchange { received, records } = exchange(&sent);
