@@ -6,8 +6,8 @@ use attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
 use kms_api::{ErrorType, InvalidRequest, KmsError, Operation};
 use thiserror::Error;
 
-use super::headers::UnknownOperation;
 use super::response::ResponseError;
+use super::unknown_operation::UnknownOperation;
 
 use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;

@@ -3,29 +3,14 @@
 use hyper::header;
 use hyper::http::request::Parts;
 use kms_api::{CONTENT_TYPE, Operation, TARGET_HEADER};
-use thiserror::Error;
 
 use super::api_error::ApiError;
+use super::unknown_operation::UnknownOperation;
 
 /// Maximum length of a target that an error message repeats, in bytes before they are escaped.
 const MAX_TARGET_LENGTH: usize = 128;
 
-/// The reason why a request names no operation of this service. Its text is for the caller.
-#[derive(Debug, Error)]
-pub(crate) enum UnknownOperation {
-    /// `X-Amz-Target` is missing, empty, or occurs more than once.
-    #[error("X-Amz-Target must name one operation: this service implements {}", served())]
-    NoTarget,
-    /// The service does not implement the operation.
-    #[error("operation {target} is not supported: this service implements {}", served())]
-    NotServed {
-        /// The target, truncated, and escaped to printable ASCII.
-        target: String,
-    },
-}
-
-/// Returns the operation that the `X-Amz-Target` header names. Returns `None` for an unknown operation, for a missing
-/// header, or for several headers.
+/// Returns the operation that the `X-Amz-Target` header names.
 ///
 /// # Errors
 /// If the header does not name one operation of this service.
@@ -40,11 +25,6 @@ pub(super) fn operation(head: &Parts) -> Result<Operation, UnknownOperation> {
         let target = target.get(..MAX_TARGET_LENGTH).unwrap_or(target);
         UnknownOperation::NotServed { target: target.escape_ascii().to_string() }
     })
-}
-
-/// Returns the names of all operations.
-fn served() -> String {
-    Operation::ALL.map(Operation::name).join(" and ")
 }
 
 /// Checks that the media type is that of awsJson1_1. Ignores parameters, such as a charset.

@@ -8,6 +8,7 @@ mod handler;
 mod headers;
 mod metrics;
 mod response;
+mod unknown_operation;
 
 pub(crate) use self::api::Api;
 pub(crate) use self::api_error::ApiError;
