@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes every target for FUZZ_SECONDS (run.sh run), or merges the new inputs into the corpus (run.sh save).
-# TARGETS selects targets. VECTORS is a folder with genuine inputs, which are never saved.
+# `run.sh run` fuzzes every target for FUZZ_SECONDS. `run.sh save` merges the new inputs into the corpus.
+# TARGETS selects targets. VECTORS is a folder with genuine inputs. The script never saves these inputs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,17 +17,17 @@ target_dir=${CARGO_TARGET_DIR:-$PWD/target}
 scratch=$target_dir/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
 targets=${TARGETS:-$(basename -s .rs fuzz/fuzz_targets/*.rs)}
-# Limits of the corpus of one target, so that the repository stays small.
+# Limits of the corpus of each target, so that the repository stays small.
 max_files=200
 max_bytes=$((400 * 1024))
 
-# Link-time optimization of the release profile would only slow down this build.
+# The release profile enables link-time optimization, which would only slow down this build.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none
 cargo +nightly fuzz build --fuzz-dir fuzz --features libfuzzer --target "$host" \
     --target-dir "$target_dir" --codegen-units 16
 cargo run --locked --quiet -p fuzz --bin seeds -- "$scratch/seeds" >/dev/null
 
-# Runs libFuzzer on one target. It writes new inputs to the first folder.
+# Runs libFuzzer on one target. libFuzzer writes new inputs to the first folder.
 libfuzzer() {
     local name=$1
     shift

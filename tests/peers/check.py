@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks the rows about emulators in README.md.
+"""Checks the rows of the table in README.md that describe emulators.
 
-Sends GenerateRandom, with a Recipient whose attestation document is garbage, to moto, MiniStack and LocalStack,
-and compares each answer and version with the table. LocalStack needs Python 3.13, and is not checked without it.
+Sends GenerateRandom to moto, MiniStack and LocalStack. The Recipient of the request contains an invalid
+attestation document. The script compares each response and each version with the table. If Python 3.13 is
+missing, LocalStack is not checked.
 """
 
 import base64
@@ -29,7 +30,8 @@ REQUEST = {
         "AttestationDocument": base64.b64encode(b"garbage").decode(),
     },
 }
-# Prints the members of the answer of LocalStack's handler. Its server needs more packages than this.
+# Prints the members of the response of LocalStack's handler. The handler is called directly, because
+# LocalStack's server needs more packages.
 LOCALSTACK = """
 import json, sys
 from localstack.aws.api import RequestContext

@@ -1,11 +1,14 @@
 """Makes KMS calls with boto3.
 
-Reads a JSON list of calls from stdin, each {"operation", "parameters"}; blobs are base64. If a call also
-has "pages", a PaginationConfig, the operation's paginator makes the call. Prints a JSON list with one
-outcome per call: its "output" (with a paginator {"pages"}, the list of outputs) or its "error", and the
-raw "responses" of all attempts.
-The endpoint and credentials come from the environment. With SIGN_DATE in the environment, requests have a
-Date header, and boto3 signs it instead of X-Amz-Date.
+The program reads a JSON list of calls from stdin. A call has the members "operation" and "parameters".
+Blobs are base64. If a call also has the member "pages" (a PaginationConfig), the operation's paginator
+makes the call.
+
+The program prints a JSON list with one outcome per call. An outcome has either "output" or "error", and
+"responses", the raw responses of all attempts. The output of a paginator is {"pages": the list of outputs}.
+
+Environment variables set the endpoint and the credentials. If SIGN_DATE is set, requests have a Date
+header, and boto3 signs this header instead of X-Amz-Date.
 """
 
 import base64

@@ -1,10 +1,12 @@
 """Requests random bytes with boto3 at a constant rate until stdin ends.
 
-Arguments: requests per second, and the number of threads. Reads attestation documents from stdin, one per
-line in base64; each replaces the document before it. Every second request has the document as its
-Recipient. Prints one line per request: "ok" or the error's name, the number of attempts, and for some
-requests the CiphertextForRecipient in base64. At the end of stdin, completes the requests in flight.
-The endpoint and credentials come from the environment.
+The arguments are the number of requests per second and the number of threads. The program reads attestation
+documents in base64 from stdin, one per line. A new document replaces the previous document. Every second
+request has the document in its Recipient.
+
+The program prints one line per request. The line contains "ok" or the error's name, the number of attempts,
+and for some requests the CiphertextForRecipient in base64. At the end of stdin, the program completes the
+requests in flight. Environment variables set the endpoint and the credentials.
 """
 
 import base64
@@ -15,7 +17,7 @@ import time
 import boto3
 import botocore.config
 
-# One of this many envelopes is printed.
+# The program prints one of this number of envelopes.
 PRINTED_INTERVAL = 50
 
 document = base64.b64decode(sys.stdin.readline())
@@ -43,7 +45,7 @@ def work(client, interval, offset):
     while not stopping.wait(max(0, due - time.monotonic())):
         count += 1
         print_line(*request_random(client, count))
-        # Delayed requests are sent late, but at most those of one second.
+        # Overdue requests are sent late, but at most the requests of one second.
         due = max(due + interval, time.monotonic() - 1)
 
 
@@ -57,7 +59,7 @@ def request_random(client, count):
     try:
         output = client.generate_random(**parameters)
     except Exception as error:
-        # After a broken connection, the attribute exists and is None.
+        # After a broken connection, the attribute exists, but its value is None.
         response = getattr(error, "response", None) or {}
         attempts = response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
         return response.get("Error", {}).get("Code", type(error).__name__), attempts
@@ -71,7 +73,7 @@ def request_random(client, count):
 
 
 def print_line(*fields):
-    # A single write keeps the lines of several threads apart.
+    # A single write for each line keeps the lines of several threads separate.
     sys.stdout.write(" ".join(map(str, fields)) + "\n")
     sys.stdout.flush()
 

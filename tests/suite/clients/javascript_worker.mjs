@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 const kms = createRequire(`${process.argv[2]}/`)("@aws-sdk/client-kms");
 const client = new kms.KMSClient({});
 const rate = Number(process.argv[3]);
-// One of this many envelopes is printed.
+// The program prints one of this number of envelopes.
 const PRINTED_INTERVAL = 50;
 // The maximum number of requests in flight. The SDK's retry quota has 500 tokens, and a retry after a broken
 // connection costs 14. After the end of a server process, the SDK therefore retries at most 35 requests and
@@ -48,7 +48,7 @@ let start;
 function tick() {
   const now = performance.now();
   start ??= now;
-  // Delayed requests are sent late, but at most those of one second.
+  // Overdue requests are sent late, but at most the requests of one second.
   start = Math.max(start, now - ((sent + rate) / rate) * 1000);
   while (sent < ((now - start) / 1000) * rate && inFlight.size < MAX_IN_FLIGHT) {
     sent += 1;

@@ -4,7 +4,8 @@
 #   tests/suite/eif/nitro-cli.sh FILE.eif [NITRO_CLI]
 #
 # BIN is the folder of attested-recipient, by default target/release. Without NITRO_CLI, the script uses
-# nitro-cli from PATH or from target/nitro-cli, and installs it there if both are missing.
+# nitro-cli from PATH or from target/nitro-cli. If both are missing, the script installs nitro-cli under
+# target/nitro-cli.
 set -euo pipefail
 
 readonly VERSION=1.5.2
@@ -37,7 +38,7 @@ fi
 [[ -x $NITRO_CLI ]] || fail "$NITRO_CLI is not an executable file"
 echo "ok: found $("$NITRO_CLI" --version) at $NITRO_CLI"
 
-# nitro-cli writes a log there for each command.
+# nitro-cli writes a log for each command to this folder.
 if [[ ! -d $LOG_DIR ]] && ! mkdir -p "$LOG_DIR" 2>/dev/null; then
     fail "nitro-cli needs the folder $LOG_DIR: sudo install -d -m 1777 $LOG_DIR"
 fi

@@ -39,12 +39,12 @@ release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 [[ -f $sysroot/lib/rustlib/components ]] ||
     fail "$sysroot is not a toolchain of rustup: install Rust with rustup"
 gcc=$(cc -dumpversion)
-# These packages and the toolchain determine the bytes of the binary. The builder must have this machine's
-# versions.
+# These packages and the toolchain determine the bytes of the binary. The builder image must have the same
+# versions as this machine.
 packages=("gcc-$gcc" "libgcc-$gcc-dev" libc6-dev binutils)
 mkdir -p "$work"
 
-# b ARGUMENT...: runs buildah on a storage that only this script uses.
+# b ARGUMENT...: runs buildah with a storage folder that only this script uses.
 b() { buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run" "$@"; }
 clean_up() { b rm --all >/dev/null && b rmi --prune >/dev/null; }
 trap clean_up EXIT
@@ -128,7 +128,8 @@ build() {
         fail "enclave.Dockerfile does not build: $(tail -n 20 "$work/build.log")"
 }
 
-# nitro-cli uses CMD or, without CMD, ENTRYPOINT, but never both. It measures the environment.
+# nitro-cli uses CMD. If there is no CMD, nitro-cli uses ENTRYPOINT. nitro-cli also measures the environment
+# variables.
 expect() {
     local words
     words=$(b inspect --type image --format "{{range .OCIv1.Config.$2}}{{printf \"%q \" .}}{{end}}" "$1")

@@ -1,18 +1,19 @@
-/* A PKCS#11 module that forwards calls to the module at $SPY_MODULE, logs them, and injects faults.
+/* A PKCS#11 module that forwards calls to the module at $SPY_MODULE, logs the calls, and injects faults.
  *
  * Each call of a watched function reads the rules in the file $SPY_CONTROL, if it exists. A rule is a line:
  *
  *     FUNCTION hold            waits until the rule is removed, then forwards the call
  *     FUNCTION sleep N         waits N milliseconds, then forwards the call
  *     FUNCTION return N        returns the CK_RV N, in decimal or 0x..., without forwarding
- *     FUNCTION return N K T    the same for the next T calls; a rule with a greater K starts a new count
+ *     FUNCTION return N K T    returns N for the next T calls; a rule with a greater K starts a new count
  *     C_OpenSession limit N    returns CKR_SESSION_COUNT while N sessions are open
  *     C_GenerateRandom hold N  holds only calls for N bytes
  *     C_GenerateRandom zeros   returns zeros as random bytes
- *     C_GenerateRandom same    returns 0, 48, 170, ... for each call: neither constant nor counting
+ *     C_GenerateRandom same    returns the bytes 0, 48, 170, ... in each call, which are not constant and do not count
  *
- * The first rule that matches a call applies. Writers replace the whole file. For each call that returns,
- * one write appends a line to $SPY_LOG: FUNCTION RV, and for C_GenerateRandom the bytes in hexadecimal.
+ * The first rule that matches a call applies. A test replaces the whole file to change the rules. When a call
+ * returns, one write appends a line to $SPY_LOG. The line contains FUNCTION, the CK_RV, and for
+ * C_GenerateRandom the random bytes in hexadecimal.
  *
  * The watched functions are C_Initialize, C_Finalize, C_GetTokenInfo, C_OpenSession, C_CloseSession,
  * C_GetSessionInfo, C_Login and C_GenerateRandom. */
@@ -59,7 +60,7 @@ struct rule {
     ulong number, count, times;
 };
 
-/* Finds the first rule for a call of `name` for `length` bytes. Without one, the action is empty. */
+/* Finds the first rule for a call of `name` for `length` bytes. If no rule matches, the action is empty. */
 static void find_rule(const char *name, ulong length, struct rule *rule)
 {
     const char *path = getenv("SPY_CONTROL");

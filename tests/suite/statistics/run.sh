@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs ent and rngtest on 64 MiB of the service's random bytes. As a control, the output of a service whose
-# DRBG does not increment its counter must fail both.
+# Runs the tests ent and rngtest on 64 MiB of the service's random bytes. As a control, both tests must reject
+# the output of a broken service, whose DRBG does not increment its counter.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -28,7 +28,7 @@ generate() {
 }
 
 # passes_ent FILE: checks entropy, chi-square, mean and serial correlation. Random output has an entropy of
-# 7.9999973 bits per byte, and exceeds one of the other bounds once in thousands of runs.
+# 7.9999973 bits per byte. In one of several thousand runs, random output exceeds one of the other bounds.
 passes_ent() {
     ent -t "$1" | awk -F, '
         $1 == 1 {
@@ -39,7 +39,7 @@ passes_ent() {
         }'
 }
 
-# passes_rngtest FILE: runs the FIPS 140-2 tests on blocks of 20,000 bits. 8 in 10,000 blocks of random output
+# passes_rngtest FILE: runs the FIPS 140-2 tests on blocks of 20,000 bits. In random output, 8 of 10,000 blocks
 # fail.
 passes_rngtest() {
     (rngtest <"$1" 2>&1 || true) | awk '

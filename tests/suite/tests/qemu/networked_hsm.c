@@ -1,5 +1,5 @@
 /* A PKCS#11 module like that of a networked HSM: C_Initialize exchanges greetings with the HSM over TCP, and
-   fails without a reply. All other functions are those of the module NETWORKED_MODULE. */
+   fails if there is no reply. All other functions are those of the module NETWORKED_MODULE. */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <string.h>
