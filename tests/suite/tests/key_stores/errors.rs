@@ -294,7 +294,7 @@ impl ErrorCase {
             }
         }
         service.assert_serves_others();
-        for case in ["calls have not returned", "responds again"] {
+        for case in ["calls of the PKCS#11 module have not returned", "responds again"] {
             assert_eq!(service.count_log_lines(case), self.stuck_log_count, "{case}");
         }
         service.shut_down();
