@@ -124,7 +124,7 @@ fn failed(mut record: RecordBuilder) -> RecordBuilder {
     record
 }
 
-/// Returns the sum of the omitted records that the records report.
+/// Returns the sum of `unauthenticatedRecordsOmitted` over `records`.
 fn omitted_total(records: &[Value]) -> u64 {
     let field = |record: &Value| {
         record["additionalEventData"]["unauthenticatedRecordsOmitted"].as_u64().unwrap_or(0)
@@ -152,7 +152,8 @@ fn omits_unauthenticated_records_above_queue_percent() {
         audit.submit(successful(authenticated(record(b"authenticated"))));
     }
     assert_eq!(audit.dropped(), 0);
-    // The queue is still full, so this omission is not reported yet.
+    // The queue still exceeds the limit, so the service omits the next record. Records that are written after
+    // `release` is dropped report this omission.
     audit.submit(record(b"unauthenticated"));
     drop(release);
     drop(audit);

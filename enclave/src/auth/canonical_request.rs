@@ -16,7 +16,7 @@ pub(super) fn hash(
 ) -> Option<[u8; SHA_256_LENGTH]> {
     let mut hash = Sha256::new();
     // The path is hashed as received, because clients have already encoded the path. The query line is empty:
-    // `authorization_header` has rejected requests with a query.
+    // `headers::authorization_header` has rejected requests with a query.
     for part in [head.method.as_str(), "\n", head.uri.path(), "\n\n"] {
         hash.update(part.as_bytes());
     }

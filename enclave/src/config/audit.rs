@@ -10,7 +10,7 @@ use crate::audit::UnauthenticatedLimits;
 pub(super) struct AuditTable {
     /// Maximum audit records of unauthenticated callers per second. A burst may have twice this number.
     unauthenticated_per_second: Option<BoundedU32<1, 1_000_000>>,
-    /// Maximum share of the audit queue that records of unauthenticated callers may fill, in percent.
+    /// Maximum fill of the audit queue, in percent, at which it accepts a record of an unauthenticated caller.
     unauthenticated_queue_percent: Option<BoundedU32<1, 50>>,
 }
 

@@ -5,7 +5,7 @@ use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
 /// Parses the certificates in a PEM file. Rejects a file that could contain a private key, because certificate
-/// files are part of the public archive.
+/// files are part of the public archive of the configuration, which contains no secrets.
 pub(super) fn parse_certificates(
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
@@ -34,8 +34,8 @@ pub(super) fn contains_private_key(bytes: &[u8]) -> bool {
 
 /// Returns the first base64 line of a private key in PEM. This line identifies the key.
 ///
-/// Later lines may encode the public key. A certificate contains the public key too, so a search for these lines
-/// would report a leak that is none.
+/// Callers search public files for this line, to find a copy of the key. They cannot search for later lines:
+/// these may encode the public key, which certificates contain too.
 pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
     let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.find(|line| line.ends_with(KEY_LINE_END))?;

@@ -1,5 +1,5 @@
-//! Constants and types that the reader and the writer share. Their names and values are those of
-//! the crate `aws-nitro-enclaves-image-format`.
+//! Constants and types that the reader and the writer share. The values are those of the crate
+//! `aws-nitro-enclaves-image-format`.
 
 use std::env::consts::ARCH;
 use std::fmt::{self, Display, Formatter};
@@ -109,7 +109,7 @@ impl Display for SectionKind {
     }
 }
 
-/// An entry of the header's two tables.
+/// The offset and the size of one section. The header stores all offsets in one array, and all sizes in another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SectionEntry {
     pub(super) offset: u64,
