@@ -309,7 +309,7 @@ fn verify_applies_pcr_max_age_and_root_options() {
     assert_eq!(verify(&["--root", root, "--pcr", &format!("0={pcr0}")]).0, 0);
     let other = format!("1={pcr0}");
     let report = verify(&["--root", root, "--pcr", &other]);
-    assert!(rejection(&report.1).starts_with("REJECTED 18 PCR1 as expected: it is "));
+    assert!(rejection(&report.1).starts_with("REJECTED 18 PCR1 as expected: the value is "));
     let absent = format!("16={pcr0}");
     let report = verify(&["--root", root, "--pcr", &absent]);
     assert!(rejection(&report.1).ends_with("the document does not contain this PCR"));
