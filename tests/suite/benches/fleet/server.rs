@@ -84,7 +84,8 @@ impl Server {
     /// Upgrades a relay: the old process starts a new process. Waits until the new process serves and
     /// the old process has exited.
     ///
-    /// # Errors Returns an error if one of these events takes too long.
+    /// # Errors
+    /// Returns an error if one of these events takes too long.
     pub(crate) fn upgrade(&mut self) -> Result<(), BoxError> {
         let (logged, old) = (fs::read_to_string(&self.log)?.len(), self.id()?);
         self.signal(Signal::SIGUSR2)?;

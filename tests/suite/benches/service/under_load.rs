@@ -41,7 +41,7 @@ pub(crate) fn latency(figures: &mut Figures) -> Result<(), BoxError> {
     figures.add("plain_p99_under_attested_load_ms", "ms", loaded.iter().copied())?;
     figures.add_ratio("plain_p99_under_attested_load_ratio", &loaded, &unloaded)?;
     figures.add("attested_under_plain_load", "requests/s", attested_rates)?;
-    figures.add("attested_refused_under_plain_load", "requests/s", refused)?;
+    figures.add("attested_rejected_under_plain_load", "requests/s", refused)?;
     Ok(())
 }
 

@@ -30,10 +30,7 @@ pub(super) fn denies_plaintext_without_tls(guests: &Guests) {
     assert_eq!(outcome.statuses(), [400]);
     let error = outcome.error.as_ref().unwrap();
     assert_eq!(error.name, "AccessDeniedException");
-    assert!(
-        error.message.contains("it did not come over TLS that the enclave attests"),
-        "{error:?}"
-    );
+    assert!(error.message.contains("unless the connection uses attested TLS"), "{error:?}");
 }
 
 pub(super) fn reboot(guests: &Guests) {
