@@ -1,7 +1,7 @@
-//! The configuration bundle: the TOML file, the salt, and every file that the TOML names.
+//! The configuration bundle: the TOML file, the salt, and every file that the TOML names, except PKCS#11 modules.
 //!
-//! The enclave reads the bundle into memory once, and measures the whole bundle. The enclave cannot read files
-//! outside the bundle later.
+//! The enclave reads the bundle into memory once, and measures the whole bundle. Except for PKCS#11
+//! modules, the enclave cannot read files outside the bundle later.
 
 pub(super) mod archive;
 mod error;
@@ -170,7 +170,7 @@ impl ConfigBundle {
         self.salt.is_some()
     }
 
-    /// Counts the secrets and the file names in the TOML. Finds both by the names of their keys.
+    /// Counts the secrets and the file names in the TOML. The TOML keys show which values these are.
     pub(super) fn counts(&self) -> Result<FieldCounts, BundleError> {
         let table = parse(&self.path, &self.toml)?;
         Ok(BundleFields::find(&table).counts())

@@ -51,7 +51,8 @@ impl Client {
     /// Makes the client trust only these certificate authorities of enclaves. `pem` is the content of a
     /// file that `attested-recipient trust` wrote. The client then rejects URLs without TLS.
     ///
-    /// # Errors Returns an error if `pem` contains no certificate, or if a section is not an X.509
+    /// # Errors
+    /// Returns an error if `pem` contains no certificate, or if a section is not an X.509
     /// certificate.
     pub fn with_ca_certificates(self, pem: &[u8]) -> Result<Self, ClientError> {
         let mut authorities = Vec::new();

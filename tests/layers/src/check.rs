@@ -15,7 +15,8 @@ use crate::workspace::members;
 /// Checks the crates of the workspace at `root`. If `only` names a folder, checks only the crate in
 /// that folder. Does not check layers if `table` is `None`.
 ///
-/// # Errors Returns an error if a source file or a manifest cannot be read, or if `only` is not the
+/// # Errors
+/// Returns an error if a source file or a manifest cannot be read, or if `only` is not the
 /// folder of a crate.
 pub fn check(
     root: &Path,

@@ -11,7 +11,8 @@ use std::time::SystemTime;
 /// `make test` builds all binaries. For a single test, run `cargo build --workspace --features
 /// enclave/simulator,enclave/pkcs11` first.
 ///
-/// # Panics Panics if the binary is missing, or older than one of its sources.
+/// # Panics
+/// Panics if the binary is missing, or older than one of its sources.
 pub fn binary(name: &str) -> PathBuf {
     let hint = "run `make test`, or `cargo build --workspace --features \
                 enclave/simulator,enclave/pkcs11`";
@@ -33,7 +34,8 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// Returns the command `attested-recipient` without arguments.
 ///
-/// # Panics Panics if [`binary`] does.
+/// # Panics
+/// Panics if [`binary`] does.
 pub fn command() -> Command {
     Command::new(binary("attested-recipient"))
 }

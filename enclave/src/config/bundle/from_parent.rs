@@ -25,7 +25,7 @@ impl ConfigBundle {
     /// Fetches the archive from `endpoint` on the parent. Retries until a transfer completes.
     ///
     /// # Errors
-    /// If the received bytes are not the archive of a configuration bundle.
+    /// If a complete archive arrived that is not the archive of a configuration bundle.
     pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, BundleError> {
         let mut last_error = String::new();
         loop {
@@ -56,8 +56,8 @@ async fn fetch(stream: Stream) -> io::Result<Zeroizing<Vec<u8>>> {
     })
 }
 
-/// Reads to the end of `stream`, or one byte more than the longest archive has. That byte shows that the archive
-/// is too long. The buffer is never reallocated, so no copies of secrets remain in memory.
+/// Reads `stream` to its end, but at most one byte more than the longest archive has. That byte shows that the
+/// archive is too long. The buffer is never reallocated, so no copies of secrets remain in memory.
 async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut archive = Zeroizing::new(Vec::with_capacity(MAX_ARCHIVE_LENGTH + 1));
     let limit = u64::try_from(MAX_ARCHIVE_LENGTH).unwrap_or(u64::MAX).saturating_add(1);

@@ -11,7 +11,8 @@ use ciborium::Value;
 /// of decoders that decoded the payload. Only ciborium decodes documents of a NitroTPM. ciborium
 /// rejects some well-formed payloads, see [`has_number_below_128_bits`].
 ///
-/// # Panics Panics if a decoder rejects the payload or decodes other claims.
+/// # Panics
+/// Panics if a decoder rejects the payload or decodes other claims.
 pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
     let ours = DecodedPayload::from_claims(claims);
     let mut agreeing_decoders = 0;

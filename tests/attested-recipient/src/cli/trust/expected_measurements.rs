@@ -93,7 +93,8 @@ impl ExpectedMeasurements {
     /// Compares the measurements of a document. Returns the file of `--any-of` that matches. Returns
     /// `None` if there is no such option.
     ///
-    /// # Errors Returns all differences, grouped by set.
+    /// # Errors
+    /// Returns all differences, grouped by set.
     pub(super) fn compare(&self, measured: Pcrs<'_>) -> Result<Option<&Path>, String> {
         if measured.family() != PcrFamily::NitroEnclave {
             return Err("the document comes from an instance with a NitroTPM, not from an enclave"
