@@ -118,7 +118,7 @@ impl Upstream {
         Health::from_u8(before) != Health::Ready
     }
 
-    /// Ejects the upstream: it gets a client only if no upstream that is not ejected accepts the connection.
+    /// Ejects the upstream: the relay tries it for a client only after every upstream that is not ejected has failed.
     /// Open connections end by `policy`. Returns whether that is a change.
     pub(crate) fn eject(&self, policy: ClosePolicy) -> bool {
         let before = self.health.swap(Health::Ejected.to_u8(), Ordering::Relaxed);
@@ -130,7 +130,7 @@ impl Upstream {
         has_changed
     }
 
-    /// Ends all connections once they are idle, permanently.
+    /// Ends all connections once they are idle. No later call can revoke this.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
         self.update_close_policy(|policy| policy.max(ClosePolicy::WhenIdle));

@@ -23,7 +23,7 @@ impl AttestationEndpointMetrics {
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Requests for the attestation endpoint, by outcome";
         let requests: Family<Label, Counter> = registry.family("attestation_requests", help);
-        let help = "Requests for the attestation endpoint in its queue";
+        let help = "Requests that wait in the queue of the attestation endpoint";
         let counter = |outcome| labelled(&requests, [("outcome", outcome)]);
         Self {
             success: counter("success"),

@@ -170,7 +170,7 @@ impl ConfigBundle {
         self.salt.is_some()
     }
 
-    /// Counts the secrets and the file names in the TOML. The TOML keys show which values these are.
+    /// Counts the secrets and the file names in the TOML, which are recognized by their TOML keys.
     pub(super) fn counts(&self) -> Result<FieldCounts, BundleError> {
         let table = parse(&self.path, &self.toml)?;
         Ok(BundleFields::find(&table).counts())

@@ -72,7 +72,7 @@ impl TestPki {
         }
     }
 
-    /// Returns the payload of a typical document, without the break at its end.
+    /// Returns the CBOR payload of a typical document, without the break byte (0xff) that ends its map.
     pub(crate) fn open_payload(&self, certificate: &[u8], cabundle: &[&[u8]]) -> Vec<u8> {
         let spec = Self::spec(include_str!("../../keys/rsa-2048.pem"), None);
         let mut payload = spec.payload(certificate, cabundle);

@@ -118,7 +118,7 @@ impl Enclave {
         self.terminator.url()
     }
 
-    /// Returns a file with the root of the enclave's documents. With this trust anchor, `trust`
+    /// Returns the path of a file with the root of the enclave's documents. With this trust anchor, `trust`
     /// accepts the enclave like an enclave of AWS.
     pub(crate) fn root(&self) -> String {
         self.folder.path().join("root.pem").to_str().unwrap().to_owned()
