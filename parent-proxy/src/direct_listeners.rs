@@ -1,8 +1,8 @@
 //! Direct listeners. Each direct listener leads to one enclave, even while that enclave is standby or
 //! ejected. So `attested-recipient trust` can reach an enclave before clients do.
 //!
-//! The connections of direct listeners are relayed like those of clients, but counted separately. They use no
-//! slots of clients, and the upstream selection ignores them.
+//! The connections of direct listeners are relayed like those of clients, but counted separately. They do not
+//! count toward `--max-connections`, and the upstream selection ignores them.
 
 mod metrics;
 
@@ -48,8 +48,8 @@ struct DirectListener {
 }
 
 impl DirectListeners {
-    /// Opens the configured direct listeners, and starts to relay their connections. A listener in
-    /// `inherited` with the configured endpoint is used instead of a new one.
+    /// Opens the configured direct listeners, and starts to relay their connections. If `inherited` has a
+    /// listener with the configured endpoint, that listener is used and no new one is opened.
     ///
     /// # Errors
     /// If an endpoint cannot be listened on.

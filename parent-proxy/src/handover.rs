@@ -73,7 +73,8 @@ pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Resu
 /// Receives the listeners that [`send`] sent.
 ///
 /// # Errors
-/// The errors of recvmsg(2), and an error if the message has another protocol or version.
+/// The errors of recvmsg(2). Also an error if the message has another protocol or version, or does not have one
+/// descriptor for each name.
 pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<NamedListener>> {
     let mut text = vec![0; MAX_LENGTH];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];

@@ -205,9 +205,9 @@ fn count(upstream: &Upstream, result: &CheckResult) {
 
 /// Checks the enclave once.
 ///
-/// If clients have failed to connect since the last successful check, a ready admin endpoint is not enough.
-/// The listener for clients must then accept a connection too. Without such failures, that listener is not
-/// checked, because an enclave that serves TLS counts the check as a failed handshake.
+/// If clients have failed to connect since the last successful check, the listener for clients must accept a
+/// connection, in addition to the ready admin endpoint. Without such failures, that listener is not checked,
+/// because an enclave that serves TLS counts the check as a failed handshake.
 async fn check(probe: HealthProbe<'_>, has_new_failures: bool) -> CheckResult {
     let has_admin_endpoint = probe.enclave.admin.is_some();
     match probe.get("/readyz", MAX_READYZ_LENGTH).await {

@@ -30,10 +30,11 @@
 //!
 //! # Threads
 //!
-//! Each thread has its own runtime. The first thread accepts, and assigns each client to the thread with the
-//! fewest connections, so relayed bytes never wake another thread. `make bench-peers` compares the relay with
-//! HAProxy and nginx, which have the same number of threads. The table lists the relay's result divided by
-//! the better result of HAProxy and nginx. The values are medians on two shared processors.
+//! The first thread accepts, and assigns each client to the thread with the fewest connections. A client stays
+//! on its thread, and each thread has its own runtime, so relayed bytes never wake another thread.
+//! `make bench-peers` compares the relay with HAProxy and nginx, which have the same number of threads. The
+//! table lists the relay's result divided by the better result of HAProxy and nginx. The values are medians on
+//! two shared processors.
 //!
 //! | | requests/s at 1, 32, 256 connections | processor time per request at 32 | connections/s |
 //! |---|---|---|---|

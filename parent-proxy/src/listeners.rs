@@ -18,7 +18,8 @@ const SYSTEMD: &str = "systemd";
 pub(crate) struct Listeners {
     /// Inherited listeners that are not in use yet.
     inherited: Vec<NamedListener>,
-    /// Duplicate descriptors of the listeners in use. A socket listens until both descriptors are closed.
+    /// Duplicate descriptors of the listeners in use. A socket listens until its listener and the duplicate
+    /// are closed.
     open: Vec<NamedListener>,
     /// Endpoints of inherited listeners in use. The predecessor owns their socket files until the handover.
     adopted: Vec<Endpoint>,

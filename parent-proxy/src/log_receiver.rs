@@ -1,9 +1,9 @@
 //! The receiver of the log lines and audit records of enclaves, which writes them to one sink.
 //!
-//! While the sink is slow, the relay's queue is full, and the relay stops reading the connections. The
-//! enclaves then wait, and drop and count the lines that exceed their own queues. Connections get room in the
-//! queue in the order of their requests, one line at a time. So a flood of lines from one enclave delays the
-//! lines of another enclave, but causes no loss of them.
+//! If the sink is slow, the relay's queue of lines fills up, and the relay stops reading the connections. The
+//! enclaves then wait, and drop and count the lines that exceed their own queues. The connections take turns:
+//! each gets room in the relay's queue for one line at a time. A flood of lines from one enclave therefore
+//! delays the lines of another enclave, but causes no loss of them.
 //!
 //! Lines are not parsed, except that the CID of the enclave is inserted before the last brace. Only complete
 //! lines are forwarded, each in one piece, so the lines of several enclaves never mix.

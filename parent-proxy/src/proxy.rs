@@ -68,7 +68,10 @@ impl Proxy {
     /// `log_lines_dropped` returns the number of lines that the process's own log has lost.
     ///
     /// # Errors
-    /// If an endpoint cannot be listened on, or a file cannot be used.
+    /// - An endpoint cannot be listened on.
+    /// - A configured file cannot be used.
+    /// - A signal handler cannot be installed, or the thread of the log receiver cannot be started.
+    /// - The listeners of the predecessor cannot be received.
     pub async fn bind(config: &Config, log_lines_dropped: fn() -> u64) -> Result<Self, StartError> {
         // The handlers are installed before the listeners are open, because an unhandled signal would end the
         // process.

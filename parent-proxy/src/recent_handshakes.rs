@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use crate::decaying_count::DecayingCount;
 
-/// Half-life of the weight of a handshake. The "recent window" of this module is the sum of these weights.
+/// Time after which a handshake counts half as much. A number of handshakes "in the recent window" is the sum
+/// of these decayed counts.
 const HALF_LIFE: Duration = Duration::from_secs(30);
 
 /// Minimum number of recent handshakes from which a share of rejected handshakes is computed.
 pub(crate) const MIN_HANDSHAKES_FOR_SHARE: f64 = 1.0;
 
-/// Weight of an upstream whose handshakes clients do not reject, in thousandths.
+/// Weight in the upstream selection of an upstream whose handshakes clients do not reject, in thousandths.
 pub(crate) const FULL_WEIGHT: u16 = 1000;
 
 /// The handshakes of one upstream in the recent window, and the last comparison with its siblings.

@@ -5,10 +5,11 @@
 //! cannot see it. The enclave counts such alerts. The relay reads the counter from the enclave's admin
 //! endpoint, once per health check interval. An upstream without `admin=` has no counter.
 //!
-//! If the rejected share of an upstream far exceeds that of its siblings, the relay lowers the weight of the
-//! upstream in the selection. The relay logs the begin and the end of this condition. It exports the share,
-//! the condition and the weight as metrics. It never ejects the upstream for this reason, because any client
-//! can send an alert.
+//! The rejected share of an upstream is the part of its recent handshakes that clients rejected. If this share
+//! far exceeds that of the other upstreams (its siblings), the relay lowers the weight of the upstream in the
+//! upstream selection. The upstream then gets fewer clients. The relay logs the begin and the end of this
+//! condition. It exports the share, the condition and the weight as metrics. It never ejects the upstream for
+//! this reason, because any client can send an alert.
 
 mod upstream_comparison;
 

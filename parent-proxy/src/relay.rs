@@ -37,6 +37,7 @@ const MAX_DIRECT_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63
 pub struct Relay {
     acceptor: Acceptor,
     context: Arc<RelayContext>,
+    /// The slots: one permit for each connection that may be open.
     slots: Arc<Semaphore>,
     threads: NonZeroUsize,
     /// True if the listener stays open after this process: systemd or a successor has the same socket.
@@ -95,8 +96,8 @@ impl Relay {
         Self::new(listener, context, MAX_ROUTE_CONNECTIONS, NonZeroUsize::MIN)
     }
 
-    /// Creates a relay of a direct listener. It equals the relay of clients, but `enclave` is its only
-    /// upstream.
+    /// Creates a relay of a direct listener. It has the timeouts of the relay for clients. `enclave` is its only
+    /// upstream, without health checks.
     pub(crate) fn for_direct_listener(
         config: &Config,
         listener: Listener,

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 /// A computation whose concurrent callers share one run.
 ///
 /// The struct holds the last result and the start time of the run that computed it. A caller that called
-/// before that time uses this result. So only one run happens at a time, and two runs serve any number of
-/// concurrent callers.
+/// before that time uses this result. The lock permits one run at a time, so two runs serve any number of
+/// concurrent callers: the present run, and one for all that called during it.
 pub(crate) struct SingleFlight<T>(Mutex<Option<(Instant, T)>>);
 
 impl<T: Clone> SingleFlight<T> {

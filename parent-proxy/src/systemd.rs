@@ -14,7 +14,7 @@ use crate::upstream_pool::Pool;
 /// Returns the listening socket that the service manager passed.
 ///
 /// # Errors
-/// If there is none, or it is not a TCP socket.
+/// If there is none, or it is not a listening TCP socket.
 pub(crate) fn listener() -> Result<Listener, ListenError> {
     let passed = ListenFd::from_env().take_tcp_listener(0).map_err(ListenError::Inherited)?;
     let listener = passed.ok_or_else(|| {

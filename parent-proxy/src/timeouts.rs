@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::Config;
 
 /// Time for which a client may keep its side open after the upstream has closed and the last byte was written
-/// to the client. A silent client would otherwise hold its slot until the idle timeout.
+/// to the client. A silent client would otherwise count as an open connection until the idle timeout.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// The timeouts of one connection. The earliest deadline ends it.

@@ -72,8 +72,8 @@ impl Upgrader {
         Ok(Self { requests, program, arguments: arguments.collect(), start_timeout: START_TIMEOUT })
     }
 
-    /// Waits until a successor serves with `listeners`. If this process `is_ready`, the successor must have
-    /// found a ready enclave too. Calls `on_failure` after each failed attempt.
+    /// Waits until a successor serves with `listeners`. If `is_ready` returns true, this process has a ready
+    /// enclave, and the successor must also have found one. Calls `on_failure` after each failed attempt.
     pub(crate) async fn wait_for_successor(
         &mut self,
         listeners: impl Fn() -> io::Result<Vec<NamedListener>>,

@@ -19,9 +19,9 @@ use crate::upstream_pool::Pool;
 /// Environment variable of a successor that holds the process ID of its predecessor.
 pub(crate) const PREDECESSOR_VARIABLE: &str = "PARENT_PROXY_PREDECESSOR";
 
-/// Time limit for the first health checks of all enclaves. A successor waits for them, so that it selects
-/// only ready enclaves from the start. With the default settings, four checks fit. At the time limit, the
-/// successor serves anyway.
+/// Time limit for the first health checks of all enclaves. A successor waits for these checks before it serves,
+/// so that it selects only ready enclaves from the start. With the default settings, four checks fit. At the
+/// time limit, the successor serves anyway.
 const FIRST_CHECKS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limit for the predecessor's part of the handover.

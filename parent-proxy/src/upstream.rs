@@ -20,7 +20,8 @@ use crate::config::Enclave;
 use crate::recent_handshakes::RecentHandshakes;
 use crate::upstream_selection::{Candidate, RecentConnections};
 
-/// One upstream. Each client causes a new connection attempt, so the upstream recovers without intervention.
+/// One upstream. The relay keeps no connection to reuse: it connects anew for each client. After a failure, an
+/// enclave that runs again therefore serves the next client.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     enclave: Enclave,

@@ -1,14 +1,17 @@
 //! Selects the upstream that gets the next connection.
 //!
-//! The upstream with the fewest open connections gets the connection. This rule alone would prefer an enclave
-//! whose clients disconnect at once, because such an enclave has no open connections. Clients disconnect at
-//! once if they do not trust the enclave's certificate authority, for example.
+//! The upstream with the fewest open connections, divided by its weight, gets the connection. The weight is 1
+//! unless `rejected_handshakes` lowers it. This rule alone would prefer an enclave whose clients disconnect at
+//! once, because such an enclave has no open connections. Clients disconnect at once if they do not trust the
+//! enclave's certificate authority, for example.
 //!
-//! So recent connections that have ended count too. Their weight halves every [`HALF_LIFE`] from their start.
-//! An upstream exceeds its share if its ended connections are more than its share of all recent connections.
-//! Upstreams that exceed their share rank behind the others. An enclave whose clients disconnect at once
-//! therefore gets at most its share. A new enclave whose clients stay gets the next clients until it has as
-//! many open connections as the others.
+//! The selection therefore also counts recent connections that have ended. A recent connection counts as 1 at
+//! its start, and half as much after each [`HALF_LIFE`]. The share of an upstream is its weight divided by the
+//! sum of the weights of all upstreams that are not ejected. An upstream exceeds its share if its ended
+//! connections, divided by the recent connections of all these upstreams, are above the share. Upstreams that
+//! exceed their share rank behind the others. An enclave whose clients disconnect at once therefore gets at
+//! most its share. A new enclave whose clients stay gets the next clients until it has as many open connections
+//! as the others.
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -17,20 +20,20 @@ use tokio::time::Instant;
 
 use crate::decaying_count::DecayingCount;
 
-/// Half-life of the weight of a recent connection. SDKs retry within seconds, and the first attempt must
+/// Time after which a recent connection counts half as much. SDKs retry within seconds, and the first attempt must
 /// still count at that time. An enclave that has recovered must not wait minutes for clients. The load
 /// balancers of Finagle and linkerd also use a decay time of 10 s, for latencies.
 const HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// Number of recent connections by which an upstream may exceed its share. Without this tolerance, the small
-/// remaining weight of old connections would determine the selection in an almost idle relay.
+/// rest of old connections would determine the selection in an almost idle relay.
 const SLACK: f64 = 0.5;
 
 /// The recent connections of one upstream, by start and end.
 #[derive(Debug)]
 pub(crate) struct RecentConnections {
     started: DecayingCount,
-    /// The connections of `started` that have ended, with their remaining weight.
+    /// The connections of `started` that have ended, each with the same decay as in `started`.
     ended: DecayingCount,
 }
 
@@ -46,8 +49,8 @@ impl RecentConnections {
         now
     }
 
-    /// Counts the end of a connection that started at `started`. A long connection has little weight left,
-    /// because its client did not disconnect at once.
+    /// Counts the end of a connection that started at `started`. A long connection hardly counts, because its
+    /// client did not disconnect at once.
     pub(crate) fn end(&self, started: Instant) {
         let now = Instant::now();
         self.ended.add(self.ended.decayed_since(1.0, started, now), now);
@@ -110,7 +113,7 @@ impl Totals {
     }
 
     /// Returns whether the ended connections of the candidate are more than its share of all recent
-    /// connections.
+    /// connections, with the tolerance `SLACK`.
     fn exceeds_its_share(&self, one: &Candidate) -> bool {
         one.ended > self.started * one.weight / self.weight + SLACK
     }

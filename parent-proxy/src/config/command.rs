@@ -19,7 +19,8 @@ impl Command {
     /// Reads the command line, the environment and the configuration file. `--version` prints `commit`.
     ///
     /// # Errors
-    /// If a setting is unknown, invalid or missing.
+    /// The errors of `Config::from_arguments` for the environment and the file. Also an error if the
+    /// configuration cannot be printed.
     pub fn from_process(commit: Option<&str>) -> Result<Self, ConfigError> {
         // Ends the process if the command line is invalid, and for --help and --version.
         Self::from_settings(parse_command_line::<Settings>(commit))

@@ -22,7 +22,11 @@ impl Config {
     /// Parses a command line whose first argument is the name of the program.
     ///
     /// # Errors
-    /// If an option is unknown or invalid, or a required one is missing.
+    /// - An option of the command line or of the environment is unknown or invalid.
+    /// - The file that `--config` names cannot be read or parsed.
+    /// - A required setting is missing.
+    /// - Two upstreams have the same endpoint or the same direct listener.
+    /// - A listener for enclaves is a TCP endpoint.
     pub fn from_arguments<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
@@ -32,7 +36,7 @@ impl Config {
     /// Reads the upstreams from a configuration file.
     ///
     /// # Errors
-    /// If the file cannot be read, is invalid, or lists no upstream.
+    /// If the file cannot be read or parsed, lists no upstream, or lists an upstream or a direct listener twice.
     pub fn read_upstreams(path: &Path) -> Result<Vec<Enclave>, ConfigError> {
         check_upstreams(read_file(path)?.upstream)
     }

@@ -19,8 +19,8 @@ const MAX_QUEUED_LENGTH: usize = 4 * 1024 * 1024;
 /// Minimum memory of a queued line besides its bytes.
 const LINE_OVERHEAD: usize = 128;
 
-/// Maximum length of a batch in bytes. A write of up to `PIPE_BUF` bytes to a pipe is atomic (pipe(7)), so
-/// the lines of two writers never mix. A longer line is written alone.
+/// Maximum length of a batch in bytes. A write of up to `PIPE_BUF` bytes (4,096) to a pipe is atomic
+/// (pipe(7)), so the batches of two writers never mix. A longer line is written alone, and can mix.
 const BATCH_LENGTH: usize = 4096;
 
 /// Time for which the thread waits for more lines, because a wake-up costs more than writing a line.
@@ -97,8 +97,8 @@ impl WriterDone {
     /// Waits until all queued lines are written, for [`FLUSH_TIMEOUT`] at most. The caller must drop the log
     /// receiver before.
     pub(crate) async fn wait(self) {
-        // An error means that the time is over, or that the thread has ended. In both cases there is nothing
-        // left to do.
+        // An error means that the time limit has passed, or that the thread has ended. In both cases there is
+        // nothing left to do.
         let _ = timeout(FLUSH_TIMEOUT, self.0).await;
     }
 }

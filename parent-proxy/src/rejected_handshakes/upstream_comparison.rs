@@ -1,8 +1,10 @@
 //! The comparison of the upstreams' shares of rejected handshakes, and the weights that follow from it.
 //!
-//! The condition "rejected" holds if the share of an upstream far exceeds the lower median of the shares of
-//! its siblings. Siblings with few handshakes are ignored. So the condition can hold for two of three or two
-//! of four upstreams. It holds for no upstream if clients reject all of them.
+//! The share of an upstream is the part of its recent handshakes that clients rejected. Its siblings are the
+//! other upstreams. The condition "rejected" holds if the share of an upstream far exceeds the lower median of
+//! the shares of its siblings. Siblings with few handshakes are ignored. Because the lower median is used, the
+//! condition can hold for two of three or two of four upstreams. It holds for no upstream if clients reject
+//! all of them.
 //!
 //! The condition begins if the share reaches both [`BEGIN_SHARE`] and [`BEGIN_RATIO`]. It ends below half of
 //! these minimums. So a share that varies around a minimum does not begin and end the condition repeatedly.
@@ -19,8 +21,9 @@ const BEGIN_SHARE: f64 = 0.2;
 const BEGIN_RATIO: f64 = 5.0;
 /// Factor of [`BEGIN_SHARE`] and [`BEGIN_RATIO`] below which the condition ends.
 const END_FACTOR: f64 = 0.5;
-/// Minimum weight. An upstream with a lowered weight still gets some clients. Without clients, the relay
-/// could not detect that they trust the certificate again. Also, any client can send the alerts.
+/// Minimum weight in the upstream selection. An upstream with this weight still gets some clients, for two
+/// reasons: without clients, the relay could not detect that they trust the certificate again, and any client
+/// can send false alerts.
 const MIN_WEIGHT: f64 = 0.1;
 
 /// The result of the comparison for one upstream.

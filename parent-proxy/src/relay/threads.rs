@@ -37,8 +37,8 @@ impl Threads {
     }
 
     /// Assigns a client to the thread with the fewest connections. If several threads have the fewest, the
-    /// caller's thread is preferred, because the client then stays on its thread. `slot` is the client's
-    /// permit for one open connection of the relay.
+    /// caller's thread is preferred, because the client then need not move to another thread. `slot` is the
+    /// client's permit for one open connection of the relay.
     pub(super) fn assign(&mut self, pending: PendingClient, slot: OwnedSemaphorePermit) {
         let Self { local, workers } = self;
         let PendingClient { client, admission, .. } = pending;

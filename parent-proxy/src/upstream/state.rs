@@ -6,7 +6,7 @@ pub(crate) enum Health {
     /// The upstream is not checked yet. It gets clients.
     Unknown,
     Ready,
-    /// The upstream gets a client only if no upstream that is not ejected accepts the connection.
+    /// The relay tries the upstream for a client only after every upstream that is not ejected has failed.
     Ejected,
 }
 
