@@ -201,7 +201,8 @@ impl<'a> Reader<'a> {
         Ok(self.expect(ARRAY, "array")?.map_or(Items::UntilBreak, Items::Left))
     }
 
-    /// Returns whether another entry follows. Consumes the break that ends an indefinite length.
+    /// Returns whether another entry follows. Consumes the break code, which ends a map or an array of indefinite
+    /// length.
     pub(super) fn more(&mut self, items: &mut Items) -> bool {
         match items {
             Items::Left(0) => false,

@@ -45,10 +45,11 @@
 //! | [`UnverifiedDocument`] | rules 1 to 8 (form) | [`verify_live`](UnverifiedDocument::verify_live), [`verify_at_document_time`](UnverifiedDocument::verify_at_document_time) |
 //! | [`VerifiedDocument<T>`](VerifiedDocument) | rules 1 to 17 (form and evidence), under the trust anchors of `T` | reading its [`Claims`], sealing to its [`RecipientKey`] ([`cms`]) |
 //!
-//! `T` is [`Production`] or, with the feature `simulator`, `Simulated`. So a simulated document cannot be
-//! used in place of a production one. `Production` trusts AWS's root and every root that the program adds.
-//! `verify_live` and `verify_at_document_time` return the same type, but only `verify_live` checks the age
-//! (rule 14). A [`Verifier`] checks the same rules as `verify_live`, and caches the signatures that verified.
+//! `T` is [`Production`] or, with the feature `simulator`, `Simulated`. Code that passes a
+//! simulated document as a `VerifiedDocument<Production>` therefore does not compile. `Production` trusts
+//! AWS's root and every root that the program adds. `verify_live` and `verify_at_document_time` return the same
+//! type, but only `verify_live` checks the age (rule 14). A [`Verifier`] checks the same rules as
+//! `verify_live`, and caches the signatures that verified.
 //!
 //! # The checklist
 //!

@@ -90,7 +90,8 @@ impl<T: Trust> TrustAnchors<T> {
     /// Adds each certificate of a PEM file. Returns the SHA-256 digests of their DER.
     ///
     /// # Errors
-    /// If a certificate is not a self-issued P-384 CA. Then no certificate of the file is added.
+    /// If `pem` is not PEM or has no certificate, or if a certificate is not suitable as a root, for example not
+    /// a self-issued P-384 CA. Then no certificate of the file is added.
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<Vec<[u8; 32]>, AnchorError> {
         let roots = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<Vec<CertificateDer<'static>>, _>>()

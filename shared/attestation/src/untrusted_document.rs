@@ -161,7 +161,8 @@ impl UntrustedDocument {
     /// Returns whether the rejected document satisfies `rule`: all checks of `rule` passed before the
     /// failed check.
     ///
-    /// One check of rule 14 comes before rule 13.
+    /// The timestamp check of rule 14 comes before rule 13. If this check fails, rule 13 was not checked, so the
+    /// result for rule 13 is false.
     pub fn passed(&self, rule: Rule) -> bool {
         let is_unchecked = matches!(self, Self::TimestampInFuture { .. }) && rule == Rule::Validity;
         rule.passed_if_broken(self.rule()) && !is_unchecked

@@ -73,8 +73,8 @@ impl Rule {
     /// Returns whether a document that was rejected by the rule `broken` satisfies the rule `self`. That is
     /// true if all checks of `self` come before those of `broken`.
     ///
-    /// Rules 5 to 8 are checked in one pass, field by field. So if one of these rules is broken, an earlier
-    /// one may be broken too.
+    /// Rules 5 to 8 are checked in one pass, field by field. If one of these rules is broken, the document may
+    /// also break another one that comes earlier in the list. The result is then false for all four.
     pub fn passed_if_broken(self, broken: Self) -> bool {
         let in_payload = |rule| (Self::Payload..=Self::Cabundle).contains(&rule);
         self < broken && !(in_payload(self) && in_payload(broken))

@@ -49,7 +49,7 @@ pub enum TokenKind {
     List,
     /// An object.
     Structure,
-    /// `null` instead of the whole body.
+    /// A body that is `null`, not an object.
     Null,
     /// The value `true`.
     True,

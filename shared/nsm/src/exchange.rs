@@ -1,8 +1,8 @@
 //! One request to the NSM and its response, without the system call.
 //!
-//! The crate `aws-nitro-enclaves-nsm-api` has such a function too. That function leaves a copy of the
-//! response on the stack, although the response may be random bytes. It also returns the same error for all
-//! failures.
+//! The crate `aws-nitro-enclaves-nsm-api` has a function for this purpose, which is not used for two reasons. It
+//! leaves a copy of the response on the stack, although the response may contain random bytes. It returns the
+//! same error for all failures.
 
 use std::fmt;
 use std::io;

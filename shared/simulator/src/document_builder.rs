@@ -1,7 +1,7 @@
 //! Builds documents with one defect, for tests.
 //!
-//! A test changes one part of a valid chain or document before everything is signed. So the document breaks
-//! only the rule of that part, and verification fails by this rule.
+//! A test changes one part of a valid chain or document. Everything is signed after the change, so the
+//! signatures are valid. The document therefore breaks only the rule of the changed part.
 
 use std::sync::Arc;
 

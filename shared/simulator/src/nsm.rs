@@ -117,7 +117,7 @@ impl SimulatedNsm {
         Ok(encoded)
     }
 
-    /// Sleeps for the injected latency. The driver blocks its caller too.
+    /// Sleeps for the injected latency, and blocks the caller meanwhile, as the driver does.
     fn sleep_latency(&self) {
         thread::sleep(self.fault_state.latency());
     }

@@ -60,7 +60,7 @@ impl Root {
     /// Restores a root from the text of [`to_pem`](Self::to_pem).
     ///
     /// # Errors
-    /// If `pem` is not such a text.
+    /// If `pem` is not such a text, or the crypto provider fails.
     pub fn from_pem(pem: &[u8]) -> Result<Self, RootError> {
         let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| RootError::Pem)?;
         let pkcs8 = Zeroizing::new(pkcs8.secret_pkcs8_der().to_vec());

@@ -106,7 +106,8 @@ impl SimulatedPki {
     /// Issues a signed attestation document.
     ///
     /// # Errors
-    /// If the root is not valid at the document's time, or the provider fails.
+    /// If the root is not valid at the document's time, or the document cannot be signed, for example because the
+    /// provider fails.
     pub fn document(&self, request: DocumentRequest) -> Result<Vec<u8>, SimulatedPkiError> {
         let now = (self.now)();
         let at = now.minus_secs(request.age_seconds);

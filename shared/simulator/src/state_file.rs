@@ -49,7 +49,8 @@ pub enum StateFileError {
 /// Simulators that start concurrently use the same root.
 ///
 /// # Errors
-/// If the file cannot be used.
+/// If the file cannot be read or created, is accessible to other users, or does not contain a root. Also if the
+/// crypto provider fails.
 pub fn load_or_create(path: &Path) -> Result<Root, StateFileError> {
     match load(path) {
         Err(StateFileError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {

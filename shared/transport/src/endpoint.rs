@@ -40,8 +40,8 @@ pub enum Endpoint {
     },
     /// A guest's vsock that Firecracker or vhost-device-vsock multiplexes on one Unix socket of the host.
     VsockMux {
-        /// The path of the multiplexer's socket. A listener uses the socket `PATH_PORT` instead. The
-        /// multiplexer connects to that socket if the guest connects to `port` of its host.
+        /// The path of the multiplexer's socket, to which connections to the guest go. A listener is at
+        /// `PATH_PORT`: the multiplexer connects to this socket if the guest connects to `port` of its host.
         path: PathBuf,
         /// The port of the guest to connect to, or the port of the host to listen on.
         port: u32,

@@ -43,7 +43,7 @@ pub const MAX_VSOCK_WRITE: usize = 32 * 1024;
 
 /// Maximum duration of reading a request's header on the admin listener.
 ///
-/// The time is short, because idle connections could use all [`MAX_ADMIN_CONNECTIONS`].
+/// The time is short, because idle connections could otherwise use all [`MAX_ADMIN_CONNECTIONS`].
 pub const ADMIN_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum length of a request's body, in bytes.

@@ -41,7 +41,8 @@ impl Listener {
     /// Creates a listener from a TCP socket on which another process listened, such as systemd.
     ///
     /// # Errors
-    /// If `listener` is a connection instead of a listening socket, or cannot be registered with the runtime.
+    /// If `listener` is a connection and not a listening socket, if a socket option cannot be set, or if the
+    /// socket cannot be registered with the runtime.
     pub fn from_inherited_tcp(listener: net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         // Accepted connections inherit TCP_NODELAY from the listener. The standard library can set it only

@@ -83,8 +83,8 @@ impl fmt::Display for Level {
     }
 }
 
-/// A handle that changes format and level of the log. The format and the level may be known only after
-/// logging has started.
+/// A handle that changes the format and the level of the log. Logging may have to start before the process has
+/// read the configuration that sets them.
 pub struct LogHandle(Box<dyn Fn(Format, Level) + Send + Sync>);
 
 impl LogHandle {

@@ -143,7 +143,8 @@ impl ProxyHeader {
     /// Reads a header and no byte after it. The caller sets the deadline.
     ///
     /// # Errors
-    /// If the header is not valid. Then the connection must be closed.
+    /// If the connection fails or ends within the header, or the header is not valid. In each case, the caller
+    /// must close the connection.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, ProxyHeaderError> {
         // The fixed part is read at once, because each read of an unbuffered stream is a system call.
         let mut fixed = [0; FIXED_LENGTH];

@@ -27,8 +27,8 @@ const MAX_REPLY_LENGTH: usize = 14;
 /// Connects to a port of the guest. The caller sets the deadline.
 ///
 /// # Errors
-/// The errors of connect(2). `ConnectionRefused` if no program listens on the port in the guest.
-/// `InvalidData` if the socket does not belong to a multiplexer.
+/// The errors of connect(2), read(2) and write(2). `ConnectionRefused` if no program listens on the port in the
+/// guest. `InvalidData` if the socket does not belong to a multiplexer.
 pub(super) async fn connect(path: &Path, port: u32) -> io::Result<UnixStream> {
     let mut stream = UnixStream::connect(path).await?;
     let mut reply = Vec::with_capacity(MAX_REPLY_LENGTH);

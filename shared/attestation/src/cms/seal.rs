@@ -110,7 +110,8 @@ pub fn sealed_length(recipient: &RecipientKey, content_length: usize) -> Result<
 /// Seals `content` to `recipient` into `ciphertext`, whose length must be [`sealed_length`].
 ///
 /// # Errors
-/// If the provider fails, the content is too long, or `ciphertext` has another length. Then `ciphertext` is wiped.
+/// If the provider fails, the content is too long, or `ciphertext` has another length. After each of these errors,
+/// `ciphertext` is wiped.
 pub fn seal_into(
     recipient: &RecipientKey,
     content: &[u8],

@@ -54,5 +54,5 @@ pub(crate) use system_random::SystemRandom;
 /// The name of the provider.
 pub const PROVIDER: &str = provider::NAME;
 
-/// True if OAEP uses a seed from the caller. AWS-LC draws the seed from its own DRBG instead.
+/// True if OAEP uses a seed from the caller. False for AWS-LC, which draws the seed from its own DRBG.
 pub const ACCEPTS_OAEP_SEED: bool = provider::ACCEPTS_OAEP_SEED;

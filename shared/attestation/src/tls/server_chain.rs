@@ -31,7 +31,8 @@ pub enum TlsChainError {
 /// certificate. The TLS handshake itself verifies that the server has the key of its certificate.
 ///
 /// # Errors
-/// If the server's certificate does not chain to the authority of `binding`.
+/// If `presented` lacks the authority's certificate, that certificate is not signed with its own key, or the
+/// server's certificate does not chain to it.
 pub fn verify_chain(
     presented: &[CertificateDer<'_>],
     binding: &CaBinding,
