@@ -80,7 +80,7 @@ async fn exchange(
 /// Reads the head of a request. Returns the status code of the response if the head is rejected.
 ///
 /// # Errors
-/// If the connection ends within the head.
+/// If the connection fails or ends within the head.
 async fn read_request(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<Result<Request, StatusCode>> {

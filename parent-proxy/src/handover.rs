@@ -49,7 +49,8 @@ pub(crate) struct NamedListener {
 /// Sends the listeners in one message.
 ///
 /// # Errors
-/// The errors of sendmsg(2), and an error if there are more than 253 listeners.
+/// The errors of sendmsg(2). Also an error if there are more than 253 listeners, or if the kernel accepts only
+/// part of the message.
 pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Result<()> {
     let names = listeners.iter().map(|listener| listener.name.as_str());
     // A name contains no NUL, because it is an endpoint. The path of an endpoint cannot contain a NUL.

@@ -36,7 +36,8 @@ impl Listeners {
     /// Listens on `endpoint`, with the inherited listener of that name if there is one.
     ///
     /// # Errors
-    /// If the endpoint cannot be listened on.
+    /// If the endpoint cannot be listened on, the inherited listener is not usable, or this process cannot open
+    /// more descriptors.
     pub(crate) async fn listen(&mut self, endpoint: &Endpoint) -> Result<Listener, ListenError> {
         let io_error = |source| ListenError::Io { endpoint: endpoint.clone(), source };
         let name = endpoint.to_string();

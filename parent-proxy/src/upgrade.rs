@@ -64,7 +64,7 @@ impl Upgrader {
     /// Installs the handler of SIGUSR2.
     ///
     /// # Errors
-    /// If the handler cannot be installed.
+    /// If the handler cannot be installed, or the path of the binary cannot be determined.
     pub(crate) fn new() -> io::Result<Self> {
         let mut arguments = env::args_os();
         let program = program_path(arguments.next().unwrap_or_default().into())?;

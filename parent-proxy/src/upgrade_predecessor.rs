@@ -56,7 +56,7 @@ impl Predecessor {
     /// predecessor has stopped accepting connections.
     ///
     /// # Errors
-    /// If the predecessor does not hand over.
+    /// If the predecessor does not hand over in time, closes its socket, or sends another message.
     pub(crate) async fn wait_for_handover(self, context: &RelayContext) -> io::Result<()> {
         tokio::select! {
             () = health_check::run(context.pool.clone(), context.proxy_protocol) => {}

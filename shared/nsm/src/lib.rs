@@ -54,7 +54,7 @@ impl NsmDevice {
     /// Opens the device.
     ///
     /// # Errors
-    /// If the device does not exist, or the process lacks permission.
+    /// If the device cannot be opened, for example because it does not exist or the process lacks permission.
     pub fn open() -> Result<Self, NsmUnavailable> {
         let file = OpenOptions::new().read(true).write(true).open(DEVICE_PATH);
         file.map(|file| Self { file, buffer: ResponseBuffer::new() }).map_err(NsmUnavailable)
