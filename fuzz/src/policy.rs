@@ -60,7 +60,7 @@ fn check_accepted(data: &[u8], policy: &Policy) {
         assert_same_statements(data, &explanations);
         let decision = evaluate([policy], &context);
         assert_eq!(decision, expected(&explanations), "{context:?}");
-        // The first statement that matches decides, regardless of its policy.
+        // A second copy of the policy does not change the decision.
         assert_eq!(evaluate([&again, policy], &context), decision);
         let texts = explanations.iter().map(ToString::to_string);
         texts.for_each(|text| assert_readable(&text, data));

@@ -1,4 +1,4 @@
-//! Connection limits: the connection that is evicted, and the time at which a slot is free again.
+//! Connection limits: the connection that is evicted, and the time at which the relay can accept another.
 
 #![allow(
     clippy::unwrap_used,

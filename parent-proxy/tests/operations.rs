@@ -193,7 +193,7 @@ async fn reports_readiness_and_status_to_the_service_manager() {
     let process = Process::start(command);
     wait_for_notification(&manager, "READY=1\nSTATUS=0 of 2 enclaves ready").await;
     wait_for_notification(&manager, "STATUS=1 of 2 enclaves ready").await;
-    // Repeatedly.
+    // The process sends this notification repeatedly.
     wait_for_notification(&manager, "WATCHDOG=1").await;
     wait_for_notification(&manager, "WATCHDOG=1").await;
     b.set_ready(true);

@@ -187,7 +187,7 @@ async fn recovers_from_descriptor_exhaustion_without_a_log_flood() {
         process.wait_for_log_line("cannot accept").await;
         drop(clients);
 
-        // Clients may be closed until enough descriptors are free again, so the client retries.
+        // The relay may close new connections until enough descriptors are free, so the client retries.
         let mut echoed = [0];
         while echoed != [b'x'] {
             let mut client = connect(&process.endpoint).await.unwrap();

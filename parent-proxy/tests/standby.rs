@@ -159,7 +159,7 @@ async fn sighup_opens_closes_and_redirects_direct_listeners() {
     let mut client = connect(&one).await.unwrap();
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
 
-    // A listener that stays keeps its connections.
+    // A direct listener that stays at the same enclave keeps its connections.
     proxy.list(&[format!("{of_a}{direct_one},standby"), format!("{of_b}{direct_two}")]).await;
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
     assert_eq!(name_at(&two).await, Some(b'b'));
@@ -224,7 +224,7 @@ async fn direct_listener_has_its_own_connection_limit() {
     }
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
     until(async || proxy.metric(&of("direct_connections_open")).await == Some(64.0)).await;
-    // Connections of direct listeners use no slots of clients.
+    // Connections of direct listeners do not count towards the limit of client connections.
     assert_eq!(proxy.name().await, Some(b'a'));
     assert_eq!(proxy.metric(&of("direct_connections_open")).await, Some(64.0));
     assert_eq!(proxy.metric(&of("connections_open")).await, Some(0.0));

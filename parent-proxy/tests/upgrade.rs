@@ -70,7 +70,7 @@ async fn reports_the_main_pid_before_the_successor_reports_ready() {
     relay.wait_for_notification("RELOADING=1").await;
     let before = relay.wait_for_notification(&format!("MAINPID={id}")).await;
     assert!(!before.iter().any(|text| text.contains("READY=1")), "{before:?}");
-    // The successor is as ready as its predecessor from the start.
+    // When the successor takes over, it reports the same readiness as its predecessor.
     relay.wait_for_notification("READY=1\nSTATUS=1 of 1 enclaves ready").await;
     relay.wait_for_notification("WATCHDOG=1").await;
     relay.wait_for_notification("WATCHDOG=1").await;
@@ -131,7 +131,7 @@ async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
         assert_eq!(get(&relay.endpoint("admin"), "/readyz").await.0, 200);
     }
 
-    // The successor is the file at the path, not the file that was started.
+    // The successor runs the file that is now at the path, not the file that was started.
     fs::write(&program, "").unwrap();
     script(&format!("touch {}/new; exec {BINARY} \"$@\"", folder.display()));
     relay.upgrade().await;

@@ -125,7 +125,7 @@ async fn enclave_that_closes_a_connection_is_checked_at_once() {
     drop(clients);
     let healthy = |one: &Enclave| format!("upstream_healthy{{upstream=\"{}\"}}", one.endpoint);
     until(async || proxy.metric(&healthy(&b)).await == Some(0)).await;
-    // The other enclave closed its connection too, and is ready.
+    // Enclave `a` also closed a client's connection, so the relay checks it, and finds it ready.
     until(async || proxy.metric(&checks(&a)).await == Some(2)).await;
     assert_eq!(proxy.metric(&healthy(&a)).await, Some(1));
     // A client that closes its own connection causes no check.
@@ -148,7 +148,7 @@ async fn does_not_resend_relayed_bytes_to_another_enclave() {
     assert_eq!(bounded(upstream.read_u8()).await.unwrap(), b'?');
     drop(upstream);
     assert!(bounded(ends_without_a_byte(&mut client)).await);
-    // The other enclave was reachable, and would have responded.
+    // The relay does not retry the request at the other enclave, although that enclave is ready.
     let connections = format!("connections_total{{upstream=\"{}\"}}", a.endpoint);
     assert_eq!(proxy.metric(&connections).await, Some(0));
     assert_eq!(bounded(proxy.name()).await, Some(b'a'));
@@ -238,7 +238,7 @@ async fn admin_check_opens_no_connection_to_the_client_listener() {
     let (endpoint, admin) = (clients.local_endpoint().clone(), Some(a.endpoint.clone()));
     config.upstreams = vec![ListedEnclave { admin, ..ListedEnclave::at(endpoint.clone()) }];
     let proxy = Running::start(&folder, config).await;
-    // The enclave closes a client's connection, so it is checked at once and then often.
+    // The enclave closes a client's connection, so the relay checks the enclave at once and then often.
     let mut client = proxy.client().await;
     drop(bounded(clients.accept()).await.unwrap());
     assert!(bounded(ends_without_a_byte(&mut client)).await);
@@ -248,7 +248,7 @@ async fn admin_check_opens_no_connection_to_the_client_listener() {
     let ready = format!("health_checks_total{{upstream=\"{endpoint}\",outcome=\"ready\"}}");
     let asked = proxy.metric(&ready).await.unwrap();
     until(async || proxy.metric(&ready).await.unwrap() >= asked + 3).await;
-    // The next connection in the listener's queue is the connection of a client.
+    // The next connection that the listener accepts is that of a client, not of a health check.
     let mut client = proxy.client().await;
     client.write_all(b"?").await.unwrap();
     let mut next = bounded(clients.accept()).await.unwrap();
@@ -271,7 +271,8 @@ async fn ejects_an_enclave_whose_client_listener_is_closed() {
         proxy.metric(&healthy).await == Some(0)
     })
     .await;
-    // No client is sent there any more, and readiness on the admin endpoint does not restore the upstream.
+    // The relay sends no more clients to the ejected upstream. Readiness on the admin endpoint does not
+    // restore the upstream.
     let failures = format!("connect_failures_total{{upstream=\"{gone}\"}}");
     let failed = format!("health_checks_total{{upstream=\"{gone}\",outcome=\"failed\"}}");
     let (before, asked) = (proxy.metric(&failures).await, proxy.metric(&failed).await.unwrap());

@@ -30,8 +30,8 @@ pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableRespons
     let checked = responses.iter().enumerate().map(|(index, response)| {
         assert!(!response.closes || index == last, "a response follows the last one");
         let checked = check_response(response, requests.get(index));
-        // If a request is invalid in two ways, the pieces determine the status of hyper's response.
-        // All these responses count as 400.
+        // If a request is invalid in two ways, the status of hyper's response depends on the pieces
+        // in which the request arrives. All these responses count as 400.
         (if checked == HYPER_REJECTION { 400 } else { response.status }, checked)
     });
     let mut checked: ComparableResponses = checked.collect();
@@ -43,9 +43,9 @@ pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableRespons
     checked
 }
 
-/// Returns whether hyper responds to these bytes regardless of the pieces. The bytes are not a valid
-/// request. hyper parses a head that arrives in pieces only when the head is complete, so it may reject
-/// or ignore a truncated head. hyper does not respond to the preface of HTTP/2.
+/// Returns whether hyper responds to these bytes regardless of the pieces in which they arrive. The
+/// bytes are not a valid request. If a head arrives in pieces, hyper parses it only when it is complete,
+/// so hyper may reject or ignore a truncated head. hyper does not respond to the preface of HTTP/2.
 fn always_gets_response(rest: &[u8]) -> bool {
     // hyper skips empty lines before a request (RFC 9112 section 2.2). Such an empty line does not
     // end a head.

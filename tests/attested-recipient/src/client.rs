@@ -52,8 +52,8 @@ impl Client {
     /// file that `attested-recipient trust` wrote. The client then rejects URLs without TLS.
     ///
     /// # Errors
-    /// Returns an error if `pem` contains no certificate, or if a section is not an X.509
-    /// certificate.
+    /// Returns an error if `pem` contains no certificate, if the PEM is malformed, or if a section is not
+    /// an X.509 certificate.
     pub fn with_ca_certificates(self, pem: &[u8]) -> Result<Self, ClientError> {
         let mut authorities = Vec::new();
         let mut store = RootCertStore::empty();
@@ -79,8 +79,8 @@ impl Client {
     /// Calls GenerateRandom with a Recipient, and returns the `CiphertextForRecipient`.
     ///
     /// # Errors
-    /// Returns an error if the service cannot be reached or returns an error, or if the response
-    /// contains a `Plaintext`.
+    /// Returns an error if the request fails, for example because the service cannot be reached or
+    /// returns an error. Also returns an error if the response contains a `Plaintext`.
     pub fn generate_random_for(
         &self,
         number_of_bytes: u16,
@@ -101,11 +101,12 @@ impl Client {
         response.blob(&body, "CiphertextForRecipient")
     }
 
-    /// Calls GenerateRandom without a Recipient, and returns the `Plaintext`. Every intermediary can
-    /// read it.
+    /// Calls GenerateRandom without a Recipient, and returns the `Plaintext`. If the connection does not
+    /// use TLS, every intermediary can read the `Plaintext`.
     ///
     /// # Errors
-    /// Returns an error if the service cannot be reached or returns an error.
+    /// Returns an error if the request fails, for example because the service cannot be reached or
+    /// returns an error.
     pub fn generate_random(&self, number_of_bytes: u16) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let request = json!({ "NumberOfBytes": number_of_bytes });
         let response = self.send_to_kms("TrentService.GenerateRandom", &request.to_string())?;
@@ -115,7 +116,8 @@ impl Client {
     /// Returns a document from a simulator's `POST /simulator/attest`.
     ///
     /// # Errors
-    /// Returns an error if the endpoint is not a simulator, or if the simulator rejects the request.
+    /// Returns an error if the request fails, for example because the endpoint is not a simulator, or
+    /// because the simulator rejects the request.
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         let content_type = [("content-type", "application/json")];
         let response = self.post("/simulator/attest", &content_type, &document.to_json())?;
@@ -137,8 +139,8 @@ impl Client {
     /// throttles the request.
     ///
     /// # Errors
-    /// Returns an error if the service cannot be reached, returns an error, or throttles the request
-    /// until the time limit.
+    /// Returns an error if the request fails, for example because the service cannot be reached, returns
+    /// an error, or throttles the request until the time limit.
     pub fn attestation_document(&self, nonce: &[u8]) -> Result<Vec<u8>, ClientError> {
         let url = format!("{}/attestation?nonce={}", self.endpoint_url, const_hex::encode(nonce));
         let response = self.send_with_retries(url, |url, left| {

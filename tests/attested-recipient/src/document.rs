@@ -21,7 +21,7 @@ pub enum Kind {
 /// A document to request from a simulator. Omitted PCRs have the simulator's fixed values.
 #[derive(Clone, Debug, Default)]
 pub struct Document {
-    /// Field `public_key`: a recipient's key as DER SubjectPublicKeyInfo, or any other bytes.
+    /// Field `public_key`: a recipient's key as DER SubjectPublicKeyInfo, or any other 1 to 1,024 bytes.
     pub public_key: Option<Vec<u8>>,
     /// Field `user_data`, at most 1,024 bytes.
     pub user_data: Option<Vec<u8>>,

@@ -32,8 +32,8 @@ impl RecipientKey {
     /// Decrypts a `CiphertextForRecipient`.
     ///
     /// # Errors
-    /// Returns an error if the ciphertext was sealed to another key, or if it does not have a
-    /// form of KMS.
+    /// Returns an error if the ciphertext was sealed to another key, or if it has none of
+    /// the forms that KMS writes.
     pub fn open(&self, ciphertext_for_recipient: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         open(ciphertext_for_recipient, &self.0)
     }

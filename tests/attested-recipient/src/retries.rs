@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use attestation::crypto::fill_random;
 
-/// The first pause. Each further pause is twice as long.
+/// The first pause, before the random part is added. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Maximum pause, unless Retry-After requires a longer one.
+/// Maximum pause before the random part is added, unless Retry-After requires a longer pause.
 const MAX_PAUSE: Duration = Duration::from_secs(4);
 
 /// The number of attempts of one request, and the schedule of its retries. The type is public because

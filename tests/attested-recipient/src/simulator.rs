@@ -55,7 +55,7 @@ impl Simulator {
     /// Starts a simulator with default settings.
     ///
     /// # Errors
-    /// Returns an error if no port or no thread is available.
+    /// Returns an error if the simulator cannot start, for example because no port is available.
     pub fn start() -> Result<Self, SimulatorError> {
         Self::builder().start()
     }
@@ -64,7 +64,7 @@ impl Simulator {
     /// time of this clock.
     ///
     /// # Errors
-    /// Returns an error if no port or no thread is available.
+    /// Returns an error if the simulator cannot start, for example because no port is available.
     pub fn start_at(
         now: impl Fn() -> UnixMillis + Send + Sync + 'static,
     ) -> Result<Self, SimulatorError> {
@@ -163,7 +163,7 @@ impl Simulator {
     /// Returns an attestation document that is signed under this simulator's root.
     ///
     /// # Errors
-    /// Returns an error if the simulator rejects the request, for example because a field is too long.
+    /// Returns an error if the request fails, for example because a field is too long.
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         self.client_at(&self.endpoint_url)?.document(document)
     }
@@ -236,8 +236,8 @@ impl SimulatorBuilder {
         Self { now: Arc::new(now), ..self }
     }
 
-    /// Reads the configuration file of `enclave-simulator --config`: credentials, policies, requirements
-    /// of Recipients.
+    /// Sets the configuration file, in the format of `enclave-simulator --config`. The file contains
+    /// credentials, policies and requirements of Recipients. The simulator reads it at its start.
     #[must_use]
     pub fn config_file(self, path: impl Into<PathBuf>) -> Self {
         Self { config: Some(path.into()), ..self }
@@ -260,7 +260,8 @@ impl SimulatorBuilder {
     /// Starts the simulator.
     ///
     /// # Errors
-    /// Returns an error if the configuration is invalid, or if no port or no thread is available.
+    /// Returns an error if the configuration is invalid. Also returns an error if the simulator cannot
+    /// start, for example because no port is available.
     pub fn start(self) -> Result<Simulator, SimulatorError> {
         Simulator::start_with(self)
     }

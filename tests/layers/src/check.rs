@@ -16,8 +16,8 @@ use crate::workspace::members;
 /// that folder. Does not check layers if `table` is `None`.
 ///
 /// # Errors
-/// Returns an error if a source file or a manifest cannot be read, or if `only` is not the
-/// folder of a crate.
+/// Returns an error if a source file or a manifest cannot be read or parsed, if the file of a module
+/// does not exist, or if `only` is not the folder of a crate.
 pub fn check(
     root: &Path,
     table: Option<&[Entry]>,

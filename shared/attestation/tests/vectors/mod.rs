@@ -10,8 +10,8 @@ use skipped::report_skipped;
 
 /// Returns the folder in the variable `VECTORS`, or `shared/vectors` beside the repository.
 ///
-/// Without that folder it returns `None` and reports `test` as skipped. With `REQUIRE_VECTORS=1` it panics
-/// instead.
+/// If that folder does not exist, reports `test` as skipped and returns `None`. With `REQUIRE_VECTORS=1`,
+/// panics if the folder does not exist.
 pub(crate) fn vectors(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("VECTORS").map_or_else(beside_repository, PathBuf::from);
     if folder.is_dir() {

@@ -168,7 +168,7 @@ fn one_changed_bit_misses_the_cache() {
     // The tag is not signed: the claims and the signature are equal, but the bytes differ.
     let tagged = [&[0xd2], &document[..]].concat();
     assert_eq!(cost(&verifier, &tagged), 1);
-    // The last bit of each certificate's signature.
+    // The loop flips the last bit of each certificate's signature.
     for level in 1..=LEAF {
         let mut changed =
             Issuer { builder: issuer.builder.clone(), certificates: issuer.certificates.clone() };

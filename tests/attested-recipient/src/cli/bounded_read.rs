@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::error::CommandError;
 
-/// Maximum length of a file, in bytes. It is the service's limit for a policy. Documents, sealed
-/// responses and keys are far shorter.
+/// Maximum length of a file, in bytes. It is the service's limit for a file of its configuration, such
+/// as a policy. Documents, sealed responses and keys are far shorter.
 const MAX_FILE_LENGTH: u64 = 1024 * 1024;
 
 /// Reads a file of at most 1 MiB. The limit stops the read of a device that has no end.

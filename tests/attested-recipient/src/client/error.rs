@@ -45,7 +45,7 @@ pub enum ClientError {
         /// The requested URL.
         url: String,
     },
-    /// The PEM text contains no certificate authorities.
+    /// The PEM text is malformed, contains no certificate, or contains an invalid certificate.
     #[error("invalid CA certificates ({0}): expected PEM, as `attested-recipient trust` writes it")]
     InvalidAuthority(&'static str),
     /// The endpoint signs no attestation documents.

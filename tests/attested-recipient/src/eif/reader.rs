@@ -11,8 +11,9 @@
 //! 7. The tables are zero after the last section.
 //! 8. A section's type is known, its flags are zero, and its size matches the table.
 //! 9. The kernel is the first section and the command line is the second. The other sections are at
-//!    least one ramdisk, at most one signature, and at most one metadata section, which requires version
-//!    4.
+//!    least one ramdisk, at most one signature, and at most one metadata section. A metadata section
+//!    requires version 4. Signature and metadata sections are not too long. A missing ramdisk is
+//!    detected after check 11.
 //! 10. The file is complete and has no trailing bytes.
 //! 11. The CRC-32 matches.
 //! 12. The signature section contains a certificate.

@@ -37,7 +37,7 @@ pub(crate) struct ResourceUsage {
 }
 
 impl ResourceUsage {
-    /// Returns the minimum of each value of the two.
+    /// Returns the smaller value of each resource.
     pub(crate) fn min(&self, other: &Self) -> Self {
         Self {
             descriptors: self.descriptors.min(other.descriptors),
@@ -85,7 +85,7 @@ impl Server {
     /// the old process has exited.
     ///
     /// # Errors
-    /// Returns an error if one of these events takes too long.
+    /// Returns an error if the upgrade fails, for example because one of these events takes too long.
     pub(crate) fn upgrade(&mut self) -> Result<(), BoxError> {
         let (logged, old) = (fs::read_to_string(&self.log)?.len(), self.id()?);
         self.signal(Signal::SIGUSR2)?;
@@ -142,7 +142,8 @@ impl Server {
     /// Waits until the server has exited after a signal.
     ///
     /// # Errors
-    /// Returns an error if the exit status is not 0, or if the exit takes too long.
+    /// Returns an error if the server is not running, if its exit status is not 0, or if the exit takes
+    /// too long.
     pub(crate) fn wait_for_exit(&mut self) -> Result<(), BoxError> {
         let mut child = self.child.take().ok_or("the server is not running")?;
         let start = Instant::now();

@@ -38,8 +38,8 @@ mod store_config;
 const CLIENTS: u64 = 8;
 const ROUNDS: usize = 12;
 const ROUND: Duration = Duration::from_millis(1500);
-/// Duration of a stuck call, in milliseconds. It is longer than a round, but the service does not
-/// consider the store failed yet.
+/// Duration of a stuck call, in milliseconds. It is longer than a round, but too short for the service
+/// to consider the store failed.
 const STUCK_MS: u64 = 2500;
 /// Time limit that only a hang reaches.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
@@ -121,8 +121,8 @@ fn connect_to_store(address: SocketAddr) -> io::Result<KeepAliveClient<TcpStream
     Ok(KeepAliveClient::with_body(connect(address)?, &body))
 }
 
-/// Waits until the store responds. The store connects at the start of the service, and stuck calls
-/// must return first.
+/// Waits until the store responds. After the start of the service, the store must first connect. After
+/// a round with a stuck HSM, the stuck calls must first return.
 fn await_store(address: SocketAddr) -> Result<(), BoxError> {
     let start = Instant::now();
     let mut client = connect_to_store(address)?;

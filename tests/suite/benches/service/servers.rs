@@ -91,7 +91,7 @@ pub(crate) fn attested_request(client: &Client, key: &str) -> Result<Vec<u8>, Bo
     Ok(generate_random(&attested_body(client, key)?))
 }
 
-/// Returns the body of such a request.
+/// Returns the body of a request with a new document, as in `attested_request`.
 pub(crate) fn attested_body(client: &Client, key: &str) -> Result<String, BoxError> {
     let document = client.document(&Document::for_key(&RecipientKey::from_pem(key)?))?;
     let document = STANDARD.encode(document);

@@ -44,8 +44,7 @@ fn rows() -> Vec<Row> {
 /// Returns the rows of `modules`.
 ///
 /// # Panics
-/// If a module has a row of another section, because [`section_of`] would not find that
-/// row.
+/// Panics if a module has a row of another section, because [`section_of`] would not find that row.
 fn rows_of<'a>(modules: impl IntoIterator<Item = &'a Module>) -> Vec<Row> {
     let mut all = Vec::new();
     for (letter, rows) in modules {

@@ -17,7 +17,7 @@ const UNSUPPORTED: (&str, u16) = ("UnsupportedOperationException", 400);
 const TIMEOUT: (&str, u16) = ("DependencyTimeoutException", 500);
 const INTERNAL: (&str, u16) = ("KMSInternalException", 500);
 
-// Time limit for a response after the HSM works again.
+/// A store with a short deadline, so that a request to a slow or stuck HSM soon times out.
 const SHORT_DEADLINE: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
 /// A request that fails, and the states of the store before and after the request.

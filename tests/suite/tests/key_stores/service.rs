@@ -181,7 +181,7 @@ impl<'a> Service<'a> {
     }
 
     /// Asserts that the state and the number of logins do not change for two seconds. A service
-    /// that retries would do so after 250 ms, 500 ms and 1 s.
+    /// that retries would log in again in this time, because its pauses are 250 ms, 500 ms and 1 s.
     pub(crate) fn assert_state_stays(&self, store: &Store<'_>, state: State) {
         let logins = self.hsm.calls("C_Login").len();
         let end = Instant::now() + Duration::from_secs(2);

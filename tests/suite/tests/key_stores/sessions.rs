@@ -86,7 +86,8 @@ fn assert_fails_request_in_flight(others: &str) {
     hsm.inject(&["C_GenerateRandom hold 48\n", others].concat());
     thread::scope(|scope| {
         let held = scope.spawn(|| service.draw(VAULT.id, 48));
-        // The request is no longer in the queue. The end of the connection closes the queue.
+        // A worker has taken the held request from the store's queue. The next request ends the
+        // connection, which closes the queue.
         service.wait_until_called("C_OpenSession", opened + 1);
         assert_eq!(service.draw(VAULT.id, 32).error(), ("KMSInternalException", 500));
         hsm.inject("");

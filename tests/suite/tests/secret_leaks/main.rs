@@ -215,7 +215,7 @@ fn send_every_request(url: &str) -> Vec<String> {
     }
     let error = good.generate_random_for(32, &stale).unwrap_err();
     rejections.push(format!("{error} {error:?}"));
-    // The requests continue until the service considers the NSM permanently unhealthy.
+    // After these requests, the service considers the NSM unhealthy until a restart.
     for _ in 0..HEALTHY_DRAWS {
         rejections.extend(good.generate_random(1).err().map(|error| format!("{error} {error:?}")));
     }

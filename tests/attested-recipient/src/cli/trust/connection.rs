@@ -60,7 +60,8 @@ impl Connection {
     }
 
     /// Sends a request like [`get`](Self::get), and retries while the enclave throttles the
-    /// request. Reconnects if the enclave closed the connection. Returns `None` if no time remains.
+    /// request. Reconnects if the enclave closed the connection. Returns `None` if no time
+    /// remains for another attempt.
     pub(super) async fn get_with_retries(
         &mut self,
         path: &str,

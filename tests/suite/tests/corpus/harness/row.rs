@@ -14,8 +14,8 @@ use crate::harness::response::Expected;
 use crate::harness::service::{ClosedBy, NOW, Step, TestService, generate_random};
 use crate::harness::summary::{Outcome, Summary};
 
-/// A genuine document needs five verifications: of the four certificates below the root and of the
-/// document itself.
+/// Maximum number of signature verifications for any document. A genuine document needs five: four
+/// for the certificates below the root and one for the document itself.
 const MAX_SIGNATURE_VERIFICATIONS: u64 = 6;
 
 /// The input of a case and its expected result.
@@ -265,8 +265,8 @@ fn service_for(configuration: Option<&Configuration>) -> TestService {
     configuration.map_or_else(TestService::new, TestService::with_configuration)
 }
 
-/// Asserts the exact error of the library. Asserts that the library verifies no more signatures
-/// than for a genuine document.
+/// Asserts the exact error of the library. Asserts that the library verifies at most
+/// `MAX_SIGNATURE_VERIFICATIONS` signatures.
 fn check_library(
     service: &TestService,
     document: &[u8],

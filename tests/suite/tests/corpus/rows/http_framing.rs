@@ -204,7 +204,7 @@ fn chunks() -> Row {
 
 fn malformed_heads() -> Row {
     // hyper accepts a bare line feed as a line end, as RFC 9112 section 2.2 permits. No proxy
-    // before the service frames requests, so nothing can interpret them differently.
+    // in front of the service parses requests, so no proxy can interpret the line feed differently.
     let line_feeds = format!("POST / HTTP/1.1\nHost: h\n{JSON}\n{TARGET}\n{BODY_LENGTH}\n\n{BODY}");
     let mut row = row("E05", "folding, space before the colon, NUL in a value: 400")
         .exchange("a line feed alone ends a line", line_feeds, vec![PLAINTEXT_RESPONSE])

@@ -17,7 +17,7 @@ const INVALID_STATE: &str = "CustomKeyStoreInvalidStateException";
 const TIMEOUT: &str = "DependencyTimeoutException";
 const INTERNAL: &str = "KMSInternalException";
 
-/// Time limit for a response after the HSM works again.
+/// A store with a short deadline, so that a request to a slow or stuck HSM soon times out.
 const SHORT_DEADLINE: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
 pub(crate) fn rows() -> Vec<Row> {

@@ -66,7 +66,7 @@ fn at(
 }
 
 /// Adds two cases. In the first, the NSM's fault begins while the service runs. Requests fail,
-/// `/readyz` returns `reason`, and the service recovers from the fault if `recovers` is true. In
+/// `/readyz` reports `reason`, and the service recovers from the fault if `recovers` is true. In
 /// the second, the fault exists at boot.
 fn nsm_fault(row: Row, case: &str, reason: &str, recovers: bool, behaviour: NsmBehaviour) -> Row {
     let reason = match recovers {

@@ -28,8 +28,8 @@ fn flood() -> Row {
     /// above the limit fit into the kernel's backlog.
     const CONCURRENT_CONNECTIONS: usize = 600;
     const MAX_CONNECTIONS: usize = 256;
-    /// Maximum memory growth for that number of connections, in KiB. Only a stalled connection
-    /// needs 128 KiB, and none of these connections is stalled.
+    /// Maximum memory growth of the relay during the flood, in KiB. A stalled connection would need
+    /// 128 KiB, but none of these connections is stalled.
     const MAX_GROWTH_KIB: u64 = 32 * 1024;
     let row = row("F03", "10,000 connections: bounded, and other clients are served");
     row.custom("silent connections", Accepted, || {
@@ -67,8 +67,8 @@ fn flood() -> Row {
         flood_from([127, 0, 0, 2], |deployment| deployment.assert_serves("during the flood"));
     })
     .custom("reopened connections from the client's address", Accepted, || {
-        // If an address has 16 connections, the relay evicts one within a millisecond. A slow
-        // client may not have sent a byte by then. An evicted client retries, as SDKs do.
+        // If an address has 16 connections, the relay evicts one of them within a millisecond.
+        // A slow client may not have sent a byte by then. An evicted client retries, as SDKs do.
         flood_from([127, 0, 0, 1], RelayedEnclave::wait_until_serves);
     })
 }
