@@ -57,7 +57,7 @@ fn rejecting_rule(certificate: &[u8], position: usize) -> Option<Rule> {
 fn assert_meets_requirements(certificate: &[u8], position: usize, signed: bool) {
     let original = &fixture::certificates()[position];
     if !signed {
-        // Without the key, the fuzzer can replace an ECDSA signature (r, s) only by the equivalent
+        // Without the issuer's key, the fuzzer can replace an ECDSA signature (r, s) only by the equivalent
         // signature (r, n - s). All other bytes must be unchanged.
         let to_be_signed = to_be_signed(original);
         assert_eq!(to_be_signed, &certificate[HEADER_LENGTH..][..to_be_signed.len()]);

@@ -31,8 +31,8 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     let stars = String::from_utf8_lossy(&inputs[0]).replacen("\"kms:GenerateRandom\"", &stars, 1);
     inputs.push(stars.into_bytes());
     inputs.push(b"{\"Id\": \"\xff\"}".to_vec());
-    // The next inputs are a truncated character, and a name that is longer in an error, because the
-    // error escapes it.
+    // The next inputs are a truncated character, and two names that are longer in an error, because
+    // the error escapes them.
     inputs.push(b"{\"Id\": \"\xe2\x82".to_vec());
     inputs.push(format!("{{\"{}\":1}}", "\u{7f}".repeat(400)).into_bytes());
     inputs.push("{\"\u{1b}\u{9b}\u{202e}\u{2028}\":1}".into());

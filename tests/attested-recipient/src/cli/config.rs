@@ -54,8 +54,8 @@ impl ConfigArchive {
             );
             return Err(CommandError::Usage(reason));
         }
-        // The validation comes before the first write. It also rejects a misspelled key, whose secret
-        // the public archive would contain.
+        // The validation comes before the first write. It also rejects a misspelled key. Without
+        // this check, the public archive would contain the secret after such a key.
         validate(bundle)?;
         if !self.public {
             add_salt(&self.folder)?;

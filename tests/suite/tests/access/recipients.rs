@@ -56,8 +56,8 @@ fn measurements_must_match_one_whole_entry() {
 #[test]
 fn rejects_document_older_than_max_age() {
     let aged = |age_seconds| Document { age_seconds, ..Document::default() };
-    // The simulator can sign a document with a timestamp up to one hour before the current time.
-    // The chain is valid at that time.
+    // For each old document, the simulator issues a chain that is valid at the document's timestamp.
+    // The chain is still valid 3,000 s later.
     for (max_age, fresh, stale) in
         [("300", 200, Some(400)), ("30", 10, Some(100)), ("\"chain\"", 3000, None)]
     {

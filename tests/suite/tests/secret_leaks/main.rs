@@ -205,7 +205,7 @@ fn send_every_request(url: &str) -> Vec<String> {
     }
     // Both canary draws and faults occurred.
     assert!(opened > 0 && !rejections.is_empty(), "{opened}, {rejections:?}");
-    // The NSM never fails twice in a row.
+    // The NSM never fails twice in a row, so one of two requests must succeed.
     let temporary_holds =
         (0..2).any(|_| temporary("AKIDTEMPORARY", TOKEN).generate_random(1).is_ok());
     assert!(temporary_holds);
