@@ -37,8 +37,7 @@ const REPETITION_CUTOFF: u32 = 8;
 const PROPORTION_WINDOW: u16 = 512;
 
 /// Number of samples equal to the first sample of a window at which the test fails:
-/// 1 + CRITBINOM(512,
-/// 2^-6, 1 - 2^-40).
+/// 1 + CRITBINOM(512, 2^-6, 1 - 2^-40).
 const PROPORTION_CUTOFF: u16 = 35;
 
 /// Number of recent outputs whose digests test 4 keeps.

@@ -201,8 +201,8 @@ impl History {
         for key in [connection.client_flow(), connection.connection_flow()] {
             self.last.insert(key, self.permits);
         }
-        // Each permit adds at most two entries. A clean-up therefore keeps at most half of the entries, and
-        // removes the rest.
+        // A clean-up keeps the entries of the last `HISTORY_LENGTH` permits. Each permit adds at most two entries.
+        // So a clean-up removes at least half of the entries.
         if u64::try_from(self.last.len()).is_ok_and(|length| length > 4 * HISTORY_LENGTH) {
             let removed = self.permits.saturating_sub(HISTORY_LENGTH);
             self.last.retain(|_, permit| *permit > removed);

@@ -105,7 +105,8 @@ impl Audit {
         self.0.is_some()
     }
 
-    /// Queues a record, or drops it if the queue is full. Never waits.
+    /// Queues a record. Drops the record if the queue is full, and omits the record if it exceeds the limits on
+    /// unauthenticated callers. Never waits.
     pub(crate) fn submit(&self, record: RecordBuilder) {
         if let Some(sink) = &self.0 {
             sink.submit(record);

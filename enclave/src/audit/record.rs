@@ -99,8 +99,8 @@ struct TlsDetails<'a> {
     client_provided_host_header: Option<&'a str>,
 }
 
-/// Appends the record and a line feed to `line`. Since the last written record, `omitted` records of unauthenticated
-/// callers were omitted.
+/// Appends the record and a line feed to `line`. `omitted` is the number of records of unauthenticated callers that
+/// were omitted since the last written record.
 pub(super) fn append_line(
     builder: &RecordBuilder,
     omitted: u64,

@@ -60,7 +60,8 @@ impl ConfigBundle {
     /// Loads the bundle at `path`. A name that ends in `.tar` is an archive. Any other name is a TOML file.
     ///
     /// # Errors
-    /// The errors of [`from_toml`](Self::from_toml) and [`from_archive`](Self::from_archive).
+    /// The errors of [`from_toml`](Self::from_toml) and [`from_archive`](Self::from_archive). Also if an
+    /// archive cannot be read, or is longer than `MAX_ARCHIVE_LENGTH`.
     pub fn load(path: &Path) -> Result<Self, BundleError> {
         if path.extension().is_some_and(|extension| extension == "tar") {
             let bytes = read(path, MAX_ARCHIVE_LENGTH).map_err(BundleError::read(path))?;
@@ -73,7 +74,14 @@ impl ConfigBundle {
     /// Loads the TOML file at `path`, and the files that the TOML names, from the same folder.
     ///
     /// # Errors
-    /// If the TOML file cannot be read or is not TOML, or if the salt does not have [`SALT_LENGTH`] bytes.
+    /// In each of these cases:
+    ///
+    /// - The TOML file cannot be read, is longer than 1 MiB, is not UTF-8, or is not TOML.
+    /// - The file is a tar archive whose name does not end in `.tar`.
+    /// - The salt exists, but cannot be read or does not have [`SALT_LENGTH`] bytes.
+    /// - The TOML names one file both as a secret file and in another setting.
+    ///
+    /// The error of an unreadable file that the TOML names is returned only when the file is used.
     pub fn from_toml(path: &Path) -> Result<Self, BundleError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let at = folder.join(SALT_NAME);
@@ -93,7 +101,14 @@ impl ConfigBundle {
     /// Parses the archive `bytes`. Messages use `path` as the name of the archive.
     ///
     /// # Errors
-    /// If the archive is not canonical, or contains files that its TOML does not name.
+    /// In each of these cases:
+    ///
+    /// - The bytes are not a canonical archive, or the archive contains an invalid file name.
+    /// - A file is longer than 1 MiB.
+    /// - `enclave.toml` is missing, is not UTF-8, or is not TOML.
+    /// - The salt exists, but does not have `SALT_LENGTH` bytes.
+    /// - The TOML names one file both as a secret file and in another setting.
+    /// - The archive contains a file that the TOML does not name.
     pub fn from_archive(path: &Path, bytes: &[u8]) -> Result<Self, BundleError> {
         let invalid_archive = |error| BundleError::Archive { path: path.to_owned(), error };
         let mut files = archive::decode(bytes).map_err(invalid_archive)?;

@@ -31,7 +31,8 @@ impl Config {
     /// Prints the effective configuration to standard output.
     ///
     /// # Errors
-    /// The errors of [`settings`](Self::settings), and write errors.
+    /// The errors of [`settings`](Self::settings) and of `effective`, and write errors. In the simulator, also the
+    /// errors of `simulated_nsm`.
     pub fn print(self, server: &ServerSettings, profile: Profile) -> Result<(), Box<dyn Error>> {
         let text = self.effective(server, profile)?.to_string();
         #[cfg(feature = "simulator")]
@@ -44,6 +45,9 @@ impl Config {
     }
 
     /// Returns the effective configuration.
+    ///
+    /// # Errors
+    /// If the TOML cannot be parsed.
     pub(super) fn effective(
         &self,
         server: &ServerSettings,

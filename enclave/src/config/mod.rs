@@ -75,7 +75,7 @@ impl Config {
     /// names are in the folder of the TOML file, or in the archive. Without a path, every value has its default.
     ///
     /// # Errors
-    /// If the bundle cannot be loaded, or if its TOML has unknown keys or values.
+    /// If the bundle cannot be loaded, and the errors of `from_bundle`.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         match path {
             None => Ok(Self::default()),
@@ -86,7 +86,8 @@ impl Config {
     /// Parses the configuration in `bundle`.
     ///
     /// # Errors
-    /// If the TOML of the bundle has unknown keys or values.
+    /// If the TOML of the bundle has an unknown key or an invalid value, or writes a table as an array of values
+    /// without keys.
     pub fn from_bundle(bundle: ConfigBundle) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(bundle.toml())
             .map_err(|error| BundleError::parse(bundle.path(), bundle.toml(), &error))?;
@@ -111,7 +112,7 @@ impl Config {
     /// Adds the configured trust anchors to `anchors`.
     ///
     /// # Errors
-    /// If a file cannot be read or contains no trust anchor.
+    /// If a file cannot be read or contains no valid trust anchor.
     pub fn add_anchors<T: Trust>(&self, anchors: &mut TrustAnchors<T>) -> Result<(), ConfigError> {
         let Some(bundle) = &self.bundle else { return Ok(()) };
         self.file.trust.add_to(anchors, bundle).map_err(|error| self.invalid(error))
@@ -130,7 +131,13 @@ impl Config {
     /// Builds the settings of the service from the file and the defaults of `profile`.
     ///
     /// # Errors
-    /// If a value is invalid, or the configuration is not allowed in `profile`.
+    /// In each of these cases:
+    ///
+    /// - A value is invalid, or the configuration is not allowed in `profile`.
+    /// - A file that the TOML names cannot be read.
+    /// - `profile` is production, and the configuration file or the salt is missing.
+    /// - The archive of the bundle is too long to be measured.
+    /// - The random number generator of the system fails.
     pub fn settings(mut self, profile: Profile) -> Result<Settings, ConfigError> {
         let file = mem::take(&mut self.file);
         let Some(bundle) = &self.bundle else {

@@ -8,10 +8,11 @@ use crate::throttle::Throttle;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ThrottleTable {
-    /// Maximum requests per second of each principal. 0 disables the limit.
+    /// Maximum requests per second of each principal, and of all unauthenticated callers together. 0 disables the
+    /// limits.
     #[serde(default)]
     pub(super) requests_per_second_per_principal: u32,
-    /// Maximum requests per second of all principals together. 0 disables the limit.
+    /// Maximum requests per second of all callers together. 0 disables the limit.
     #[serde(default)]
     requests_per_second_total: u32,
 }

@@ -19,8 +19,8 @@ const MAX_CONNECTIONS: usize = 64;
 /// returns the reason.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Longest time that one side may continue to send after the other side has finished. So each half-closed
-/// connection ends.
+/// Longest time that one side may continue to send after the other side has finished. This limit ends every
+/// half-closed connection.
 const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Relays accepted connections to `parent`.

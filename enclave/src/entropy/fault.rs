@@ -26,7 +26,8 @@ pub enum EntropyFault {
 }
 
 impl EntropyFault {
-    /// Returns whether a time limit or a full queue caused the fault. The NSM itself may still work.
+    /// Returns whether a time limit, a full queue or a pause of this process caused the fault. The NSM itself
+    /// may still work.
     pub(crate) fn is_dependency_timeout(&self) -> bool {
         matches!(self, Self::Nsm(fault) if fault.is_dependency_timeout())
     }

@@ -123,8 +123,9 @@ impl EntropySource {
         deadline: Deadline,
     ) -> Result<T, EntropyFault> {
         let block = self.nsm.block(deadline).await?;
-        // The code below contains no await. So one instance per thread is enough, and a cancelled request
-        // cannot leave an instance inconsistent.
+        // The code below contains no await. Each thread therefore uses at most one instance at a time, and the
+        // pool needs only one instance per thread. Also, a cancelled request cannot leave an instance
+        // inconsistent.
         let now = Instant::now();
         let due = |instance: &DrbgInstance| self.reseed_policy.is_due(instance, now);
         let mut instance = self.pool.lock_where(due).map_or_else(|| self.pool.lock_any(), Ok)?;

@@ -85,7 +85,8 @@ impl PeerPolicy {
     pub(super) fn accepts(&self, listener: Listener, peer: Peer) -> bool {
         match peer {
             Peer::Vsock { cid } => self.accepts_cid(cid),
-            // The audit trail and the policies use the address in a PROXY header, so only local peers may send this header.
+            // The audit trail and the policies use the address in a PROXY header, so only local peers may send
+            // this header.
             Peer::Tcp(ip) if listener == Listener::Clients && self.proxy_protocol => {
                 ip.to_canonical().is_loopback()
             }

@@ -21,8 +21,8 @@ impl Policy {
     /// Parses a policy. Decisions and errors contain `name`, such as a file name.
     ///
     /// # Errors
-    /// If an element is malformed, unknown or not supported, or would allow enclaves in debug mode. The error is
-    /// for the first such element.
+    /// If the JSON is malformed, if an element is malformed, unknown or not supported, or if a statement would
+    /// allow a measurement of all zeros, as in debug mode. The error is for the first such problem.
     pub fn parse(name: &str, json: &[u8]) -> Result<Self, PolicyError> {
         let statements = Node::parse(json).and_then(|policy| statements(&policy));
         match statements {

@@ -73,7 +73,8 @@ impl KeyStores {
     /// Starts the threads that connect the stores. Does not wait for the connections.
     ///
     /// # Errors
-    /// Fails if a store cannot be connected for a reason that only the operator can remove.
+    /// Fails if a module file cannot be read, if the environment variable of a PIN is not set or empty, if the
+    /// system cannot start a thread, or if this build has no PKCS#11.
     pub(crate) fn start(
         settings: Vec<KeyStoreSettings>,
         now: UnixMillis,
@@ -172,7 +173,8 @@ impl KeyStore {
     /// Returns `length` random bytes of the HSM.
     ///
     /// # Errors
-    /// Fails if the store has no connected HSM, if the HSM fails, or if the deadline passes.
+    /// Fails if the store has no connected HSM, if the queue of the store is full, if the HSM fails, or if the
+    /// deadline passes.
     pub(crate) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
         match &self.kind {
             Kind::External(_) => Err(KeyStoreFault::Unsupported),

@@ -172,9 +172,9 @@ impl<T: Trust, C: Clock> Api<T, C> {
         })
     }
 
-    /// Returns the known fault that would make a request fail, if there is one. The readiness check uses this
-    /// function, so it reports a fault before the first request fails. The readiness check also reports the end
-    /// of a fault.
+    /// Returns the known fault of the entropy source or of the clock, if there is one. Such a fault makes requests
+    /// fail. The readiness check calls this function. It therefore reports a fault before the first request fails,
+    /// and also reports the end of a fault.
     pub(crate) fn fault(&self) -> Option<String> {
         let entropy = self.handler.entropy.fault().map(|fault| fault.to_string());
         entropy.or_else(|| self.clock.check().err().map(|fault| fault.to_string()))

@@ -23,7 +23,7 @@ impl LogConnection {
     /// Opens a connection. The connect and each later write wait for `timeout` at most.
     ///
     /// # Errors
-    /// Returns the error of connect(2).
+    /// Returns, for example, the error of connect(2). Fails for every vsock-mux endpoint.
     pub(super) fn open(endpoint: &Endpoint, timeout: Duration) -> io::Result<Self> {
         match endpoint {
             Endpoint::Vsock { cid, port } => {

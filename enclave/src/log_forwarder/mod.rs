@@ -43,10 +43,10 @@ pub(crate) struct LogForwarder<T> {
     has_reported: bool,
 }
 
-/// Checks that lines can be sent to `endpoint`.
+/// Checks that `endpoint` may be a log endpoint. Does not connect to `endpoint`.
 ///
 /// # Errors
-/// Fails if log lines cannot be sent to `endpoint`. The error advises another endpoint.
+/// Fails for a vsock-mux endpoint, and for the vsock port of heartbeats. The error advises another endpoint.
 pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
     match endpoint {
         Endpoint::VsockMux { .. } => Err(

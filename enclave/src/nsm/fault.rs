@@ -90,7 +90,8 @@ impl NsmFault {
         }
     }
 
-    /// Returns whether a time limit or a full queue caused the fault. The NSM itself may still work.
+    /// Returns whether a time limit, a full queue or a pause of this process caused the fault. The NSM itself
+    /// may still work.
     pub fn is_dependency_timeout(&self) -> bool {
         matches!(self, Self::TimedOut { .. } | Self::QueueFull | Self::SlowTimestamp | Self::Paused)
     }

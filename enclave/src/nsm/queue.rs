@@ -146,8 +146,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
 
     /// Waits until there is work, or until the time `tick`.
     ///
-    /// A waiting caller or a task is always work. If `refill` is true, two more conditions are work: space
-    /// for another prefetched block, and a fault. A service with a fault is not ready and receives no
+    /// A waiting caller or a task always counts as work. If `refill` is true, space for another prefetched
+    /// block and a fault also count as work. A service with a fault is not ready and receives no
     /// requests, so the worker itself must find out that the fault has ended.
     pub(super) fn next_work(&self, tick: Instant, refill: bool) -> Work<T> {
         let mut state = self.lock();

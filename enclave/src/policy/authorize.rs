@@ -70,7 +70,7 @@ impl Policy {
     /// Authorizes a request without a Recipient.
     ///
     /// # Errors
-    /// If a policy denies the request.
+    /// If the rules for Recipients or the policies of the caller do not allow the request.
     pub(crate) fn authorize_plain(
         &self,
         context: &AuthContext<'_>,
@@ -84,7 +84,8 @@ impl Policy {
     /// Authorizes a request whose document was verified.
     ///
     /// # Errors
-    /// If a policy denies the request, or the response cannot be sealed to the key in the document.
+    /// If the rules for Recipients or the policies of the caller do not allow the request, or if the response
+    /// cannot be sealed to the key in the document.
     pub(crate) fn authorize_attested<T: Trust>(
         &self,
         context: &AuthContext<'_>,

@@ -8,7 +8,8 @@ use kms_api::ErrorType;
 use crate::rate::Rate;
 
 /// Maximum log lines about unauthenticated callers, per second and error type. A burst may have twice this number.
-/// Because each type has its own limit, a flood of unsigned requests does not hide a client with an old secret.
+/// Because each type has its own limit, a flood of unsigned requests does not suppress the lines about a client
+/// that signs with an old secret.
 const LINES_PER_SECOND: u32 = 10;
 
 /// Limits on the log lines about unauthenticated callers, so that these lines do not fill the log. Each line contains
@@ -32,8 +33,8 @@ impl LineLimits {
         Self { budgets: array::from_fn(budget) }
     }
 
-    /// Returns the number of lines that were omitted since the last line of this type. Returns `None` if the caller
-    /// must omit this line too.
+    /// Returns the number of lines that were omitted since the last line of this type. Returns `None` if this
+    /// line must be omitted.
     pub(super) fn allow(&self, error: ErrorType) -> Option<u64> {
         let mut budgets = ErrorType::ALL.iter().zip(&self.budgets);
         let Some((_, Budget { rate, omitted })) =

@@ -21,8 +21,8 @@ pub(crate) struct RequestMetrics {
     unknown: Outcomes,
 }
 
-/// The metrics of one operation, by outcome. Every time series exists from the start of the service, so that a rate
-/// shows the first request.
+/// The metrics of one operation, by outcome. Every time series exists from the start of the service, so that
+/// a rate that a monitoring system computes includes the first request.
 #[derive(Debug)]
 struct Outcomes {
     success: Counter,

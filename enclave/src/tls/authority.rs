@@ -86,7 +86,8 @@ impl Authority {
     /// Generates an authority for `names`, valid from about `now`.
     ///
     /// # Errors
-    /// If `names` is empty, or the random number generator fails.
+    /// If `names` is empty or contains an invalid name, if the random number generator fails, or if the certificate
+    /// cannot contain the time or cannot be encoded or signed.
     pub fn generate(names: &[ServerName<'_>], now: UnixMillis) -> Result<Self, AuthorityError> {
         let names = names.iter().map(san).collect::<Result<Vec<_>, _>>()?;
         if names.is_empty() {
@@ -125,7 +126,8 @@ impl Authority {
     /// Issues a certificate for all names, with a new key, at `now`.
     ///
     /// # Errors
-    /// If the random number generator fails, or a certificate cannot contain the time.
+    /// If the random number generator fails, or if the certificate cannot contain the time or cannot be encoded or
+    /// signed.
     pub fn issue(&self, now: UnixMillis) -> Result<IssuedCertificate, AuthorityError> {
         let key = CertificateKey::generate()?;
         let mut params = params(&key, "attested-random enclave", now)?;

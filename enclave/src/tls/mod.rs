@@ -84,7 +84,7 @@ impl Tls {
     /// Creates the TLS server of `settings`, or `None` if TLS is off. `now` returns the current time.
     ///
     /// # Errors
-    /// If keys or certificates cannot be generated.
+    /// If keys or certificates cannot be generated, or rustls rejects the configuration.
     pub(crate) fn start(
         settings: &TlsSettings,
         now: TimeSource,

@@ -28,7 +28,7 @@ pub enum InvalidPrivateKey {
     /// More than one private key.
     #[error("the file contains more than one private key: keep only one")]
     Several,
-    /// A truncated or malformed PEM section.
+    /// A truncated, malformed or encrypted PEM section.
     #[error("the private key is encrypted or is not valid PEM: write an unencrypted key")]
     Malformed,
     /// A key of an unsupported type.
@@ -43,7 +43,7 @@ pub enum InvalidPrivateKey {
 /// the key in memory.
 ///
 /// # Errors
-/// If `pem` contains no private key or several, or if the key is not supported.
+/// If `pem` contains no unencrypted private key or several, or if the key is malformed or not supported.
 pub(crate) fn private_key_from_pem(pem: &[u8]) -> Result<Arc<dyn SigningKey>, InvalidPrivateKey> {
     let mut keys = sections(pem).filter_map(|section| Some((form(section)?, section)));
     let (form, section) = keys.next().ok_or(InvalidPrivateKey::Absent)?;

@@ -25,7 +25,7 @@ impl ConfigBundle {
     /// Fetches the archive from `endpoint` on the parent. Retries until a transfer completes.
     ///
     /// # Errors
-    /// If a complete archive arrived that is not the archive of a configuration bundle.
+    /// If a complete archive arrived, but `from_archive` rejects this archive.
     pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, BundleError> {
         let mut last_error = String::new();
         loop {

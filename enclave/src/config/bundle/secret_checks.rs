@@ -9,7 +9,8 @@ use super::error::BundleError;
 use super::{ConfigBundle, parse};
 
 impl ConfigBundle {
-    /// Returns true if no secret is empty. In a public archive, every secret is empty.
+    /// Returns true if no secret is empty and every secret file could be read. In a public archive, every secret
+    /// is empty.
     ///
     /// # Errors
     /// If the TOML cannot be parsed.

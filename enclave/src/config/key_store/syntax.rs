@@ -12,7 +12,7 @@ pub(super) fn is_id(id: &str) -> bool {
 
 /// Returns whether `name` is the name of a POSIX environment variable.
 ///
-/// The name is published. An operator may write the PIN itself instead of a name. Most PINs are no valid names, so
+/// The name is published. An operator may write the PIN itself instead of a name. Most PINs are not valid names, so
 /// this check rejects them before they are published.
 pub(super) fn is_variable(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';

@@ -54,7 +54,7 @@ impl Hsm {
     /// Returns an HSM that is not connected. Calls no function of the module.
     ///
     /// # Errors
-    /// Fails if the module or the PIN is missing.
+    /// Fails if the module file cannot be read, or if the environment variable of the PIN is not set or empty.
     pub(super) fn new(
         id: &str,
         settings: HsmSettings,

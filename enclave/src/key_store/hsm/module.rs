@@ -51,7 +51,7 @@ impl Module {
     /// Returns the module at `path` without loading it.
     ///
     /// # Errors
-    /// Fails if there is no such file.
+    /// Fails if the file does not exist, cannot be accessed, or is not a regular file.
     pub(super) fn at(path: &Path) -> io::Result<Arc<Self>> {
         let path = fs::canonicalize(path)?;
         let metadata = fs::metadata(&path)?;
