@@ -12,7 +12,7 @@ use crate::rate::Rate;
 pub(crate) struct UnauthenticatedLimits {
     /// Maximum records per second. A burst may have twice this number.
     pub(crate) per_second: u32,
-    /// Length of the queue from which such records are omitted, in percent of [`QUEUE_LENGTH`].
+    /// Length of the queue at which the audit trail begins to omit such records, in percent of [`QUEUE_LENGTH`].
     pub(crate) queue_percent: u32,
 }
 
@@ -36,7 +36,7 @@ impl UnauthenticatedLimits {
 #[derive(Debug)]
 pub(super) struct UnauthenticatedBudget {
     pub(super) rate: Rate,
-    /// Length of the queue from which such records are omitted, in lines.
+    /// Length of the queue at which the audit trail begins to omit such records, in lines.
     pub(super) queue_length: usize,
 }
 

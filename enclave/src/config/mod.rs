@@ -121,7 +121,7 @@ impl Config {
     /// Returns the latency and the fault of the simulated NSM.
     ///
     /// # Errors
-    /// If the table `[simulator]` is inconsistent.
+    /// If the table `[simulator.nsm]` sets `after` without `fault`.
     #[cfg(feature = "simulator")]
     pub fn simulated_nsm(&self) -> Result<FaultInjection, ConfigError> {
         let faults = self.file.simulator.as_ref().map(SimulatorTable::fault_injection);

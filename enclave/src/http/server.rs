@@ -29,7 +29,8 @@ pub struct Listeners {
 /// `program`, to stdout.
 ///
 /// # Errors
-/// If listening on an endpoint fails, or writing to stdout fails.
+/// If the handler of the shutdown signal cannot be installed, if listening on an endpoint fails, or if writing to
+/// stdout fails.
 pub async fn listen_and_serve<A: Application>(
     program: &str,
     listeners: &Listeners,

@@ -45,9 +45,8 @@ pub struct ProcessContext {
 
 impl ProcessContext {
     /// Returns the audit trail. Its records go to the log endpoint. Without a log endpoint, the records go
-    /// to standard output.
-    ///
-    /// The first process writes no records to standard output, for two reasons:
+    /// to standard output, except in the first process of an enclave. Without a log endpoint, the first
+    /// process writes no records, for two reasons:
     ///
     /// - Its standard output is the enclave's console, which must not show any part of a request.
     /// - Each byte that is written to the console costs an exit to the hypervisor.

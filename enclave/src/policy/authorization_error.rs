@@ -32,7 +32,7 @@ pub enum DenialReason {
 /// The error for a request that is not authorized.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AuthorizationError {
-    /// A policy denies the request.
+    /// The rules for Recipients or the policies of the caller do not allow the request.
     #[error(transparent)]
     Denied(#[from] DenialReason),
     /// The response cannot be sealed to the key in the document.

@@ -38,7 +38,8 @@ pub(crate) struct DocumentRules {
 pub enum Plaintext {
     /// No connection.
     Never,
-    /// TLS with keys that the enclave generated. The attestation document of the enclave binds these keys.
+    /// TLS with keys that the enclave generated. The attestation document of the enclave binds the
+    /// certificate authority that certifies these keys.
     #[default]
     AttestedTls,
     /// Every connection, with or without TLS.

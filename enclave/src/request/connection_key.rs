@@ -11,7 +11,7 @@ pub struct ConnectionKey {
     client: Option<IpAddr>,
 }
 
-/// A flow in a fair queue: a client or a connection.
+/// A flow in a fair queue: a client or a connection. A client is an IPv4 address or an IPv6 network of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum FlowKey {
     Client(IpAddr),

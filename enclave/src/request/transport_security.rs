@@ -5,7 +5,8 @@
 pub enum TransportSecurity {
     /// A connection without TLS, which the parent instance and the network can read.
     NoTls,
-    /// TLS that the enclave terminates, with a key that the enclave generated. Attestation documents bind this key.
+    /// TLS that the enclave terminates, with a key that the enclave generated. Attestation documents bind the
+    /// certificate authority that certifies this key.
     AttestedTls(TlsDetails),
     /// TLS that the enclave terminates, with a key from the configuration. Holders of the configuration also have
     /// this key.

@@ -54,7 +54,8 @@ impl<P: Platform> Service<P> {
     /// Starts the service on `platform`.
     ///
     /// # Errors
-    /// If a component that a response needs does not work.
+    /// If the machine or PCR0 fails a check of the platform, if a known-answer test fails, or if the NSM, the
+    /// entropy source, TLS, a key store or a thread cannot be started.
     pub async fn start(
         platform: P,
         nsm: P::Nsm,

@@ -49,8 +49,8 @@ impl RenewingCertResolver {
     }
 }
 
-/// Returns whether `issued` needs no renewal at `now`. The certificate may also be not yet valid, if the clock
-/// was set back.
+/// Returns whether `issued` needs no renewal at `now`. If the clock was set back, the certificate may not be
+/// valid yet. The certificate then also needs a renewal.
 fn is_current(issued: &IssuedCertificate, now: UnixMillis) -> bool {
     (issued.not_before..issued.renew_at).contains(&now)
 }

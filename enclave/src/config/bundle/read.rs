@@ -21,8 +21,8 @@ pub(in crate::config) fn read(path: &Path, limit: usize) -> io::Result<Zeroizing
 
 /// Reads to the end of `source`. Rejects a source of more than `limit` bytes.
 fn read_all(source: impl Read, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    // The buffer has room for `limit` + 1 bytes, so it is never reallocated. The length of the file cannot be used
-    // instead, because a pipe, for example, has no known length. The result has no spare capacity.
+    // The buffer has room for `limit` + 1 bytes, so it is never reallocated. The length of the file cannot take the
+    // place of `limit`, because a pipe, for example, has no known length. The result has no spare capacity.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     if source.take(bound).read_to_end(&mut bytes)? > limit {
