@@ -143,7 +143,7 @@ fn does_not_cache_rejected_documents() {
     bad_leaf.certificates[LEAF][last] ^= 1;
     let bad_leaf = bad_leaf.document(2);
     for (document, error, costs) in [
-        // rustls-webpki verifies the leaf's signature first.
+        // rustls-webpki verifies the signatures from the root down, so the leaf's signature comes last.
         (&bad_leaf, UntrustedDocument::ChainSignature, [4, 4]),
         (&bad_signature, UntrustedDocument::DocumentSignature, [5, 1]),
         (&bad_leaf, UntrustedDocument::ChainSignature, [1, 1]),

@@ -222,7 +222,7 @@ fn send_every_request(url: &str) -> Vec<String> {
     rejections
 }
 
-/// Returns the public endpoints.
+/// Returns the response bodies of `/readyz` and `/metrics`, which need no authentication.
 fn public_endpoints(url: &str) -> String {
     let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
     let get = |path: &str| {
