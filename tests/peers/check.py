@@ -96,6 +96,8 @@ def installed(environment, package):
 
 
 def main():
+    if not (PEERS / "stamp").is_file():
+        sys.exit(f"the emulators are not installed in {PEERS}: run `make peers`, which needs python3-venv")
     table = (ROOT / "README.md").read_text()
     failed = []
 
