@@ -9,10 +9,12 @@ use aws_lc_rs::cipher::{
 use aws_lc_rs::digest::{self, SHA384};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
-use aws_lc_rs::signature::{self, UnparsedPublicKey};
+use aws_lc_rs::signature::{self, EcdsaKeyPair, ParsedPublicKey, UnparsedPublicKey};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH};
+use super::{
+    AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH, P256_POINT_LENGTH,
+};
 
 pub(super) const NAME: &str = "aws-lc-rs";
 
@@ -40,6 +42,18 @@ pub(super) fn verify_es384(
     message.iter().for_each(|part| digest.update(part));
     let key = UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, public_key);
     Ok(key.verify_digest(&digest.finish(), signature)?)
+}
+
+/// Generates a P-256 key pair that signs with ES256.
+pub(super) fn generate_es256_key_pair() -> Result<EcdsaKeyPair, CryptoError> {
+    Ok(EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING)?)
+}
+
+/// Returns whether `point` is an uncompressed point on the curve P-256.
+pub(super) fn is_p256_point(point: &[u8; P256_POINT_LENGTH]) -> bool {
+    // AWS-LC also accepts the hybrid form, which begins with 6 or 7 (X9.62, section 4.3.6).
+    point.first() == Some(&0x04)
+        && ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).is_ok()
 }
 
 pub(super) struct OaepPublicKey(OaepPublicEncryptingKey);

@@ -18,6 +18,7 @@ mod aes_block;
 #[cfg(feature = "simulator")]
 mod bench_primitives;
 mod error;
+mod es256;
 mod es384;
 mod hash;
 mod lengths;
@@ -38,9 +39,13 @@ pub use aes_block::{Aes256, AesBlock};
 #[cfg(feature = "simulator")]
 pub use bench_primitives::BenchPrimitives;
 pub use error::CryptoError;
+pub use es256::{Es256Key, has_low_s, is_p256_point, verify_es256};
 pub(crate) use es384::{ECDSA_P384_SHA384, verify_es384};
 pub use hash::{HmacSha256, SHA_256_LENGTH, SHA_384_LENGTH, Sha256, Sha384, constant_time_eq};
-pub use lengths::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, OAEP_SEED_LENGTH};
+pub use lengths::{
+    AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, ES256_SIGNATURE_LENGTH, OAEP_SEED_LENGTH,
+    P256_POINT_LENGTH,
+};
 pub(crate) use oaep::OaepPublicKey;
 #[cfg(feature = "simulator")]
 pub use operation_counts::OperationCounts;

@@ -4,13 +4,17 @@ use aes::Aes256;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 pub(super) use ring as api;
-use ring::signature::{self, UnparsedPublicKey};
+use ring::agreement::{self, ECDH_P256, EphemeralPrivateKey};
+use ring::rand::SystemRandom;
+use ring::signature::{self, EcdsaKeyPair, UnparsedPublicKey};
 use rsa::pkcs8::DecodePublicKey;
 use rsa::rand_core::{TryCryptoRng, TryRng};
 use rsa::sha2::Sha256;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH};
+use super::{
+    AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH, P256_POINT_LENGTH,
+};
 
 pub(super) const NAME: &str = "ring";
 
@@ -30,6 +34,22 @@ pub(super) fn verify_es384(
 ) -> Result<(), CryptoError> {
     let key = UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, public_key);
     Ok(key.verify(&message.concat(), signature)?)
+}
+
+/// Generates a P-256 key pair that signs with ES256. *ring* generates a key pair only as PKCS#8.
+pub(super) fn generate_es256_key_pair() -> Result<EcdsaKeyPair, CryptoError> {
+    let (algorithm, random) = (&signature::ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+    let pkcs8 = super::generate_p256_key()?;
+    EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8, &random).map_err(|_| CryptoError)
+}
+
+/// Returns whether `point` is an uncompressed point on the curve P-256. *ring* checks points only when it uses
+/// them, so the function agrees on a key with an ephemeral key, and discards the result.
+pub(super) fn is_p256_point(point: &[u8; P256_POINT_LENGTH]) -> bool {
+    let peer = agreement::UnparsedPublicKey::new(&ECDH_P256, point);
+    EphemeralPrivateKey::generate(&ECDH_P256, &SystemRandom::new())
+        .and_then(|key| agreement::agree_ephemeral(key, &peer, |_| ()))
+        .is_ok()
 }
 
 pub(super) struct OaepPublicKey(rsa::PublicKey);
