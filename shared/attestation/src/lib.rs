@@ -85,6 +85,7 @@ compile_error!("the feature `simulator` must not be part of a production build")
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod audit_digest;
 mod cache_hit;
 mod cbor;
 mod certificate;
@@ -92,19 +93,24 @@ mod chain;
 mod chain_position;
 mod claims;
 pub mod cms;
+mod content_key;
 mod cose_sign1;
 pub mod crypto;
 mod debug_mode;
 mod document;
 mod document_age;
+mod identity;
 mod malformed_document;
+mod measurements;
 mod nsm_timestamp;
 mod parsed_document;
 mod payload;
 mod pcr;
+pub mod receipt;
 mod recipient_key;
 mod sig_structure;
 mod signature_cache;
+mod signed_statement;
 pub mod time;
 pub mod tls;
 mod trust_anchors;
@@ -116,18 +122,23 @@ mod verifier;
 mod verifier_caches;
 mod x509;
 
+pub use audit_digest::{AuditChain, AuditDigest, AuditDigestError, MAX_GAPS, SignedAuditDigest};
 pub use cache_hit::CacheHit;
 pub use cbor::{CborError, CborFault};
 pub use chain_position::ChainPosition;
 pub use claims::Claims;
+pub use content_key::content_key_digest;
 pub use cose_sign1::MAX_DOCUMENT_LENGTH;
 pub use debug_mode::DebugMode;
 pub use document::{UnverifiedDocument, VerifiedDocument};
 pub use document_age::MaxAge;
+pub use identity::{ConfigIdentity, Identity, InvalidIdentity};
 pub use malformed_document::MalformedDocument;
+pub use measurements::{InvalidMeasurements, MeasurementMismatch, MeasurementSet, MeasurementSets};
 pub use nsm_timestamp::{NsmTimestampError, nsm_timestamp};
 pub use pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 pub use recipient_key::{RecipientKey, RecipientKeyError, check_spki};
+pub use signed_statement::{KeyId, StatementError, StatementSignatureError};
 #[cfg(feature = "simulator")]
 pub use trust_anchors::Simulated;
 pub use trust_anchors::{AnchorError, Production, Trust, TrustAnchors};

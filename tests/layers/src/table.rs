@@ -100,10 +100,19 @@ pub const TABLE: &[Entry] = &[
     Entry {
         folder: "shared/attestation",
         layers: &[
-            &["verifier"],
+            &["verifier", "receipt"],
             &["document"],
             &["chain", "verifier_caches", "claims", "cms"],
-            &["trust_anchors", "parsed_document", "recipient_key", "signature_cache", "tls"],
+            &[
+                "trust_anchors",
+                "parsed_document",
+                "recipient_key",
+                "signature_cache",
+                "tls",
+                "measurements",
+                "identity",
+                "audit_digest",
+            ],
             &[
                 "cose_sign1",
                 "debug_mode",
@@ -111,6 +120,8 @@ pub const TABLE: &[Entry] = &[
                 "nsm_timestamp",
                 "payload",
                 "sig_structure",
+                "signed_statement",
+                "content_key",
             ],
             &["certificate"],
             &["validity", "x509", "pcr"],

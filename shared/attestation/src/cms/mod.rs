@@ -6,7 +6,7 @@ mod open_error;
 mod private_key;
 mod seal;
 
-pub use open::open;
+pub use open::{open, open_content_key, open_with_content_key};
 pub use open_error::OpenError;
 pub use private_key::{PrivateKeyError, RecipientPrivateKey};
 pub use seal::{

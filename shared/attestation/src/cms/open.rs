@@ -33,14 +33,56 @@ pub fn open(
     ciphertext_for_recipient: &[u8],
     key: &RecipientPrivateKey,
 ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let mut enveloped = parse(ciphertext_for_recipient)?;
+    let enveloped = parse(ciphertext_for_recipient)?;
+    let content_key = decrypt_content_key(&enveloped, key)?;
+    decrypt_content(enveloped, &content_key)
+}
+
+/// Returns the content key of `ciphertext_for_recipient`, which is sealed to `key`. A recipient that publishes the
+/// content key discloses the content.
+///
+/// # Errors
+/// If the ciphertext does not have a form that KMS sends, or is sealed to another key.
+pub fn open_content_key(
+    ciphertext_for_recipient: &[u8],
+    key: &RecipientPrivateKey,
+) -> Result<Zeroizing<[u8; AES_256_KEY_LENGTH]>, OpenError> {
+    decrypt_content_key(&parse(ciphertext_for_recipient)?, key)
+}
+
+/// Decrypts the content of `ciphertext_for_recipient` with a disclosed content key. RSA plays no part. The padding
+/// must be that of PKCS#7.
+///
+/// # Errors
+/// If the ciphertext does not have a form that KMS sends, or the padding is wrong.
+pub fn open_with_content_key(
+    ciphertext_for_recipient: &[u8],
+    content_key: &[u8; AES_256_KEY_LENGTH],
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    decrypt_content(parse(ciphertext_for_recipient)?, content_key)
+}
+
+fn decrypt_content_key(
+    enveloped: &EnvelopedData<'_>,
+    key: &RecipientPrivateKey,
+) -> Result<Zeroizing<[u8; AES_256_KEY_LENGTH]>, OpenError> {
     if enveloped.subject_key_identifier != key.subject_key_identifier() {
         return Err(OpenError::OtherRecipient);
     }
-    let content_key = key.decrypt(enveloped.encrypted_key).ok_or(OpenError::Decryption)?;
-    let content_key: &[u8; AES_256_KEY_LENGTH] =
-        content_key.as_slice().try_into().map_err(|_| OpenError::Decryption)?;
-    let mut content = Zeroizing::new(std::mem::take(&mut enveloped.ciphertext));
+    let decrypted = key.decrypt(enveloped.encrypted_key).ok_or(OpenError::Decryption)?;
+    let mut content_key = Zeroizing::new([0; AES_256_KEY_LENGTH]);
+    if decrypted.len() != content_key.len() {
+        return Err(OpenError::Decryption);
+    }
+    content_key.copy_from_slice(&decrypted);
+    Ok(content_key)
+}
+
+fn decrypt_content(
+    enveloped: EnvelopedData<'_>,
+    content_key: &[u8; AES_256_KEY_LENGTH],
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let mut content = Zeroizing::new(enveloped.ciphertext);
     let length = crypto::aes_256_cbc_decrypt(content_key, enveloped.iv, &mut content)
         .map_err(|_| OpenError::Decryption)?
         .len();

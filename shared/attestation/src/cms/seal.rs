@@ -10,8 +10,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{RSAES_OAEP_SHA_256, oid};
 use crate::RecipientKey;
+use crate::content_key::content_key_digest;
 use crate::crypto::{
     self, ACCEPTS_OAEP_SEED, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH,
+    SHA_256_LENGTH,
 };
 
 /// Maximum length of a `CiphertextForRecipient` in the API's model, in bytes.
@@ -57,6 +59,11 @@ impl ContentEncryption {
             fill(&mut parts.oaep_seed)?;
         }
         Ok(Self(parts))
+    }
+
+    /// Returns the digest of the content key, which a receipt contains as `cek`.
+    pub fn content_key_digest(&self) -> [u8; SHA_256_LENGTH] {
+        content_key_digest(&self.0.key)
     }
 }
 
