@@ -218,13 +218,17 @@ async fn check(probe: HealthProbe<'_>, has_new_failures: bool) -> CheckResult {
             }
         }
         Ok((StatusCode::OK, _)) => CheckResult::Ready,
-        Ok((StatusCode::SERVICE_UNAVAILABLE, body)) => {
-            CheckResult::NotReady(String::from_utf8_lossy(&body).trim_end().to_owned())
-        }
+        Ok((StatusCode::SERVICE_UNAVAILABLE, body)) => CheckResult::NotReady(first_line(&body)),
         Ok((status, _)) => CheckResult::Failed(format!("/readyz returned {status}")),
         Err(ProbeError::NotHttp(_)) if !has_admin_endpoint => CheckResult::ReadinessUnknown,
         Err(error) => failed_check(error),
     }
+}
+
+/// Returns the first line of a `/readyz` body, which is the reason. The enclave writes its mode of TLS on the second
+/// line.
+fn first_line(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).lines().next().unwrap_or_default().trim_end().to_owned()
 }
 
 /// Maps a probe error to a result.
@@ -235,6 +239,23 @@ fn failed_check(error: ProbeError) -> CheckResult {
         ProbeError::NotHttp(_) => CheckResult::Failed(error.to_string()),
         ProbeError::BacklogFull(_) | ProbeError::Protocol(_) | ProbeError::Timeout(_) => {
             CheckResult::Unresponsive(error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reason_is_the_first_line_of_the_body() {
+        for (body, reason) in [
+            (&b"not ready: a fault\ntls: off: the relay can read\n"[..], "not ready: a fault"),
+            (b"not ready: a fault\r\nmore", "not ready: a fault"),
+            (b"not ready: \xff", "not ready: \u{fffd}"),
+            (b"", ""),
+        ] {
+            assert_eq!(first_line(body), reason);
         }
     }
 }
