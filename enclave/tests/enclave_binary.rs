@@ -16,7 +16,11 @@ fn exits_without_nsm_device_with_advice() {
     assert!(!NsmDevice::is_present(), "this test needs a machine without an NSM device");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
-    fs::write(&path, "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n").unwrap();
+    fs::write(
+        &path,
+        "[tls]\nmode = \"off\"\n[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n",
+    )
+    .unwrap();
     fs::write(folder.path().join("salt"), [7; 32]).unwrap();
     let output = enclave(&["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
@@ -34,8 +38,30 @@ fn exits_without_configuration_with_advice() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     let stderr = String::from_utf8(output.stderr).unwrap();
-    for part in ["there is no configuration", "--config FILE", "[[credential]]"] {
+    for part in ["there is no configuration", "--config FILE", "[[credential]]", "[tls] mode"] {
         assert!(stderr.contains(part), "{stderr}");
+    }
+}
+
+#[test]
+fn exits_without_tls_mode_and_names_the_choice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n").unwrap();
+    fs::write(folder.path().join("salt"), [7; 32]).unwrap();
+    let arguments = ["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()];
+    for more in [&[][..], &["--print-config"]] {
+        let output = enclave(&[&arguments, more].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+        let stderr = text(&output.stderr);
+        for part in [
+            "enclave.toml: [tls] mode is missing: write",
+            "mode = \"attested\" with names (TLS ends in the enclave,",
+            "mode = \"provided\" with certificate and private_key (the operator holds",
+            "mode = \"off\" (no TLS: the relay and the network can read",
+        ] {
+            assert!(stderr.contains(part), "{more:?}: {stderr}");
+        }
     }
 }
 
@@ -48,7 +74,7 @@ fn warns_about_a_condition_that_never_matches() {
     );
     fs::write(folder.path().join("wallet.json"), allow).unwrap();
     let path = folder.path().join("enclave.toml");
-    let config = "[auth]\nregion = \"eu-west-1\"\n\
+    let config = "[tls]\nmode = \"off\"\n[auth]\nregion = \"eu-west-1\"\n\
                   [[credential]]\naccess_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"s\"\n\
                   principal = \"arn:aws:iam::123456789012:role/wallet\"\n\
                   policies = [\"wallet.json\"]\n";
@@ -95,6 +121,7 @@ fn print_config_redacts_secrets_and_needs_no_device() {
     fs::write(
         &path,
         "[server]\nlisten = \"vsock:4294967295:5000\"\nlog_endpoint = \"vsock:3:5003\"\n\
+         [tls]\nmode = \"off\"\n\
          [auth]\nregion = \"eu-west-1\"\n[[credential]]\naccess_key_id = \"AKIDEXAMPLE\"\n\
          secret_access_key = \"wJalrXUtnFEMI\"\n\
          principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = []\n",
@@ -133,7 +160,11 @@ fn missing_listen_address_names_all_three_settings() {
 fn start_error_is_on_stderr_with_log_endpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
-    fs::write(&path, "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n").unwrap();
+    fs::write(
+        &path,
+        "[tls]\nmode = \"off\"\n[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n",
+    )
+    .unwrap();
     fs::write(folder.path().join("salt"), [7; 32]).unwrap();
     let channel = format!("unix:{}", folder.path().join("lines").display());
     let mut arguments = vec!["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()];

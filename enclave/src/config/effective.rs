@@ -115,13 +115,15 @@ impl Config {
             ("recipient", "plaintext", plaintext.as_str().into()),
             ("throttle", "requests_per_second_per_principal", number(0_u32)),
             ("throttle", "requests_per_second_total", number(0_u32)),
-            ("tls", "mode", "off".into()),
             ("trust", "anchors", nothing()),
             ("verification", "threads", number(self.file.verification.threads().get())),
             ("verification", "cached_chains", number(chains)),
             ("verification", "cached_leaves", number(leaves)),
             ("verification", "cached_documents", number(documents)),
         ];
+        if let Some(mode) = profile.default_tls_mode() {
+            defaults.push(("tls", "mode", mode.as_str().into()));
+        }
         if self.file.entropy.reseeds_at_intervals() {
             defaults.push(("entropy", "reseed_generate_calls", number(RESEED_GENERATE_CALLS)));
             defaults.push(("entropy", "reseed_interval_ms", milliseconds(entropy.max_age)));

@@ -26,9 +26,9 @@ use super::trust::InvalidTrust;
 pub enum ConfigError {
     /// Production without a configuration file.
     #[error(
-        "there is no configuration: pass --config FILE, with [auth] region and a [[credential]], \
-         or --config-from-parent PORT; for development, run enclave-simulator, which needs no \
-         configuration"
+        "there is no configuration: pass --config FILE, with [auth] region, a [[credential]] and \
+         [tls] mode, or --config-from-parent PORT; for development, run enclave-simulator, which \
+         needs no configuration"
     )]
     NoFile,
     /// An invalid table `[server]`, or invalid arguments that override this table.

@@ -101,7 +101,7 @@ pub(super) fn build(
     #[cfg(feature = "simulator")]
     file.simulator.as_ref().map_or(Ok(()), |_| SimulatorTable::check(profile))?;
     let mode = file.auth.check(profile, !file.credential.is_empty(), file.recipient.require)?;
-    let tls = file.tls.settings(bundle)?;
+    let tls = file.tls.settings(bundle, profile)?;
     let has_tls = !matches!(tls, TlsSettings::Off);
     let mut principals =
         PrincipalRegistry::new(bundle, has_tls, file.throttle.requests_per_second_per_principal);

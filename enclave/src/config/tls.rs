@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use super::bundle::ConfigBundle;
 use super::certificates::{InvalidCertificate, parse_certificates};
-use crate::tls::{InvalidPrivateKey, TlsSettings, private_key_from_pem};
+use super::profile::Profile;
+use crate::tls::{InvalidPrivateKey, TlsMode, TlsSettings, private_key_from_pem};
 
 /// Maximum number of names in a certificate. The server sends the certificate, with all names, in every handshake.
 const MAX_NAMES: usize = 100;
@@ -29,31 +30,26 @@ pub(super) struct TlsTable {
     pub(super) private_key: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum TlsMode {
-    /// The enclave does not terminate TLS.
-    Off,
-    /// The enclave generates the private keys.
-    Attested,
-    /// The configuration contains the private key.
-    Provided,
-}
-
 impl TlsTable {
     /// Returns whether the configuration contains the private key.
     pub(super) fn is_provided(&self) -> bool {
         self.mode == Some(TlsMode::Provided)
     }
 
-    pub(super) fn settings(self, bundle: &ConfigBundle) -> Result<TlsSettings, InvalidTls> {
+    /// Builds the settings of TLS. Without `mode`, `profile` decides whether TLS is off. With other keys in the table,
+    /// `mode` is required in each profile.
+    pub(super) fn settings(
+        self,
+        bundle: &ConfigBundle,
+        profile: Profile,
+    ) -> Result<TlsSettings, InvalidTls> {
         let Self { mode, names, certificate, private_key } = self;
         let has_files = certificate.is_some() || private_key.is_some();
-        let mode = match mode {
-            Some(mode) => mode,
-            None if has_files || names.is_some() => return Err(InvalidTls::NoMode),
-            None => TlsMode::Off,
+        let default = match has_files || names.is_some() {
+            true => None,
+            false => profile.default_tls_mode(),
         };
+        let mode = mode.or(default).ok_or(InvalidTls::NoMode)?;
         if names.is_some() && mode != TlsMode::Attested {
             return Err(InvalidTls::UnusedNames);
         }
@@ -124,10 +120,12 @@ fn certified_key(
 /// the key itself there.
 #[derive(Debug, Error)]
 pub enum InvalidTls {
-    /// A table with other keys but without `mode`.
+    /// No `mode`, in production or beside other keys of the table.
     #[error(
-        "mode is missing, so TLS would be off: write mode = \"attested\" with names, or mode = \
-         \"provided\" with certificate and private_key"
+        "mode is missing: write mode = \"attested\" with names (TLS ends in the enclave, which \
+         generates the private key), mode = \"provided\" with certificate and private_key (the \
+         operator holds the private key), or mode = \"off\" (no TLS: the relay and the network \
+         can read and change requests and responses)"
     )]
     NoMode,
     /// The key `names` with another mode than `attested`.

@@ -21,7 +21,7 @@ fn measure(toml: &str) -> ConfigDigests {
 }
 
 fn example() -> String {
-    sigv4(&[CREDENTIAL, "session_token = \"AQoDYXdz\"\n"].concat())
+    production(&[CREDENTIAL, "session_token = \"AQoDYXdz\"\n"].concat())
 }
 
 /// Returns whether a change of the configuration changes PCR16 and PCR17.

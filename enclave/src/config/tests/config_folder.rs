@@ -16,13 +16,19 @@ pub(super) const PROVIDED: &str =
 pub(super) struct Folder(pub(super) tempfile::TempDir);
 
 impl Folder {
-    pub(super) fn new(tls: &str) -> Self {
+    /// Creates a folder whose configuration has these tables, and no TLS.
+    pub(super) fn without_tls(tables: &str) -> Self {
+        Self::new(&[TLS_OFF, tables].concat())
+    }
+
+    /// Creates a folder whose configuration has these tables. In production, one of the tables must be `[tls]`.
+    pub(super) fn new(tables: &str) -> Self {
         let this = Self(tempfile::tempdir().unwrap());
         this.write("wallet.json", POLICY);
         this.write("salt", "7".repeat(32));
         this.write("tls.crt", CERTIFICATE);
         this.write("tls.key", KEY);
-        this.write("enclave.toml", sigv4(&[CREDENTIAL, tls].concat()));
+        this.write("enclave.toml", sigv4(&[CREDENTIAL, tables].concat()));
         this
     }
 

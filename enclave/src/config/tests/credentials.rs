@@ -5,7 +5,7 @@ use attestation::time::UnixMillis;
 use super::*;
 
 #[test]
-fn rejects_credentials_without_sigv4() {
+fn rejects_credentials_without_production() {
     for text in [CREDENTIAL, &format!("[auth]\nmode = \"none\"\n{CREDENTIAL}")] {
         let error = error_text(text, Profile::Development);
         assert!(error.contains("write mode = \"sigv4\" under [auth], or remove the"), "{error}");
@@ -17,10 +17,10 @@ fn rejects_invalid_credentials() {
     let changed = |from: &str, to: &str| {
         let text = CREDENTIAL.replace(from, to);
         assert_ne!(text, CREDENTIAL, "{from}");
-        error_text(&sigv4(&text), Profile::Production)
+        error_text(&production(&text), Profile::Production)
     };
     for (from, to, expected) in [
-        (SECRET, "", "line 7 column 21: a secret must be a non-empty string"),
+        (SECRET, "", "line 9 column 21: a secret must be a non-empty string"),
         ("policies", "session_token = \"\"\npolicies", "a secret must be a non-empty string"),
         (
             "arn:aws:iam::123456789012:role/wallet",
@@ -46,9 +46,9 @@ fn rejects_invalid_credentials() {
         assert!(error.contains(expected), "{to}: {error}");
     }
     let without_policies = CREDENTIAL.replace("policies = [\"wallet.json\"]\n", "");
-    let error = error_text(&sigv4(&without_policies), Profile::Production);
+    let error = error_text(&production(&without_policies), Profile::Production);
     assert!(error.contains("missing field `policies`"), "{error}");
-    let region = sigv4(CREDENTIAL).replace("eu-west-1", "eu-west-1/kms");
+    let region = production(CREDENTIAL).replace("eu-west-1", "eu-west-1/kms");
     let error = error_text(&region, Profile::Production);
     assert_eq!(
         error,
@@ -82,7 +82,7 @@ fn errors_contain_the_credential_number() {
             "[[credential]] number 2: other.json: No such file or directory (os error 2)",
         ),
     ] {
-        let error = error_text(&sigv4(&[CREDENTIAL, &second].concat()), Profile::Production);
+        let error = error_text(&production(&[CREDENTIAL, &second].concat()), Profile::Production);
         assert_eq!(error, expected);
     }
 }
@@ -90,7 +90,7 @@ fn errors_contain_the_credential_number() {
 #[test]
 fn rejects_session_token_that_no_header_can_carry() {
     let with = |token: &str| {
-        let text = sigv4(&format!("{CREDENTIAL}session_token = \"{token}\"\n"));
+        let text = production(&format!("{CREDENTIAL}session_token = \"{token}\"\n"));
         settings(&text, Profile::Production).map_err(|error| error.to_string())
     };
     for token in ["a", "IQoJb3JpZ2luX2Vj//token+==", "two words", &"a".repeat(8192)] {
@@ -108,10 +108,10 @@ fn rejects_session_token_that_no_header_can_carry() {
 #[test]
 fn credentials_of_one_principal_must_share_its_policies() {
     let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
-    let both = sigv4(&[CREDENTIAL, &second].concat());
+    let both = production(&[CREDENTIAL, &second].concat());
     assert!(settings(&both, Profile::Production).is_ok());
     let disagreeing = second.replace("[\"wallet.json\"]", "[]");
-    let error = error_text(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Profile::Production);
+    let error = error_text(&production(&[CREDENTIAL, &disagreeing].concat()), Profile::Production);
     assert_eq!(
         error,
         "[[credential]] number 2: number 1 lists other policies for \
@@ -124,7 +124,7 @@ fn credentials_of_one_principal_must_share_its_policies() {
 fn reads_expiry_as_text_and_as_toml_datetime() {
     for expires in ["\"2027-01-31T12:00:00Z\"", "2027-01-31T12:00:00Z", "2027-01-31T13:00:00+01:00"]
     {
-        let text = sigv4(&format!("{CREDENTIAL}expires = {expires}\n"));
+        let text = production(&format!("{CREDENTIAL}expires = {expires}\n"));
         let config = load(&text).unwrap();
         let moment = UnixMillis::from_rfc3339("2027-01-31T12:00:00Z").unwrap();
         assert_eq!(config.file.credential[0].expires.unwrap().0, moment, "{expires}");

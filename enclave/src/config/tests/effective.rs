@@ -21,9 +21,9 @@ fn lookup<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
 fn printed_configuration_reloads_to_the_same_settings() {
     let intervals = "[entropy]\nreseed = \"interval\"\nreseed_generate_calls = 7\n";
     let intervals_alone = "[entropy]\nreseed = \"interval\"\nprefetch = 1\n";
-    let open = "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmax_age = \"chain\"\n";
+    let open = "[tls]\nmode = \"off\"\n[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmax_age = \"chain\"\n";
     let attested = "[tls]\nmode = \"attested\"\nnames = [\"a.example\"]\n";
-    let more = sigv4(&format!(
+    let more = production(&format!(
         "[recipient]\nplaintext = \"always\"\n[verification]\nthreads = 3\n\
          {CREDENTIAL}session_token = 'a'\nexpires = 2027-01-31T12:00:00Z\n"
     ));
@@ -33,7 +33,7 @@ fn printed_configuration_reloads_to_the_same_settings() {
         (intervals_alone, Profile::Development),
         (attested, Profile::Development),
         (open, Profile::Production),
-        (&sigv4(CREDENTIAL), Profile::Production),
+        (&production(CREDENTIAL), Profile::Production),
         (&more, Profile::Production),
     ] {
         let printed = effective(text, profile).to_string();
@@ -60,7 +60,7 @@ fn prints_every_documented_default() {
     let (_, block) = page.split_once("```toml\n").unwrap();
     let (text, _) = block.split_once("```").unwrap();
     let documented: Table = toml::from_str(text).unwrap();
-    let printed = effective(&sigv4(CREDENTIAL), Profile::Production);
+    let printed = effective(&production(CREDENTIAL), Profile::Production);
     for (name, table) in &documented {
         let Value::Table(table) = table else { continue };
         for (key, value) in table {
@@ -74,9 +74,20 @@ fn prints_every_documented_default() {
 }
 
 #[test]
+fn prints_tls_mode_default_in_development_only() {
+    let mode = |profile| {
+        let printed = effective("", profile);
+        lookup(&printed, "tls", "mode").and_then(Value::as_str).map(str::to_owned)
+    };
+    assert_eq!(mode(Profile::Development).as_deref(), Some("off"));
+    assert_eq!(mode(Profile::Production), None);
+}
+
+#[test]
 fn printed_configuration_contains_no_secret() {
-    let text =
-        sigv4(&format!("{CREDENTIAL}session_token = '''\nwJalrXUtnFEMI'''  # wJalrXUtnFEMI\n"));
+    let text = production(&format!(
+        "{CREDENTIAL}session_token = '''\nwJalrXUtnFEMI'''  # wJalrXUtnFEMI\n"
+    ));
     let printed = effective(&text, Profile::Production);
     let text = printed.to_string();
     assert!(!text.contains("wJalr") && text.contains("AKIDEXAMPLE"), "{text}");

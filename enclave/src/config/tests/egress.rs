@@ -9,7 +9,7 @@ fn table(address: &str, parent_port: &str) -> String {
 
 /// Returns a valid production configuration with these tables.
 fn enclave(tables: &str) -> String {
-    sigv4(&[CREDENTIAL, tables].concat())
+    production(&[CREDENTIAL, tables].concat())
 }
 
 fn routes(tables: &str) -> Vec<Route> {

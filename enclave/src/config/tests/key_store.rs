@@ -26,7 +26,7 @@ uri = "https://xks.example.com/kms/xks/v1"
 "#;
 
 pub(super) fn folder(toml: &str) -> Folder {
-    let folder = Folder::new(toml);
+    let folder = Folder::without_tls(toml);
     folder.write("pin", PIN);
     folder.write("ca.crt", CERTIFICATE);
     folder

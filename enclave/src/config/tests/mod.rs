@@ -37,6 +37,8 @@ principal = "arn:aws:iam::123456789012:role/wallet"
 policies = ["wallet.json"]
 "#;
 
+const TLS_OFF: &str = "[tls]\nmode = \"off\"\n";
+
 fn load(text: &str) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
@@ -63,6 +65,11 @@ fn error_text(text: &str, profile: Profile) -> String {
     reason.strip_prefix("enclave.toml:").unwrap().trim_start().to_owned()
 }
 
+/// Returns a production configuration without TLS that authenticates callers.
+fn production(credentials: &str) -> String {
+    [TLS_OFF, &sigv4(credentials)].concat()
+}
+
 fn sigv4(credentials: &str) -> String {
     format!("[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n{credentials}")
 }
@@ -73,12 +80,11 @@ fn documented_file_is_valid_and_shows_the_defaults() {
     let (_, block) = page.split_once("```toml\n").unwrap();
     let (text, _) = block.split_once("```").unwrap();
     let documented = settings(text, Profile::Production).unwrap();
-    let default = settings(&sigv4(CREDENTIAL), Profile::Production).unwrap();
+    let default = settings(&production(CREDENTIAL), Profile::Production).unwrap();
     assert_eq!(format!("{:?}", documented.policy), format!("{:?}", default.policy));
     assert_eq!(format!("{:?}", documented.throttle), format!("{:?}", default.throttle));
     assert_eq!(format!("{:?}", documented.entropy), format!("{:?}", default.entropy));
     assert_eq!(format!("{:?}", documented.platform), format!("{:?}", default.platform));
-    assert_eq!(format!("{:?}", documented.tls), format!("{:?}", default.tls));
 }
 
 #[test]
@@ -192,18 +198,17 @@ fn production_requires_authentication_or_recipients() {
         ("[auth]\nmode = \"none\"\n", "require = true under [recipient]"),
         ("[auth]\nmode = \"none\"\n[recipient]\nplaintext = \"never\"\n", "require = true"),
     ] {
-        let error = error_text(text, Profile::Production);
+        let error = error_text(&[TLS_OFF, text].concat(), Profile::Production);
         assert!(error.contains(expected), "{text:?}: {error}");
     }
-    for (text, profile) in [
-        ("", Profile::Development),
-        ("[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n", Profile::Production),
-    ] {
+    let requires = "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n";
+    let requires = [TLS_OFF, requires].concat();
+    for (text, profile) in [("", Profile::Development), (requires.as_str(), Profile::Production)] {
         let settings = settings(text, profile).unwrap();
         assert!(matches!(settings.authenticator, Authenticator::None), "{text:?}");
     }
     for profile in [Profile::Production, Profile::Development] {
-        let settings = settings(&sigv4(CREDENTIAL), profile).unwrap();
+        let settings = settings(&production(CREDENTIAL), profile).unwrap();
         assert!(matches!(settings.authenticator, Authenticator::SigV4(_)));
         assert_eq!(settings.region.as_deref(), Some("eu-west-1"));
     }
@@ -216,7 +221,7 @@ fn warnings_depend_on_profile_and_time() {
     let idle = second.replace("[\"wallet.json\"]", "[]");
     let again = idle.replace("AKIDOTHER", "AKIDAGAIN");
     let expires = "expires = 2027-01-31T12:00:00Z\n";
-    let text = sigv4(&[CREDENTIAL, &idle, expires, &again, plaintext].concat());
+    let text = production(&[CREDENTIAL, &idle, expires, &again, plaintext].concat());
     let texts = |profile, now: &str| {
         let now = UnixMillis::from_rfc3339(now).unwrap();
         let warnings = settings(&text, profile).unwrap().warnings.into_iter();

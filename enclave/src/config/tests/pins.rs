@@ -95,7 +95,7 @@ fn detects_pin_in_public_archive() {
     let half = self::folder(&["# 0pen-sesame\n", HSM].concat()).bundle().unwrap();
     assert!(half.contains_secret_or_private_key(&half.public_archive().unwrap()).unwrap());
     for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
-        let error = Folder::new(&[HSM, line].concat()).bundle().unwrap_err().to_string();
+        let error = Folder::without_tls(&[HSM, line].concat()).bundle().unwrap_err().to_string();
         assert!(
             error.contains("private_key or pin_file names a file that another setting"),
             "{error}"

@@ -188,7 +188,7 @@ mod simulated {
 
     #[test]
     fn rejects_simulator_table_in_production() {
-        let text = sigv4(&[CREDENTIAL, "[simulator.nsm]\nlatency_ms = 0\n"].concat());
+        let text = production(&[CREDENTIAL, "[simulator.nsm]\nlatency_ms = 0\n"].concat());
         let expected = "[simulator] is only for enclave-simulator: remove it";
         assert_eq!(error_text(&text, Profile::Production), expected);
     }

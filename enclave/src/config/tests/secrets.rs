@@ -29,7 +29,7 @@ fn errors_never_contain_a_misplaced_secret() {
         }
     }
     let misplaced = CREDENTIAL.replace("\"AKIDEXAMPLE\"", &format!("\"{SECRET}\""));
-    let error = error_text(&sigv4(&misplaced), Profile::Production);
+    let error = error_text(&production(&misplaced), Profile::Production);
     assert_eq!(
         error,
         "[[credential]] number 1: access_key_id is invalid: use 1 to 128 letters, digits and \
@@ -60,31 +60,30 @@ fn errors_never_contain_a_string_value() {
             ("[[credential]]", "[entropy]\nreseed = SECRET\n[[credential]]"),
             ("[[credential]]", "[platform]\nclocksources = SECRET\n[[credential]]"),
             ("[[credential]]", "[platform]\nclocksources = [[SECRET]]\n[[credential]]"),
-            ("[[credential]]", "[tls]\nmode = SECRET\n[[credential]]"),
-            ("[[credential]]", "[tls]\nnames = SECRET\n[[credential]]"),
-            ("[[credential]]", "[tls]\nmode = 'attested'\nnames = [SECRET]\n[[credential]]"),
-            ("[[credential]]", "[tls]\nmode = 'attested'\nnames = ['a', SECRET]\n[[credential]]"),
-            ("[[credential]]", "[tls]\nprivate_key = SECRET\n[[credential]]"),
-            ("[[credential]]", "[tls]\nprivate_key = [SECRET]\n[[credential]]"),
+            (TLS_OFF, "[tls]\nmode = SECRET\n"),
+            (TLS_OFF, "[tls]\nnames = SECRET\n"),
+            (TLS_OFF, "[tls]\nmode = 'attested'\nnames = [SECRET]\n"),
+            (TLS_OFF, "[tls]\nmode = 'attested'\nnames = ['a', SECRET]\n"),
+            (TLS_OFF, "[tls]\nprivate_key = SECRET\n"),
+            (TLS_OFF, "[tls]\nprivate_key = [SECRET]\n"),
             (
-                "[[credential]]",
-                "[tls]\nmode = 'provided'\ncertificate = 'wallet.json'\nprivate_key = SECRET\n\
-                 [[credential]]",
+                TLS_OFF,
+                "[tls]\nmode = 'provided'\ncertificate = 'wallet.json'\nprivate_key = SECRET\n",
             ),
-            ("[[credential]]", "[tls]\ncertificate = [SECRET]\n[[credential]]"),
-            ("[auth]", "tls = SECRET\n[auth]"),
-            ("[auth]", "tls = ['provided', [], 'wallet.json', SECRET]\n[auth]"),
+            (TLS_OFF, "[tls]\ncertificate = [SECRET]\n"),
+            (TLS_OFF, "tls = SECRET\n"),
+            (TLS_OFF, "tls = ['provided', [], 'wallet.json', SECRET]\n"),
             ("[[credential]]", "[trust]\nanchors = SECRET\n[[credential]]"),
             ("[[credential]]", "[trust]\nanchors = [{ SECRET = 1 }]\n[[credential]]"),
             ("[[credential]]", "[[credential]]\n[credential.secret_access_key]\na = SECRET"),
-            ("[auth]", "auth = SECRET"),
-            ("[auth]", "throttle = SECRET\n[auth]"),
-            ("[auth]", "credential = SECRET\n[auth]"),
-            ("[auth]", "credential = [SECRET]\n[auth]"),
+            ("[tls]\nmode = \"off\"\n[auth]", "auth = SECRET"),
+            ("[tls]", "throttle = SECRET\n[tls]"),
+            ("[tls]", "credential = SECRET\n[tls]"),
+            ("[tls]", "credential = [SECRET]\n[tls]"),
         ] {
-            let changed = sigv4(CREDENTIAL).replacen(from, to, 1);
+            let changed = production(CREDENTIAL).replacen(from, to, 1);
             let text = changed.replace("SECRET", &format!("'{secret}'"));
-            assert_ne!(text, sigv4(CREDENTIAL), "{from}");
+            assert_ne!(text, production(CREDENTIAL), "{from}");
             let error = settings(&text, Profile::Production).unwrap_err();
             for text in [error.to_string(), format!("{error:?}")] {
                 assert!(!text.contains("7319"), "{to}: {text}");
@@ -95,7 +94,7 @@ fn errors_never_contain_a_string_value() {
 
 #[test]
 fn debug_output_contains_no_secret() {
-    let text = sigv4(&format!("{CREDENTIAL}session_token = \"{SECRET}\"\n"));
+    let text = production(&format!("{CREDENTIAL}session_token = \"{SECRET}\"\n"));
     let config = load(&text).unwrap();
     assert!(!format!("{config:?} {config:#?}").contains("wJalr"));
     let settings = settings(&text, Profile::Production).unwrap();

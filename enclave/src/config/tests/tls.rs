@@ -6,6 +6,13 @@ use super::config_folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, 
 use super::*;
 use crate::tls::TlsSettings;
 
+/// The error for a table without `mode`.
+const NO_MODE: &str = "mode is missing: write mode = \"attested\" with names (TLS ends in the \
+                       enclave, which generates the private key), mode = \"provided\" with \
+                       certificate and private_key (the operator holds the private key), or mode = \
+                       \"off\" (no TLS: the relay and the network can read and change requests \
+                       and responses)";
+
 fn attested(names: &str) -> Folder {
     Folder::new(&format!("[tls]\nmode = \"attested\"\nnames = {names}\n"))
 }
@@ -17,9 +24,26 @@ fn cut(pem: &str) -> String {
 }
 
 #[test]
-fn tls_is_off_by_default() {
-    for text in ["", "[tls]\n", "[tls]\nmode = \"off\"\n"] {
-        assert!(matches!(Folder::new(text).tls(), TlsSettings::Off), "{text}");
+fn production_rejects_a_missing_tls_mode() {
+    for text in ["", "[tls]\n"] {
+        assert_eq!(Folder::new(text).error_text(), NO_MODE, "{text}");
+    }
+    assert!(matches!(Folder::new(TLS_OFF).tls(), TlsSettings::Off));
+}
+
+#[test]
+fn tls_is_off_by_default_in_development() {
+    for text in ["", "[tls]\n", TLS_OFF] {
+        let settings = settings(text, Profile::Development).unwrap();
+        assert!(matches!(settings.tls, TlsSettings::Off), "{text}");
+    }
+}
+
+#[test]
+fn other_tls_keys_need_a_mode_in_development() {
+    for key in ["names = [\"a\"]", "certificate = \"wallet.json\"", "private_key = \"key\""] {
+        let error = error_text(&format!("[tls]\n{key}\n"), Profile::Development);
+        assert_eq!(error, format!("[tls] {NO_MODE}"), "{key}");
     }
 }
 
@@ -77,18 +101,16 @@ fn attested_tls_rejects_invalid_names() {
 
 #[test]
 fn rejects_tls_keys_of_another_mode() {
-    let no_mode = "mode is missing, so TLS would be off: write mode = \"attested\" with names, or \
-                   mode = \"provided\" with certificate and private_key";
     let names = "names needs mode \"attested\": write that mode, or remove names";
     let files = "certificate and private_key need mode \"provided\": write that mode, or remove \
                  them";
     let no_files =
         "mode \"provided\" needs both certificate and private_key: set each to a PEM file";
     for (text, expected) in [
-        ("names = [\"localhost\"]", no_mode),
-        ("names = []", no_mode),
-        ("certificate = \"tls.crt\"", no_mode),
-        ("private_key = \"tls.key\"", no_mode),
+        ("names = [\"localhost\"]", NO_MODE),
+        ("names = []", NO_MODE),
+        ("certificate = \"tls.crt\"", NO_MODE),
+        ("private_key = \"tls.key\"", NO_MODE),
         ("mode = \"off\"\nnames = []", names),
         ("mode = \"provided\"\nnames = []\ncertificate = \"tls.crt\"", names),
         ("mode = \"off\"\ncertificate = \"tls.crt\"", files),

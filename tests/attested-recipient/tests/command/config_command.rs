@@ -30,7 +30,7 @@ impl Folder {
 
     fn write_toml(&self, secret: &str) {
         let toml = format!(
-            "[auth]\nregion = \"eu-west-1\"\n[[credential]]\naccess_key_id = \"AKIDEXAMPLE\"\n\
+            "[tls]\nmode = \"off\"\n[auth]\nregion = \"eu-west-1\"\n[[credential]]\naccess_key_id = \"AKIDEXAMPLE\"\n\
              secret_access_key = \"{secret}\"\n\
              principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = [\"wallet.json\"]\n"
         );
@@ -122,7 +122,10 @@ fn folder_archive_and_public_archive_have_same_pcr16() {
 fn private_key_is_in_pcr17_and_not_in_public_archive() {
     let folder = Folder::new();
     let mut toml = fs::read_to_string(folder.path("enclave.toml")).unwrap();
-    toml += "[tls]\nmode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
+    let off = "mode = \"off\"\n";
+    let provided = "mode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
+    assert!(toml.contains(off));
+    toml = toml.replace(off, provided);
     folder.write("enclave.toml", &toml);
     folder.write("tls.crt", include_str!("../../../suite/keys/tls/p256.crt.pem"));
     let key = include_str!("../../../suite/keys/tls/p256.pkcs8.pem");
@@ -177,12 +180,16 @@ fn archive_is_ustar() {
 #[test]
 fn rejects_invalid_configuration_without_writing_archive() {
     type Break = fn(&Folder);
-    let cases: [(Break, &str); 9] = [
+    let cases: [(Break, &str); 10] = [
         (
             |folder| fs::remove_file(folder.path("wallet.json")).unwrap(),
             "wallet.json: No such file",
         ),
         (|folder| folder.write("wallet.json", "{}"), "wallet.json"),
+        (
+            |folder| folder.write("enclave.toml", "[auth]\nregion = \"eu-west-1\"\n"),
+            "[tls] mode is missing: write mode = \"attested\"",
+        ),
         (|folder| folder.write_toml(""), "a secret must be a non-empty string"),
         (|folder| folder.write("salt", "short"), "the salt does not have 32 bytes"),
         (|folder| folder.write("enclave.toml", "[auth\n"), "enclave.toml: line 1"),

@@ -113,10 +113,13 @@ pub(crate) fn document(pki: &SimulatedPki, public_key: Vec<u8>) -> Vec<u8> {
     pki.document(request).unwrap()
 }
 
-/// Returns a comment, `end_of_comment` and the plaintext setting. If `end_of_comment` is not a
+/// Returns the table `[tls]` without TLS, a comment, `end_of_comment` and the plaintext setting. If `end_of_comment` is not a
 /// newline, the setting is part of the comment.
 fn without_tls(end_of_comment: &str) -> String {
-    format!("[recipient] # each byte counts{end_of_comment}plaintext = \"always\"\n")
+    format!(
+        "[tls]\nmode = \"off\"\n\
+         [recipient] # each byte counts{end_of_comment}plaintext = \"always\"\n"
+    )
 }
 
 /// Returns `enclave.toml`. A kernel uses `tsc-early` until `tsc` is available, about a second after

@@ -87,9 +87,10 @@ impl Configuration {
     fn read(&self) -> (Result<Settings, ConfigError>, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enclave.toml");
-        // The table `[entropy]` is last, so that the line numbers of the other tables do not depend
-        // on it.
-        fs::write(&path, [&self.toml, "\n[entropy]\n", &self.entropy].concat()).unwrap();
+        // The tables `[tls]` and `[entropy]` are last, so that the line numbers of the other tables
+        // do not depend on them.
+        let last = ["\n[tls]\nmode = \"off\"\n[entropy]\n", &self.entropy].concat();
+        fs::write(&path, [&self.toml, last.as_str()].concat()).unwrap();
         fs::write(folder.path().join("salt"), [7; 32]).unwrap();
         for (name, json) in &self.policies {
             fs::write(folder.path().join(name), json).unwrap();
