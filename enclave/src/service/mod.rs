@@ -25,7 +25,7 @@ use crate::kms::{Api, ApiError};
 use crate::metrics::CONTENT_TYPE;
 use crate::platform::Platform;
 use crate::request::RequestContext;
-use crate::tls::Tls;
+use crate::tls::{Tls, TlsMode};
 
 /// The path of the KMS API.
 const KMS_PATH: &str = "/";
@@ -100,15 +100,15 @@ impl<P: Platform> Service<P> {
         }
     }
 
+    /// Returns the response to `GET /readyz`. The first line is the readiness, and the second line the mode of TLS.
     fn readiness_response(&self) -> Response {
-        match self.api.fault() {
-            None => Response::text(StatusCode::OK, "ready\n"),
-            Some(reason) => Response::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                Response::TEXT,
-                format!("not ready: {reason}\n").into_bytes(),
-            ),
-        }
+        let tls_mode = self.tls.as_ref().map_or(TlsMode::Off, Tls::mode);
+        let (status, readiness) = match self.api.fault() {
+            None => (StatusCode::OK, "ready".to_owned()),
+            Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}")),
+        };
+        let body = format!("{readiness}\ntls: {tls_mode}\n");
+        Response::new(status, Response::TEXT, body.into_bytes())
     }
 
     fn metrics_response(&self) -> Response {

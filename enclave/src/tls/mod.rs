@@ -124,6 +124,14 @@ impl Tls {
         }))
     }
 
+    /// Returns the mode of TLS.
+    pub(crate) fn mode(&self) -> TlsMode {
+        match self.authority {
+            Some(_) => TlsMode::Attested,
+            None => TlsMode::Provided,
+        }
+    }
+
     /// Returns the binding of the authority, for the enclave's attestation document. Returns `None` for a provided
     /// key.
     pub(crate) fn binding(&self) -> Option<CaBinding> {

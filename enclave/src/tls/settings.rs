@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 
+use super::mode::TlsMode;
+
 /// The settings of the table `[tls]`.
 #[derive(Debug, Default)]
 pub enum TlsSettings {
@@ -21,15 +23,27 @@ pub enum TlsSettings {
 }
 
 impl TlsSettings {
-    /// Logs the mode.
-    pub(crate) fn announce(&self) {
+    /// Returns the mode of TLS.
+    pub(crate) const fn mode(&self) -> TlsMode {
         match self {
-            Self::Off => tracing::info!("[tls] mode is \"off\""),
+            Self::Off => TlsMode::Off,
+            Self::Attested { .. } => TlsMode::Attested,
+            Self::Provided(_) => TlsMode::Provided,
+        }
+    }
+
+    /// Logs the mode. The modes that do not prove where a response comes from cause a warning.
+    pub(crate) fn announce(&self) {
+        let mode = self.mode();
+        let (word, protection) = (mode.as_str(), mode.protection());
+        match self {
+            Self::Off | Self::Provided(_) => {
+                tracing::warn!("[tls] mode is \"{word}\": {protection}");
+            }
             Self::Attested { names } => {
                 let names: Vec<_> = names.iter().map(ServerName::to_str).collect();
-                tracing::info!(names = names.join(" "), "[tls] mode is \"attested\"");
+                tracing::info!(names = names.join(" "), "[tls] mode is \"{word}\": {protection}");
             }
-            Self::Provided(_) => tracing::info!("[tls] mode is \"provided\""),
         }
     }
 }

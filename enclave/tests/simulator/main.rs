@@ -17,6 +17,7 @@ mod proxy_protocol;
 mod session_tickets;
 #[path = "../../../shared/attestation/tests/skipped/mod.rs"]
 mod skipped;
+mod tls_mode;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -27,7 +28,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use process::{Simulator, get};
+use process::{Simulator, get, is_ready};
 
 /// Timeout of a test. No response takes this long.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -54,7 +55,7 @@ fn listens_on_a_unix_socket_and_exits_on_sigterm() {
     let listen = format!("unix:{}", socket.display());
     let simulator = Simulator::start(&listen, &[]);
     assert_eq!(simulator.endpoint, listen);
-    assert_eq!(get(&mut UnixStream::connect(&socket).unwrap(), "/readyz"), "ready\n");
+    assert!(is_ready(&mut UnixStream::connect(&socket).unwrap()));
     // A client with an idle connection does not delay the exit.
     let _idle = UnixStream::connect(&socket).unwrap();
     assert_eq!(simulator.terminate(), Some(0));

@@ -85,6 +85,11 @@ pub(crate) fn get(stream: &mut (impl Read + Write), path: &str) -> String {
     body
 }
 
+/// Returns whether the first line of `/readyz` is `ready`.
+pub(crate) fn is_ready(stream: &mut (impl Read + Write)) -> bool {
+    get(stream, "/readyz").lines().next() == Some("ready")
+}
+
 /// Sends a request, and returns the head and the body of the response.
 pub(crate) fn send(stream: &mut (impl Read + Write), method: &str, path: &str) -> (String, String) {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");

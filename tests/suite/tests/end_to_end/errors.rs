@@ -340,10 +340,10 @@ fn every_response_has_the_headers_of_kms() {
 #[test]
 fn health_and_readiness_need_no_target() {
     let service = Service::start();
-    for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+    for (path, first_line) in [("/healthz", "ok"), ("/readyz", "ready")] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
         let response = Response::parse(&service.exchange(request.as_bytes()));
-        assert_eq!((response.status, response.body.as_str()), (200, body));
+        assert_eq!((response.status, response.body.lines().next()), (200, Some(first_line)));
     }
 }
 

@@ -35,6 +35,14 @@ impl Relay {
         read(agent().get([&self.url(), path].concat()).call())
     }
 
+    /// Returns the second line of `/readyz`. The first line must report that the enclave is ready.
+    pub(crate) fn tls_line_when_ready(&self) -> String {
+        let (status, body) = self.get("/readyz");
+        let body = String::from_utf8(body).unwrap();
+        assert_eq!(status, 200, "{body}");
+        body.strip_prefix("ready\n").unwrap_or_else(|| panic!("{body}")).to_owned()
+    }
+
     /// Sends a KMS request to the path and returns status and body.
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, Vec<u8>) {
         let request = agent()

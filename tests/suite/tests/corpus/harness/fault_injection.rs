@@ -161,15 +161,16 @@ impl FaultyService {
     /// Returns the result of `/readyz`.
     pub(crate) fn readiness(&self) -> Readiness {
         let response = self.send_request(get("/readyz"));
+        let (first, rest) = response.body().split_once('\n').unwrap();
+        assert!(rest.starts_with("tls: off: "), "{rest}");
         match response.status() {
             200 => {
-                assert_eq!(response.body(), "ready\n");
+                assert_eq!(first, "ready");
                 Readiness::Ready
             }
             status => {
                 assert_eq!(status, 503);
-                let reason = response.body().strip_prefix("not ready: ").unwrap();
-                Readiness::NotReady(reason.trim_end().to_owned())
+                Readiness::not(first.strip_prefix("not ready: ").unwrap())
             }
         }
     }

@@ -34,14 +34,14 @@ pub(super) fn metrics(guests: &Guests) {
 
 pub(super) fn serves_nothing_else(guests: &Guests) {
     on_first(guests, |machine| {
-        let text = admin(machine);
+        let text = admin(machine, "tls: off: ");
         assert_eq!(values(&text, "tls_handshakes_total{"), [0; 9], "{text}");
     });
 }
 
 pub(super) fn serves_plain_beside_tls(guests: &Guests) {
     on_tls(guests, |guest| {
-        let text = admin(&guest.machine);
+        let text = admin(&guest.machine, "tls: attested: ");
         for outcome in ["full", "resumed", "bad_certificate"] {
             let count = values(&text, &format!("tls_handshakes_total{{outcome=\"{outcome}\"}}"));
             assert!(matches!(count[..], [count] if count > 0), "{outcome}: {text}");
@@ -49,12 +49,12 @@ pub(super) fn serves_plain_beside_tls(guests: &Guests) {
     });
 }
 
-/// Checks every endpoint of the admin listener, and that other paths do not exist. Returns the
-/// metrics.
-fn admin(machine: &VirtualMachine) -> String {
+/// Checks every endpoint of the admin listener, and that other paths do not exist. `/readyz` names
+/// the mode of TLS. Returns the metrics.
+fn admin(machine: &VirtualMachine, tls_mode: &str) -> String {
     let admin = machine.admin();
     assert_eq!(admin.get("/healthz"), (200, b"ok\n".to_vec()));
-    assert_eq!(admin.get("/readyz"), (200, b"ready\n".to_vec()));
+    assert!(admin.tls_line_when_ready().starts_with(tls_mode));
     let rejected = [
         admin.post("/", "{\"NumberOfBytes\":32}"),
         admin.post("/healthz", ""),

@@ -25,8 +25,9 @@ pub(super) fn on_first(guests: &Guests, check: impl FnOnce(&VirtualMachine)) {
 
 pub(super) fn ready(guests: &Guests) {
     on_first(guests, |machine| {
-        assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
+        assert!(machine.service().tls_line_when_ready().starts_with("tls: off: "));
         let console = machine.console();
+        assert!(console.contains("[tls] mode is \"off\": the relay and the network"), "{console}");
         assert!(console.contains("started as the enclave's first process modules=5 parent_cid=2"));
         assert!(console.contains("an additional root certificate is trusted"), "{console}");
     });
