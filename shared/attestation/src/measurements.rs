@@ -85,6 +85,14 @@ impl MeasurementSet {
         &self.registers
     }
 
+    fn ends_after(&self, other: &Self) -> bool {
+        match (self.not_after, other.not_after) {
+            (Some(end), Some(other_end)) => end > other_end,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
+    }
+
     fn check(&self) -> Result<(), InvalidMeasurements> {
         let Self { name, registers, .. } = self;
         if let Some(&index) = REQUIRED.iter().find(|index| !registers.contains_key(index)) {
@@ -126,7 +134,8 @@ impl MeasurementSets {
         Ok(Self(sets))
     }
 
-    /// Returns the first set that `measured` matches completely.
+    /// Returns the set that `measured` matches completely. If there are several, returns the first of those that
+    /// end last.
     ///
     /// # Errors
     /// If there is none, or if `measured` are the registers of a NitroTPM. The error lists the differing registers of
@@ -137,15 +146,16 @@ impl MeasurementSets {
             let text = "the registers are those of a NitroTPM, not of an enclave";
             return Err(MeasurementMismatch(text.to_owned()));
         }
-        let mut mismatches = Vec::new();
+        let (mut found, mut mismatches) = (None, Vec::new());
         for set in &self.0 {
             let differences = set.differences(measured);
-            if differences.is_empty() {
-                return Ok(set);
+            if !differences.is_empty() {
+                mismatches.push(format!("{}: {}", set.name, differences.join(", ")));
+            } else if found.is_none_or(|found| set.ends_after(found)) {
+                found = Some(set);
             }
-            mismatches.push(format!("{}: {}", set.name, differences.join(", ")));
         }
-        Err(MeasurementMismatch(mismatches.join("; ")))
+        found.ok_or_else(|| MeasurementMismatch(mismatches.join("; ")))
     }
 }
 
