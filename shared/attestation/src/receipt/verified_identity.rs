@@ -5,14 +5,14 @@ use crate::claims::Claims;
 use crate::crypto::{P256_POINT_LENGTH, is_p256_point};
 use crate::debug_mode::DebugMode;
 use crate::document::{UnverifiedDocument, VerifiedDocument};
-use crate::document_age::MaxAge;
+use crate::document_age::{MaxAge, check_max_age};
 use crate::identity::Identity;
 use crate::measurements::MeasurementSets;
 use crate::pcr::PcrFamily;
 use crate::signed_statement::KeyId;
 use crate::time::UnixMillis;
 use crate::trust_anchors::{Trust, TrustAnchors};
-use crate::verification_time::ClockReading;
+use crate::verification_time::{ClockReading, VerificationTime};
 
 /// Time for which a client uses a document that it verified live, in seconds after the document's timestamp.
 pub const MAX_DOCUMENT_USE_SECS: u64 = 60 * 60;
@@ -43,8 +43,12 @@ impl VerifiedIdentity {
         now: ClockReading,
     ) -> Result<Self, ReceiptError> {
         let document = UnverifiedDocument::parse(document)?;
-        let verified = document.verify_live(anchors, now, MaxAge::default(), DebugMode::Reject)?;
-        Self::from_document(&verified, sets)
+        // Only the certificates limit the age here: the maximum age belongs to step 6.
+        let verified = document.verify_live(anchors, now, MaxAge::Chain, DebugMode::Reject)?;
+        let identity = Self::from_document(&verified, sets)?;
+        let at = VerificationTime { reading: now, signed_at: identity.document_time };
+        check_max_age(at, MaxAge::default())?;
+        Ok(identity)
     }
 
     /// Verifies a stored document at its own timestamp, which must be within 24 hours of `receipt_time`. Without
@@ -61,10 +65,7 @@ impl VerifiedIdentity {
         let document = UnverifiedDocument::parse(document)?;
         let verified = document.verify_at_document_time(anchors, DebugMode::Reject)?;
         let identity = Self::from_document(&verified, sets)?;
-        let document_time = identity.document_time;
-        if distance_millis(document_time, receipt_time) > MAX_STORED_DISTANCE_SECS * 1000 {
-            return Err(ReceiptError::DocumentTooFar { document_time, receipt_time });
-        }
+        identity.check_near(receipt_time)?;
         Ok(identity)
     }
 
@@ -118,6 +119,15 @@ impl VerifiedIdentity {
     /// document.
     pub const fn is_current(&self, now: UnixMillis) -> bool {
         now.millis_since(self.document_time) <= MAX_DOCUMENT_USE_SECS * 1000
+    }
+
+    /// Checks the part of step 6 that depends on the time of a stored receipt.
+    pub(super) fn check_near(&self, receipt_time: UnixMillis) -> Result<(), ReceiptError> {
+        let Self { document_time, .. } = *self;
+        match distance_millis(document_time, receipt_time) <= MAX_STORED_DISTANCE_SECS * 1000 {
+            true => Ok(()),
+            false => Err(ReceiptError::DocumentTooFar { document_time, receipt_time }),
+        }
     }
 
     /// Checks the part of step 6 that depends on the time of use.
