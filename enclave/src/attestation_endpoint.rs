@@ -1,13 +1,13 @@
 //! The attestation endpoint `GET /attestation?nonce=HEX` returns an attestation document of this enclave. The
-//! document contains the nonce of the client, which proves that the document is new. With attested TLS, the
-//! field `user_data` binds the certificate authority of the enclave ([`CaBinding`]).
+//! document contains the nonce of the client, which proves that the document is new. The field `user_data`
+//! contains the identity of the enclave ([`Identity`]).
 
 mod fair_queue;
 mod metrics;
 
 use std::sync::Arc;
 
-use attestation::tls::CaBinding;
+use attestation::Identity;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 
@@ -34,13 +34,13 @@ const RETRY_AFTER_SECS: u16 = 1;
 #[derive(Debug)]
 pub(crate) struct AttestationEndpoint {
     queue: Arc<FairQueue>,
-    binding: Option<CaBinding>,
+    identity: Identity,
     metrics: AttestationEndpointMetrics,
 }
 
 impl AttestationEndpoint {
-    pub(crate) fn new(binding: Option<CaBinding>, metrics: AttestationEndpointMetrics) -> Self {
-        Self { queue: FairQueue::new(), binding, metrics }
+    pub(crate) fn new(identity: Identity, metrics: AttestationEndpointMetrics) -> Self {
+        Self { queue: FairQueue::new(), identity, metrics }
     }
 
     /// Handles one request for a document. Waits for a permit of the queue before it calls the NSM.
@@ -62,7 +62,7 @@ impl AttestationEndpoint {
             let response = Response::text(StatusCode::TOO_MANY_REQUESTS, THROTTLED);
             return response.with_retry_after(RETRY_AFTER_SECS);
         };
-        let user_data = self.binding.map(|binding| binding.to_user_data());
+        let user_data = Some(self.identity.to_user_data());
         match nsm.document(nonce, user_data, nsm.deadline()).await {
             Ok(document) => {
                 self.metrics.success.inc();
@@ -130,7 +130,8 @@ mod tests {
         let nsm = Arc::new(nsm.await.unwrap().unwrap().nsm);
         calls.lock().unwrap().clear();
 
-        let endpoint = Arc::new(AttestationEndpoint::new(None, metrics.clone()));
+        let identity = Identity { receipt_key: [4; 65], tls_key: None, tls_ca: None, config: None };
+        let endpoint = Arc::new(AttestationEndpoint::new(identity, metrics.clone()));
         let mut requests_in_flight = JoinSet::new();
         for number in 0..20 {
             let (endpoint, nsm) = (Arc::clone(&endpoint), Arc::clone(&nsm));

@@ -4,7 +4,8 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use attestation::{TrustAnchors, Verifier};
+use attestation::crypto::{CryptoError, Es256Key};
+use attestation::{Identity, TrustAnchors, Verifier};
 use thiserror::Error;
 
 use super::Service;
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The entropy source cannot be instantiated.
     #[error("{0}; the service does not start")]
     Entropy(#[from] EntropyFault),
+    /// The receipt key cannot be generated.
+    #[error("cannot generate the receipt key: {0}")]
+    ReceiptKey(CryptoError),
     /// TLS cannot be started.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -72,6 +76,7 @@ impl<P: Platform> Service<P> {
             let clock = Arc::clone(&clock);
             Arc::new(move || clock.now())
         };
+        let receipt_key = Es256Key::generate().map_err(StartError::ReceiptKey)?;
         let tls = Tls::start(&settings.tls, now, subsystems.tls_handshakes)?;
         let stores = mem::take(&mut settings.key_stores);
         let key_stores = KeyStores::start(stores, clock.now(), &subsystems.key_stores)?;
@@ -84,7 +89,7 @@ impl<P: Platform> Service<P> {
         let verifier = Verifier::new(anchors, settings.cache_sizes);
         let policy = Arc::clone(&settings.policy);
         let audit = audit.with_limits(settings.unauthenticated_limits);
-        let binding = tls.as_ref().and_then(Tls::binding);
+        let identity = identity(&receipt_key, tls.as_ref());
         let api = Api {
             authenticator: settings.authenticator,
             throttle: settings.throttle,
@@ -102,9 +107,20 @@ impl<P: Platform> Service<P> {
             key_store_metrics: subsystems.key_stores,
         };
         let attestation_endpoint =
-            AttestationEndpoint::new(binding, subsystems.attestation_requests);
+            AttestationEndpoint::new(identity, subsystems.attestation_requests);
         let (peer_policy, connections) = (settings.peer_policy, subsystems.connections);
         Ok(Self { platform, peer_policy, api, attestation_endpoint, tls, connections, metrics })
+    }
+}
+
+/// Returns the keys that the enclave's own document attests.
+fn identity(receipt_key: &Es256Key, tls: Option<&Tls>) -> Identity {
+    let tls = tls.and_then(Tls::key_digests);
+    Identity {
+        receipt_key: *receipt_key.public_key(),
+        tls_key: tls.map(|digests| digests.server),
+        tls_ca: tls.map(|digests| digests.authority),
+        config: None,
     }
 }
 

@@ -16,9 +16,9 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::certificate_key::CertificateKey;
-use attestation::crypto::{CryptoError, fill_random};
+use attestation::crypto::{CryptoError, SHA_256_LENGTH, fill_random};
 use attestation::time::UnixMillis;
-use attestation::tls::{CaBinding, certificate_pem};
+use attestation::tls::{certificate_pem, spki_digest};
 
 /// Time between the start of the validity of a certificate and its creation, in seconds. The clock of a client may be
 /// slow.
@@ -37,7 +37,10 @@ const NO_END: i64 = 253_402_300_799;
 /// Length of a serial number, in bytes. RFC 5280 section 4.1.2.2 allows 20.
 const SERIAL_LENGTH: usize = 16;
 
-/// A certificate authority for the names of one server.
+/// A certificate authority for the names of one server, with the key of that server.
+///
+/// The server's key exists as long as the authority, so an attestation document that attests the key stays correct
+/// when the certificate is renewed.
 ///
 /// The certificate of the authority has name constraints (RFC 5280 section 4.2.1.10). Clients therefore trust the
 /// authority only for these names, and for DNS names below these names. Keys are ECDSA over P-256.
@@ -45,6 +48,7 @@ pub struct Authority {
     params: CertificateParams,
     key: CertificateKey,
     certificate: CertificateDer<'static>,
+    server_key: CertificateKey,
     names: Vec<SanType>,
 }
 
@@ -83,7 +87,7 @@ pub struct IssuedCertificate {
 }
 
 impl Authority {
-    /// Generates an authority for `names`, valid from about `now`.
+    /// Generates an authority and the server's key for `names`, valid from about `now`.
     ///
     /// # Errors
     /// If `names` is empty or contains an invalid name, if the random number generator fails, or if the certificate
@@ -105,7 +109,8 @@ impl Authority {
         params.name_constraints = Some(constraints(&names)?);
         params.use_authority_key_identifier_extension = true;
         let certificate = params.self_signed(&key)?.into();
-        Ok(Self { params, key, certificate, names })
+        let server_key = CertificateKey::generate()?;
+        Ok(Self { params, key, certificate, server_key, names })
     }
 
     /// Returns the certificate of the authority in DER.
@@ -118,19 +123,25 @@ impl Authority {
         certificate_pem(&self.certificate)
     }
 
-    /// Returns the binding that an attestation document contains to attest this authority.
-    pub fn binding(&self) -> CaBinding {
-        CaBinding::from_spki(&self.key.subject_public_key_info())
+    /// Returns the SHA-256 digest of the authority's SubjectPublicKeyInfo. An attestation document contains it as
+    /// `tls-ca`.
+    pub fn key_digest(&self) -> [u8; SHA_256_LENGTH] {
+        spki_digest(&self.key.subject_public_key_info())
     }
 
-    /// Issues a certificate for all names, with a new key, at `now`.
+    /// Returns the SHA-256 digest of the SubjectPublicKeyInfo of all server certificates. An attestation document
+    /// contains it as `tls-key`.
+    pub fn server_key_digest(&self) -> [u8; SHA_256_LENGTH] {
+        spki_digest(&self.server_key.subject_public_key_info())
+    }
+
+    /// Issues a certificate for all names, for the server's key, at `now`.
     ///
     /// # Errors
     /// If the random number generator fails, or if the certificate cannot contain the time or cannot be encoded or
     /// signed.
     pub fn issue(&self, now: UnixMillis) -> Result<IssuedCertificate, AuthorityError> {
-        let key = CertificateKey::generate()?;
-        let mut params = params(&key, "attested-random enclave", now)?;
+        let mut params = params(&self.server_key, "attested-random enclave", now)?;
         let not_after = now.plus_secs(LIFETIME);
         params.not_after = offset_date_time(not_after)?;
         // Unlike `NoCa`, `ExplicitNoCa` adds a subject key identifier.
@@ -140,10 +151,10 @@ impl Authority {
         params.subject_alt_names.clone_from(&self.names);
         params.use_authority_key_identifier_extension = true;
         let issuer = Issuer::from_params(&self.params, &self.key);
-        let certificate = params.signed_by(&key, &issuer)?.into();
+        let certificate = params.signed_by(&self.server_key, &issuer)?.into();
         let chain = vec![certificate, self.certificate.clone()];
         Ok(IssuedCertificate {
-            certified: Arc::new(CertifiedKey::new(chain, key.signer)),
+            certified: Arc::new(CertifiedKey::new(chain, Arc::clone(&self.server_key.signer))),
             not_before: now.minus_secs(BACKDATING),
             renew_at: now.plus_secs(RENEWAL),
             not_after,
@@ -155,7 +166,7 @@ impl fmt::Debug for Authority {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Authority")
-            .field("binding", &self.binding())
+            .field("key_digest", &self.key_digest())
             .field("names", &self.names)
             .finish_non_exhaustive()
     }

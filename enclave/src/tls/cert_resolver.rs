@@ -12,7 +12,7 @@ use super::authority::{Authority, AuthorityError, IssuedCertificate};
 use super::trusted_time::TimeSource;
 
 /// A resolver that returns a server certificate of its own authority. The first handshake after `renew_at` renews the
-/// certificate. The renewal does not affect open connections.
+/// certificate, for the same key. The renewal does not affect open connections.
 pub(super) struct RenewingCertResolver {
     authority: Authority,
     now: TimeSource,
@@ -88,13 +88,13 @@ mod tests {
         };
         let names = [ServerName::try_from("localhost").unwrap()];
         let resolver = RenewingCertResolver::start(&names, now).unwrap();
-        let binding = resolver.authority().binding();
+        let digest = resolver.authority().key_digest();
         // Returns the certificate that a client receives `after` seconds.
         let seen = |after: u64| -> CertificateDer<'static> {
             clock.store(START + after, Ordering::Relaxed);
             let chain = resolver.current().cert.clone();
             let at = UnixMillis::from_secs(START + after);
-            let authority = verify_chain(&chain, &binding, at).unwrap();
+            let authority = verify_chain(&chain, &digest, at).unwrap();
             assert_eq!(&authority, resolver.authority().certificate());
             chain[0].clone()
         };

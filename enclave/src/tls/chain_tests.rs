@@ -1,7 +1,7 @@
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use attestation::time::UnixMillis;
-use attestation::tls::{CaBinding, TlsChainError, is_valid_for, verify_chain};
+use attestation::tls::{TlsChainError, is_valid_for, spki_digest, verify_chain};
 
 use super::authority::{Authority, AuthorityError};
 
@@ -24,7 +24,7 @@ fn verifies_chain_of_the_bound_authority() {
     {
         let authority = authority(names);
         let chain = chain(&authority, NOW);
-        let verified = verify_chain(&chain, &authority.binding(), NOW);
+        let verified = verify_chain(&chain, &authority.key_digest(), NOW);
         assert_eq!(verified.as_ref(), Ok(authority.certificate()), "{names:?}");
     }
 }
@@ -33,7 +33,7 @@ fn verifies_chain_of_the_bound_authority() {
 fn rejects_chain_of_another_authority() {
     let (bound, other) = (authority(&["localhost"]), authority(&["localhost"]));
     let (good, foreign) = (chain(&bound, NOW), chain(&other, NOW));
-    let verify = |chain: &[CertificateDer<'_>]| verify_chain(chain, &bound.binding(), NOW);
+    let verify = |chain: &[CertificateDer<'_>]| verify_chain(chain, &bound.key_digest(), NOW);
     assert_eq!(verify(&[]), Err(TlsChainError::NoAuthority));
     assert_eq!(verify(&good[..1]), Err(TlsChainError::NoAuthority));
     assert_eq!(verify(&foreign), Err(TlsChainError::NoAuthority));
@@ -52,7 +52,7 @@ fn rejects_changed_authority_certificate() {
     let chain = chain(&authority, NOW);
     let verify = |changed: Vec<u8>| {
         let chain = [chain[0].clone(), CertificateDer::from(changed)];
-        verify_chain(&chain, &authority.binding(), NOW)
+        verify_chain(&chain, &authority.key_digest(), NOW)
     };
     // Changes the permitted name to another name of the same length.
     let mut certificate = chain[1].to_vec();
@@ -69,14 +69,14 @@ fn certificate_is_valid_for_a_day_and_authority_forever() {
     let authority = authority(&["localhost"]);
     let issued = authority.issue(NOW).unwrap();
     assert!(issued.not_before < NOW && NOW < issued.renew_at && issued.renew_at < issued.not_after);
-    let verify = |at| verify_chain(&issued.certified.cert, &authority.binding(), at);
+    let verify = |at| verify_chain(&issued.certified.cert, &authority.key_digest(), at);
     assert!(verify(issued.not_before).is_ok());
     assert!(verify(issued.not_before.minus_secs(1)).is_err());
     assert!(verify(issued.not_after).is_ok());
     assert!(verify(issued.not_after.plus_secs(1)).is_err());
     let later = NOW.plus_secs(10_000 * DAY);
     let renewed = chain(&authority, later);
-    assert!(verify_chain(&renewed, &authority.binding(), later).is_ok());
+    assert!(verify_chain(&renewed, &authority.key_digest(), later).is_ok());
     assert_ne!(renewed[0], issued.certified.cert[0]);
 }
 
@@ -100,10 +100,23 @@ fn rejects_missing_names_and_unencodable_times() {
 }
 
 #[test]
-fn each_authority_has_its_own_binding() {
+fn each_authority_has_its_own_keys() {
     let [one, other] = [authority(&["localhost"]), authority(&["localhost"])];
-    assert_ne!(one.binding(), other.binding());
-    assert_eq!(CaBinding::from_user_data(&one.binding().to_user_data()), Ok(one.binding()));
+    assert_ne!(one.key_digest(), other.key_digest());
+    assert_ne!(one.server_key_digest(), other.server_key_digest());
+    assert_ne!(one.server_key_digest(), one.key_digest());
+}
+
+#[test]
+fn renewed_certificates_have_the_attested_server_key() {
+    let authority = authority(&["localhost"]);
+    let key_of = |now| {
+        let chain = chain(&authority, now);
+        let certificate = webpki::EndEntityCert::try_from(&chain[0]).unwrap();
+        spki_digest(&certificate.subject_public_key_info())
+    };
+    assert_eq!(key_of(NOW), authority.server_key_digest());
+    assert_eq!(key_of(NOW.plus_secs(100 * DAY)), authority.server_key_digest());
 }
 
 #[test]
@@ -117,7 +130,7 @@ fn rejects_any_changed_certificate_byte() {
             changed[at] ^= 1 << (at % 8);
             let mut chain = good.clone();
             chain[position] = CertificateDer::from(changed);
-            let verified = verify_chain(&chain, &authority.binding(), NOW);
+            let verified = verify_chain(&chain, &authority.key_digest(), NOW);
             assert!(verified.is_err(), "certificate {position}, byte {at}");
         }
     }

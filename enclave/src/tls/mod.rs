@@ -27,8 +27,7 @@ mod trusted_time;
 use std::fmt;
 use std::sync::Arc;
 
-use attestation::crypto::CryptoError;
-use attestation::tls::CaBinding;
+use attestation::crypto::{CryptoError, SHA_256_LENGTH};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::SingleCertAndKey;
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
@@ -61,11 +60,20 @@ pub struct Tls {
     metrics: TlsMetrics,
 }
 
-/// The certificate of the authority, and the binding that attests it.
+/// The certificate of the authority, and the digests of the attested keys.
 #[derive(Debug)]
 struct AttestedAuthority {
-    binding: CaBinding,
     certificate_pem: String,
+    key_digests: TlsKeyDigests,
+}
+
+/// The SHA-256 digests of the SubjectPublicKeyInfos of the keys that were generated in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TlsKeyDigests {
+    /// The digest of the server's key.
+    pub(crate) server: [u8; SHA_256_LENGTH],
+    /// The digest of the authority's key.
+    pub(crate) authority: [u8; SHA_256_LENGTH],
 }
 
 /// The error for a TLS server that cannot start.
@@ -105,10 +113,7 @@ impl Tls {
             }
             TlsSettings::Attested { names } => {
                 let resolver = RenewingCertResolver::start(names, now)?;
-                let authority = AttestedAuthority {
-                    binding: resolver.authority().binding(),
-                    certificate_pem: resolver.authority().certificate_pem(),
-                };
+                let authority = AttestedAuthority::of(resolver.authority());
                 (config.with_cert_resolver(Arc::new(resolver)), Some(authority))
             }
         };
@@ -132,10 +137,9 @@ impl Tls {
         }
     }
 
-    /// Returns the binding of the authority, for the enclave's attestation document. Returns `None` for a provided
-    /// key.
-    pub(crate) fn binding(&self) -> Option<CaBinding> {
-        self.authority.as_ref().map(|authority| authority.binding)
+    /// Returns the digests of the keys, for the enclave's attestation document. Returns `None` for a provided key.
+    pub(crate) fn key_digests(&self) -> Option<TlsKeyDigests> {
+        self.authority.as_ref().map(|authority| authority.key_digests)
     }
 
     /// Returns the certificate of the authority in PEM. Returns `None` for a provided key.
@@ -166,6 +170,18 @@ impl Tls {
         };
         let stream = TlsStream::new(stream, metrics);
         Ok((stream, transport_security))
+    }
+}
+
+impl AttestedAuthority {
+    fn of(authority: &Authority) -> Self {
+        Self {
+            certificate_pem: authority.certificate_pem(),
+            key_digests: TlsKeyDigests {
+                server: authority.server_key_digest(),
+                authority: authority.key_digest(),
+            },
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use thiserror::Error;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::CaBinding;
-use crate::crypto::ECDSA_P256_SHA256;
+use super::spki_digest;
+use crate::crypto::{ECDSA_P256_SHA256, SHA_256_LENGTH};
 use crate::time::UnixMillis;
 
 /// A reason why a TLS server's certificates do not chain to the authority that a document binds.
@@ -26,20 +26,20 @@ pub enum TlsChainError {
 
 /// Verifies the certificates in `presented`, of which the server's own is the first, at the time `now`.
 ///
-/// The authority of `binding` must have issued the server's certificate for TLS servers. The authority's
-/// certificate must be one of `presented`, and must be signed with its own key. Returns the authority's
-/// certificate. The TLS handshake itself verifies that the server has the key of its certificate.
+/// `authority_digest` is the digest of the authority's key ([`spki_digest`]). This authority must have issued the
+/// server's certificate for TLS servers. The authority's certificate must be one of `presented`, and must be signed
+/// with its own key. Returns the authority's certificate. The TLS handshake itself verifies that the server has the key of its certificate.
 ///
 /// # Errors
 /// If `presented` lacks the authority's certificate, that certificate is not signed with its own key, or the
 /// server's certificate does not chain to it.
 pub fn verify_chain(
     presented: &[CertificateDer<'_>],
-    binding: &CaBinding,
+    authority_digest: &[u8; SHA_256_LENGTH],
     now: UnixMillis,
 ) -> Result<CertificateDer<'static>, TlsChainError> {
     let is_bound = |certificate: &EndEntityCert<'_>| {
-        CaBinding::from_spki(&certificate.subject_public_key_info()) == *binding
+        spki_digest(&certificate.subject_public_key_info()) == *authority_digest
     };
     let (authority, parsed) = presented
         .iter()

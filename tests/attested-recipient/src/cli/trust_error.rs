@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use attestation::time::HumanDuration;
-use attestation::tls::{InvalidBinding, TlsChainError};
-use attestation::{MalformedDocument, Rule, UntrustedDocument};
+use attestation::tls::TlsChainError;
+use attestation::{InvalidIdentity, MalformedDocument, Rule, UntrustedDocument};
 use thiserror::Error;
 
 const FAILED: u8 = 1;
@@ -134,12 +134,8 @@ pub(super) enum TrustError {
     #[error("unexpected measurement: {0}; this is another enclave, or the expected value is wrong")]
     MeasurementMismatch(String),
     /// The document attests no TLS authority.
-    #[error(
-        "the enclave attests no TLS authority ({0}): [tls] mode is \"off\", or it is \"provided\" and \
-         TLS may end outside the enclave; set mode = \"attested\", or verify the certificate by \
-         other means"
-    )]
-    NoAuthority(BindingError),
+    #[error("the enclave attests no TLS authority: {0}")]
+    NoAuthority(NoAuthorityReason),
     /// The TLS connection does not end at the attested authority.
     #[error(
         "man in the middle: this TLS connection does not end in the enclave that signed the \
@@ -156,11 +152,22 @@ pub(super) enum TrustError {
 
 /// The reason why a document attests no TLS authority.
 #[derive(Clone, Copy, Debug, Error)]
-pub(super) enum BindingError {
-    #[error("the document has no user_data")]
-    Missing,
-    #[error(transparent)]
-    Invalid(#[from] InvalidBinding),
+pub(super) enum NoAuthorityReason {
+    /// The document has no `user_data`.
+    #[error(
+        "the document has no user_data, so it is not from GET /attestation of an enclave of this \
+         version: update the enclave, or connect to it directly"
+    )]
+    NoUserData,
+    /// `user_data` is not an identity.
+    #[error("the document is not that of an enclave's identity: {0}")]
+    Identity(#[from] InvalidIdentity),
+    /// The identity contains no TLS authority.
+    #[error(
+        "user_data has no tls-ca: [tls] mode is \"off\", or it is \"provided\" and TLS may end \
+         outside the enclave; set mode = \"attested\", or verify the certificate by other means"
+    )]
+    NoTlsCa,
 }
 
 impl TrustError {

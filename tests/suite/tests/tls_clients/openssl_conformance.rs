@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use attestation::tls::CaBinding;
+use attestation::tls::spki_digest;
 
 use super::TlsService;
 use super::half_close::{self, HalfClose};
@@ -66,16 +66,18 @@ fn rejects_renegotiation_and_older_tls_versions() {
 }
 
 #[test]
-fn attestation_endpoint_document_binds_the_ca() {
+fn attestation_endpoint_document_binds_both_tls_keys() {
     let service = TlsService::start();
-    let spki = public_key_of(&service.ca());
+    let leaf = service.folder.path().join("leaf.pem");
+    fs::write(&leaf, &service.connect(&["-showcerts"], "").certificates()[0]).unwrap();
+    let digest = |certificate: &Path| const_hex::encode(spki_digest(&public_key_of(certificate)));
+    let keys = format!(" tls-key=sha256:{} tls-ca=sha256:{}", digest(&leaf), digest(&service.ca()));
     let nonce = "ab".repeat(32);
     let path = format!("/attestation?nonce={nonce}");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let document = service.connect(&[], &request).response().to_vec();
-    let user_data = CaBinding::from_spki(&spki).to_user_data();
     let holds = |bytes: &[u8]| document.windows(bytes.len()).any(|window| window == bytes);
-    assert!(holds(&user_data) && holds(&[0xab; 32]));
+    assert!(holds(keys.as_bytes()) && holds(&[0xab; 32]), "{keys}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::trust_command::{trust, trust_with_root};
 const MODULE_ID: &str = "simulated-i-00000000000000000-enc0000000000000000";
 
 fn lines(url: &str, enclave: &Enclave) -> (String, String) {
-    let digest = const_hex::encode(enclave.authority.binding().digest());
+    let digest = const_hex::encode(enclave.authority.key_digest());
     let pem = certificate_pem(enclave.authority.certificate());
     (format!("{url} {MODULE_ID} {digest}\n"), format!("# {url} {MODULE_ID}\n{pem}"))
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::{fs, thread};
 
+use attestation::Identity;
 use attestation::time::UnixMillis;
 use attested_recipient::{Document, Simulator};
 use enclave::clock::{Clock, SystemClock};
@@ -92,7 +93,7 @@ impl Enclave {
         let folder = tempfile::tempdir().unwrap();
         let root = simulator.root_certificate_pem();
         fs::write(folder.path().join("root.pem"), &root).unwrap();
-        let user_data = authority.binding().to_user_data();
+        let user_data = identity(&authority).to_user_data();
         let plain_address = serve_or_throttle(throttle, move |target| {
             if target == "/simulator/root.pem" {
                 return Some(root.clone().into_bytes());
@@ -122,6 +123,17 @@ impl Enclave {
     /// accepts the enclave like an enclave of AWS.
     pub(crate) fn root(&self) -> String {
         self.folder.path().join("root.pem").to_str().unwrap().to_owned()
+    }
+}
+
+/// Returns the identity of an enclave with this authority. The receipt key is not a point on the curve, because
+/// `trust` does not use the key.
+pub(crate) fn identity(authority: &Authority) -> Identity {
+    Identity {
+        receipt_key: [4; 65],
+        tls_key: Some(authority.server_key_digest()),
+        tls_ca: Some(authority.key_digest()),
+        config: None,
     }
 }
 

@@ -152,18 +152,42 @@ fn rejects_expired_genuine_document() {
 }
 
 #[test]
-fn rejects_missing_or_malformed_ca_binding() {
-    assert_trust_fails(|document| document.user_data = None, 15, "(the document has no user_data)");
+fn rejects_document_that_attests_no_authority() {
+    let no_user_data = "attests no TLS authority: the document has no user_data";
+    assert_trust_fails(|document| document.user_data = None, 15, no_user_data);
+    let version_1 = |document: &mut Document| {
+        let text = format!("attested-random tls-ca/1 sha256:{}", "ab".repeat(32));
+        document.user_data = Some(text.into_bytes());
+    };
     assert_trust_fails(
-        |document| document.user_data = Some(b"attested-random tls-ca/2 sha256:00".to_vec()),
+        version_1,
         15,
-        "(user_data does not begin with \"attested-random tls-ca/1 sha256:\")",
+        "identity: user_data has version 1, which has no receipt key",
     );
-    assert_trust_fails(
-        |document| document.user_data.as_mut().unwrap().push(b'0'),
-        15,
-        "does not end with 64 lower-case hexadecimal digits",
-    );
+    let purpose = "the purpose in user_data is not \"identity\"";
+    assert_trust_fails(|document| change(document, " identity ", " config "), 15, purpose);
+    let format = "user_data does not begin with \"attested-random/2 \"";
+    assert_trust_fails(|document| change(document, "/2", "/3"), 15, format);
+    let malformed = "part 5 of user_data is unknown, malformed, repeated or out of order";
+    assert_trust_fails(|document| document.user_data.as_mut().unwrap().push(b'0'), 15, malformed);
+    let no_tls_ca = "attests no TLS authority: user_data has no tls-ca: [tls] mode is \"off\"";
+    let without_tls_ca = |document: &mut Document| {
+        let text = text(document);
+        let (start, _) = text.split_once(" tls-ca").unwrap();
+        document.user_data = Some(start.into());
+    };
+    assert_trust_fails(without_tls_ca, 15, no_tls_ca);
+}
+
+/// Replaces `old` by `new` in the document's `user_data`.
+fn change(document: &mut Document, old: &str, new: &str) {
+    let changed = text(document).replace(old, new);
+    assert_ne!(changed, text(document));
+    document.user_data = Some(changed.into_bytes());
+}
+
+fn text(document: &Document) -> String {
+    String::from_utf8(document.user_data.clone().unwrap()).unwrap()
 }
 
 /// Uses the service behind TLS that terminates outside of it.
@@ -173,5 +197,5 @@ fn rejects_service_behind_external_tls() {
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
     let terminator = TlsTerminator::start(certified, simulator.address());
     let outcome = trust(&[&terminator.url(), "--simulator"]);
-    outcome.assert_fails(15, "(the document has no user_data)");
+    outcome.assert_fails(15, "user_data has no tls-ca: [tls] mode is \"off\"");
 }

@@ -89,8 +89,8 @@ impl Trust {
         // The output is printed before the file is written, so that the write is the last step that
         // can fail.
         let mut stdout = io::stdout().lock();
-        for (target, VerifiedEnclave { module_id, binding, any_of, .. }) in &enclaves {
-            let digest = const_hex::encode(binding.digest());
+        for (target, VerifiedEnclave { module_id, authority_digest, any_of, .. }) in &enclaves {
+            let digest = const_hex::encode(authority_digest);
             write!(stdout, "{} {module_id} {digest}", target.url())?;
             match any_of {
                 Some(path) => writeln!(stdout, " {}", path.display())?,

@@ -7,7 +7,7 @@
 //! 3. The document is not from an enclave in debug mode.
 //! 4. The document contains the nonce of this request, so it is not an old document.
 //! 5. The document contains the expected measurements.
-//! 6. The document attests a TLS authority.
+//! 6. The document is that of the enclave's identity, and attests a TLS authority.
 //! 7. The authority issued the certificate of the connection that delivered the document. In the
 //!    handshake, the server proved that it holds the certificate's key. The TLS connection therefore
 //!    ends inside the enclave.
@@ -16,10 +16,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attestation::crypto::fill_random;
-use attestation::tls::{CaBinding, is_valid_for, verify_chain};
+use attestation::crypto::{SHA_256_LENGTH, fill_random};
+use attestation::tls::{is_valid_for, verify_chain};
 use attestation::{
-    Claims, ClockReading, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Simulated,
+    Claims, ClockReading, DebugMode, Identity, MAX_DOCUMENT_LENGTH, MaxAge, Production, Simulated,
     TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument,
 };
 use attested_recipient::Retries;
@@ -32,7 +32,7 @@ use tokio::time::{Instant, timeout_at};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::super::trust_error::{BindingError, TrustError};
+use super::super::trust_error::{NoAuthorityReason, TrustError};
 use super::connection::Connection;
 use super::expected_measurements::ExpectedMeasurements;
 use super::target::Target;
@@ -53,7 +53,8 @@ pub(super) struct Requirements {
 /// An enclave whose authority clients can trust for the TLS connections to one URL.
 pub(super) struct VerifiedEnclave {
     pub(super) module_id: String,
-    pub(super) binding: CaBinding,
+    /// The SHA-256 digest of the authority's SubjectPublicKeyInfo.
+    pub(super) authority_digest: [u8; SHA_256_LENGTH],
     /// The authority's certificate.
     pub(super) authority: CertificateDer<'static>,
     /// The file of `--any-of` whose measurements match. `None` if there is no such option.
@@ -107,17 +108,15 @@ impl Requirements {
         let any_of =
             self.expected.compare(claims.pcrs()).map_err(TrustError::MeasurementMismatch)?;
         // 6
-        let user_data = claims.user_data().ok_or(TrustError::NoAuthority(BindingError::Missing))?;
-        let binding = CaBinding::from_user_data(user_data)
-            .map_err(|error| TrustError::NoAuthority(error.into()))?;
+        let authority_digest = authority_digest(&claims).map_err(TrustError::NoAuthority)?;
         // 7
         let certificates = connection.certificates();
-        let authority = verify_chain(certificates, &binding, SystemClock.now())
+        let authority = verify_chain(certificates, &authority_digest, SystemClock.now())
             .map_err(TrustError::TlsNotBound)?;
         let is_valid_for_host = |server| is_valid_for(server, target.host());
         Ok(VerifiedEnclave {
             module_id: claims.module_id().to_owned(),
-            binding,
+            authority_digest,
             authority,
             any_of: any_of.map(ToOwned::to_owned),
             is_simulator: names_simulator_root(&claims),
@@ -157,6 +156,12 @@ fn verify_live<T: attestation::Trust>(
 ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
     let now = ClockReading::this_machine(SystemClock.now());
     document.verify_live(anchors, now, MaxAge::default(), DebugMode::Reject)
+}
+
+/// Returns the digest of the authority's key in the identity of the document.
+fn authority_digest(claims: &Claims<'_>) -> Result<[u8; SHA_256_LENGTH], NoAuthorityReason> {
+    let user_data = claims.user_data().ok_or(NoAuthorityReason::NoUserData)?;
+    Identity::from_user_data(user_data)?.tls_ca.ok_or(NoAuthorityReason::NoTlsCa)
 }
 
 /// Returns whether the root certificate in the document has a simulator's common name.
