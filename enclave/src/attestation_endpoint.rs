@@ -1,18 +1,22 @@
-//! The attestation endpoint `GET /attestation?nonce=HEX` returns an attestation document of this enclave. The
-//! document contains the nonce of the client, which proves that the document is new. The field `user_data`
-//! contains the identity of the enclave ([`Identity`]).
+//! The attestation endpoint returns an attestation document of this enclave. The field `user_data` contains the
+//! identity of the enclave ([`Identity`](attestation::Identity)).
+//!
+//! - `GET /attestation` returns the current document from memory. The clock synchronization renews the document.
+//! - `GET /attestation?nonce=HEX` returns a document with the nonce of the client, which proves that the document
+//!   is new. Each such document costs a call of the NSM, so these requests wait in a queue.
 
 mod fair_queue;
 mod metrics;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
-use attestation::Identity;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 
 use self::fair_queue::FairQueue;
 pub(crate) use self::metrics::AttestationEndpointMetrics;
+use crate::clock::ClockFault;
 use crate::http::{Response, document_response};
 use crate::nsm::NsmHandle;
 use crate::request::ConnectionKey;
@@ -23,7 +27,7 @@ pub(crate) const PATH: &str = "/attestation";
 /// Allowed lengths of a nonce, in bytes. With 16 random bytes, no other document has the same nonce.
 const NONCE_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 
-const NO_NONCE: &str = "write /attestation?nonce=HEX with 16 to 64 random bytes in hexadecimal, and no other parameter\n";
+const NO_NONCE: &str = "write /attestation?nonce=HEX with 16 to 64 random bytes in hexadecimal, and no other parameter; or /attestation for the current document\n";
 
 const THROTTLED: &str = "too many requests for attestation documents; retry in 1 s\n";
 
@@ -34,23 +38,44 @@ const RETRY_AFTER_SECS: u16 = 1;
 #[derive(Debug)]
 pub(crate) struct AttestationEndpoint {
     queue: Arc<FairQueue>,
-    identity: Identity,
     metrics: AttestationEndpointMetrics,
 }
 
 impl AttestationEndpoint {
-    pub(crate) fn new(identity: Identity, metrics: AttestationEndpointMetrics) -> Self {
-        Self { queue: FairQueue::new(), identity, metrics }
+    pub(crate) fn new(metrics: AttestationEndpointMetrics) -> Self {
+        Self { queue: FairQueue::new(), metrics }
     }
 
-    /// Handles one request for a document. Waits for a permit of the queue before it calls the NSM.
+    /// Handles one request for the current document. `clock` is the result of a check of the time. Without a trusted
+    /// time, the document may be so old that the client must reject it.
+    pub(crate) fn respond_from_memory(
+        &self,
+        nsm: &NsmHandle,
+        clock: Result<(), ClockFault>,
+        head: &Parts,
+    ) -> Response {
+        match clock.map(|()| nsm.current_document()) {
+            Ok(Some(document)) => {
+                self.metrics.from_memory.inc();
+                document_response(head, document.to_vec())
+            }
+            Ok(None) => {
+                self.fail("the NSM has signed no document with the identity of this enclave")
+            }
+            Err(fault) => self.fail(fault),
+        }
+    }
+
+    /// Handles one request for a document with the nonce in `query`. Waits for a permit of the queue before it calls
+    /// the NSM.
     pub(crate) async fn respond(
         &self,
         nsm: &NsmHandle,
         connection: ConnectionKey,
         head: &Parts,
+        query: &str,
     ) -> Response {
-        let Some(nonce) = nonce(head.uri.query()) else {
+        let Some(nonce) = nonce(query) else {
             return Response::text(StatusCode::BAD_REQUEST, NO_NONCE);
         };
         let waiting = self.metrics.count_waiting();
@@ -62,24 +87,25 @@ impl AttestationEndpoint {
             let response = Response::text(StatusCode::TOO_MANY_REQUESTS, THROTTLED);
             return response.with_retry_after(RETRY_AFTER_SECS);
         };
-        let user_data = Some(self.identity.to_user_data());
-        match nsm.document(nonce, user_data, nsm.deadline()).await {
+        match nsm.document(nonce, nsm.deadline()).await {
             Ok(document) => {
                 self.metrics.success.inc();
                 document_response(head, document)
             }
-            Err(fault) => {
-                self.metrics.failed.inc();
-                let text = format!("cannot get an attestation document: {fault}\n").into_bytes();
-                Response::new(StatusCode::SERVICE_UNAVAILABLE, Response::TEXT, text)
-            }
+            Err(fault) => self.fail(fault),
         }
+    }
+
+    fn fail(&self, reason: impl Display) -> Response {
+        self.metrics.failed.inc();
+        let text = format!("cannot get an attestation document: {reason}\n").into_bytes();
+        Response::new(StatusCode::SERVICE_UNAVAILABLE, Response::TEXT, text)
     }
 }
 
 /// Returns the nonce, if it is valid and the query has no other parameter.
-fn nonce(query: Option<&str>) -> Option<Vec<u8>> {
-    let digits = query?.strip_prefix("nonce=")?;
+fn nonce(query: &str) -> Option<Vec<u8>> {
+    let digits = query.strip_prefix("nonce=")?;
     // The decoder would accept the prefix 0x.
     let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     const_hex::decode(digits).ok().filter(|nonce| all && NONCE_LENGTHS.contains(&nonce.len()))
@@ -101,6 +127,8 @@ mod tests {
     use crate::metrics::MetricsRegistry;
     use crate::nsm::test_nsm::TestNsm;
     use crate::nsm::{NsmMetrics, NsmSettings};
+
+    const NONCE: &str = "nonce=abababababababababababababababab";
 
     #[tokio::test]
     async fn entropy_waits_for_at_most_two_documents() {
@@ -130,16 +158,14 @@ mod tests {
         let nsm = Arc::new(nsm.await.unwrap().unwrap().nsm);
         calls.lock().unwrap().clear();
 
-        let identity = Identity { receipt_key: [4; 65], tls_key: None, tls_ca: None, config: None };
-        let endpoint = Arc::new(AttestationEndpoint::new(identity, metrics.clone()));
+        let endpoint = Arc::new(AttestationEndpoint::new(metrics.clone()));
         let mut requests_in_flight = JoinSet::new();
         for number in 0..20 {
             let (endpoint, nsm) = (Arc::clone(&endpoint), Arc::clone(&nsm));
             requests_in_flight.spawn(async move {
-                let uri = format!("/attestation?nonce={}", "ab".repeat(16));
-                let (head, ()) = Request::get(uri).body(()).unwrap().into_parts();
-                let response =
-                    endpoint.respond(&nsm, ConnectionKey::new(number, None), &head).await;
+                let (head, ()) = Request::new(()).into_parts();
+                let (connection, query) = (ConnectionKey::new(number, None), NONCE);
+                let response = endpoint.respond(&nsm, connection, &head, query).await;
                 assert_eq!(response.status(), StatusCode::OK);
             });
         }
@@ -165,8 +191,8 @@ mod tests {
     #[test]
     fn nonce_is_16_to_64_bytes_in_hexadecimal() {
         let digits = |bytes: usize| format!("nonce={}", "aB".repeat(bytes));
-        assert_eq!(nonce(Some(&digits(16))), Some(vec![0xab; 16]));
-        assert_eq!(nonce(Some(&digits(64))), Some(vec![0xab; 64]));
+        assert_eq!(nonce(&digits(16)), Some(vec![0xab; 16]));
+        assert_eq!(nonce(&digits(64)), Some(vec![0xab; 64]));
         let long = digits(16);
         let bad = [
             String::new(),
@@ -182,9 +208,8 @@ mod tests {
             format!("nonce={}", "zz".repeat(16)),
             format!("nonce=%61{}", "ab".repeat(16)),
         ];
-        assert_eq!(nonce(None), None);
         for query in bad {
-            assert_eq!(nonce(Some(&query)), None, "{query}");
+            assert_eq!(nonce(&query), None, "{query}");
         }
     }
 }

@@ -9,11 +9,13 @@ use crate::metrics::{Label, MetricsRegistry, labelled};
 /// The metrics of the attestation endpoint: the requests by outcome, and the waiting requests.
 #[derive(Clone, Debug)]
 pub(crate) struct AttestationEndpointMetrics {
-    /// Requests that received a document.
+    /// Requests that received a document with their nonce.
     pub(crate) success: Counter,
+    /// Requests that received the current document.
+    pub(crate) from_memory: Counter,
     /// Requests that were evicted from the queue, or waited too long.
     pub(crate) throttled: Counter,
-    /// Requests for which the NSM returned no document.
+    /// Requests for which the NSM returned no document, or the current document was too old.
     pub(crate) failed: Counter,
     waiting: Gauge,
 }
@@ -27,6 +29,7 @@ impl AttestationEndpointMetrics {
         let counter = |outcome| labelled(&requests, [("outcome", outcome)]);
         Self {
             success: counter("success"),
+            from_memory: counter("from_memory"),
             throttled: counter("throttled"),
             failed: counter("failed"),
             waiting: registry.gauge("attestation_requests_waiting", help),

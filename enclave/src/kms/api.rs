@@ -50,7 +50,10 @@ impl<T: Trust, C: Clock> Api<T, C> {
         let mut log = self.logger.begin(request, self.now());
         let result = match confirmed {
             Ok(()) => self.handle(request, &mut log).await,
-            Err(fault) => Err(fault.into()),
+            Err(fault) => {
+                self.metrics.clock_failures.inc();
+                Err(fault.into())
+            }
         };
         match result {
             Ok(body) => {
@@ -159,17 +162,14 @@ impl<T: Trust, C: Clock> Api<T, C> {
     ///
     /// # Errors
     /// If the NSM does not confirm the time.
-    async fn clock_confirmed(&self) -> Result<(), ClockFault> {
-        let Self { clock, handler, metrics, .. } = self;
-        let confirmed = match clock.check() {
+    pub(crate) async fn clock_confirmed(&self) -> Result<(), ClockFault> {
+        let Self { clock, handler, .. } = self;
+        match clock.check() {
             // A latched NSM receives no more calls until the service is restarted.
             Err(fault) if handler.entropy.nsm().is_latched() => Err(fault),
             Err(_) => clock.wait_until_trusted().await,
             checked => checked,
-        };
-        confirmed.inspect_err(|_| {
-            metrics.clock_failures.inc();
-        })
+        }
     }
 
     /// Returns the known fault of the entropy source or of the clock, if there is one. Such a fault makes requests

@@ -11,23 +11,33 @@ use nsm_device::{Nsm, Request, Response};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::block::Block;
+use super::current_document::CurrentDocument;
 use super::fault::NsmFault;
 use super::metrics::{NsmCall, NsmCalls, NsmMetrics};
 use super::watchdog::CallMonitor;
 use crate::health::HealthTests;
 use crate::pcr_extension::extended_once;
 
-/// An NSM with its call monitor, health tests and metrics.
+/// An NSM with its call monitor, health tests and metrics, and the identity that its documents attest.
 pub(super) struct Device<N> {
     nsm: N,
     monitor: Arc<CallMonitor>,
     health: HealthTests,
     metrics: Arc<NsmMetrics>,
+    /// The `user_data` of all documents. `None` before the identity is set.
+    identity: Option<Vec<u8>>,
+    current_document: Arc<CurrentDocument>,
 }
 
 impl<N: Nsm> Device<N> {
-    pub(super) fn new(nsm: N, monitor: Arc<CallMonitor>, metrics: Arc<NsmMetrics>) -> Self {
-        Self { nsm, monitor, health: HealthTests::new(), metrics }
+    pub(super) fn new(
+        nsm: N,
+        monitor: Arc<CallMonitor>,
+        metrics: Arc<NsmMetrics>,
+        current_document: Arc<CurrentDocument>,
+    ) -> Self {
+        let health = HealthTests::new();
+        Self { nsm, monitor, health, metrics, identity: None, current_document }
     }
 
     /// Returns a fresh block that passed all health tests.
@@ -44,16 +54,33 @@ impl<N: Nsm> Device<N> {
         Ok(Block::new(random))
     }
 
-    /// Returns the time at which the NSM signed a document.
+    /// Returns the time at which the NSM signed a document. The document becomes the current document.
     ///
     /// The service does not verify the signature of the document, because it trusts the local NSM.
     pub(super) fn time(&mut self) -> Result<UnixMillis, NsmFault> {
-        let document = self.document(None, None)?;
-        nsm_timestamp(&document).map_err(|_| NsmFault::NoTimestamp)
+        let document = self.attest(None, self.identity.clone())?;
+        let time = nsm_timestamp(&document).map_err(|_| NsmFault::NoTimestamp)?;
+        if self.identity.is_some() {
+            self.current_document.set(&document);
+        }
+        Ok(time)
     }
 
-    /// Returns an attestation document of this enclave with `nonce` and `user_data`.
-    pub(super) fn document(
+    /// Returns an attestation document of this enclave with `nonce` and the identity.
+    pub(super) fn document(&mut self, nonce: Vec<u8>) -> Result<Vec<u8>, NsmFault> {
+        self.attest(Some(nonce), self.identity.clone())
+    }
+
+    /// Returns an attestation document with `user_data`, which becomes the identity. The document becomes the current
+    /// document. After a fault, the identity and the current document are unchanged.
+    pub(super) fn set_identity(&mut self, user_data: Vec<u8>) -> Result<Vec<u8>, NsmFault> {
+        let document = self.attest(None, Some(user_data.clone()))?;
+        self.identity = Some(user_data);
+        self.current_document.set(&document);
+        Ok(document)
+    }
+
+    fn attest(
         &mut self,
         nonce: Option<Vec<u8>>,
         user_data: Option<Vec<u8>>,

@@ -8,6 +8,7 @@
 //! do not return. The health tests detect output that is not random.
 
 mod block;
+mod current_document;
 mod device;
 mod fault;
 mod locks;
@@ -32,12 +33,13 @@ use tokio::sync::oneshot;
 use transport::limits::MAX_CONNECTIONS;
 
 pub(crate) use self::block::Block;
+use self::current_document::CurrentDocument;
 use self::device::Device;
 pub use self::fault::NsmFault;
 pub(crate) use self::metrics::NsmMetrics;
 use self::queue::{Delivery, DeviceStatus, Limits, QueueError};
 pub(crate) use self::settings::NsmSettings;
-use self::task::{MAX_TASKS, NsmQueue, Task};
+use self::task::{DocumentRequest, MAX_TASKS, NsmQueue, Task};
 use self::watchdog::CallMonitor;
 use self::worker::NsmWorker;
 use crate::clock::{Clock, Deadline, PauseDetector, TrustedClock};
@@ -87,6 +89,7 @@ pub(crate) struct NsmHandle {
     timeout: Duration,
     pauses: &'static PauseDetector,
     metrics: Arc<NsmMetrics>,
+    current_document: Arc<CurrentDocument>,
 }
 
 /// The result of a successful start.
@@ -133,8 +136,11 @@ impl NsmHandle {
                 report.send(Err(fault));
             })?
         };
-        let handle = Self { queue, monitor, timeout: settings.deadline, pauses, metrics };
-        let mut device = Device::new(nsm, Arc::clone(&handle.monitor), Arc::clone(&handle.metrics));
+        let current_document = Arc::new(CurrentDocument::default());
+        let (timeout, current) = (settings.deadline, Arc::clone(&current_document));
+        let handle = Self { queue, monitor, timeout, pauses, metrics, current_document };
+        let (monitor, metrics) = (Arc::clone(&handle.monitor), Arc::clone(&handle.metrics));
+        let mut device = Device::new(nsm, monitor, metrics, current);
         let (queue, metrics) = (Arc::clone(&handle.queue), Arc::clone(&handle.metrics));
         thread::Builder::new().name("nsm".to_owned()).spawn(move || {
             let report = ReportEndOnDrop(report);
@@ -176,22 +182,38 @@ impl NsmHandle {
         }
     }
 
-    /// Returns an attestation document of this enclave that contains `nonce` and `user_data`. Waits until
+    /// Makes `user_data` the identity of this enclave: the `user_data` of all later documents. Returns after the NSM
+    /// has signed a document with it, which is then the current document. The watchdog bounds the wait.
+    pub(crate) async fn set_identity(&self, user_data: Vec<u8>) -> Result<(), NsmFault> {
+        self.run(DocumentRequest::NewIdentity(user_data)).await.map(drop)
+    }
+
+    /// Returns the newest document with the identity and without a nonce. Makes no call of the NSM. The clock
+    /// synchronization renews the document, so the document is current if the time is trusted.
+    pub(crate) fn current_document(&self) -> Option<Arc<[u8]>> {
+        self.current_document.get()
+    }
+
+    /// Returns an attestation document of this enclave that contains `nonce` and the identity. Waits until
     /// `deadline` at most.
     pub(crate) async fn document(
         &self,
         nonce: Vec<u8>,
-        user_data: Option<Vec<u8>>,
         deadline: Deadline,
     ) -> Result<Vec<u8>, NsmFault> {
+        let document = deadline.bound(self.run(DocumentRequest::Nonce(nonce))).await;
+        // The queue does not record this timeout, because blocks may still arrive in time.
+        document.unwrap_or(Err(NsmFault::TimedOut { deadline: self.timeout }))
+    }
+
+    /// Submits a task and waits for its document.
+    async fn run(&self, request: DocumentRequest) -> Result<Vec<u8>, NsmFault> {
         let (reply, response) = oneshot::channel();
-        match self.queue.submit(Task { nonce, user_data, reply }) {
-            Ok(()) => match deadline.bound(response).await {
-                Ok(Ok(document)) => document,
+        match self.queue.submit(Task { request, reply }) {
+            Ok(()) => match response.await {
+                Ok(document) => document,
                 // The worker dropped the task, because the queue was latched or closed.
-                Ok(Err(_)) => Err(self.fault().unwrap_or(NsmFault::ThreadEnded)),
-                // The queue does not record this timeout, because blocks may still arrive in time.
-                Err(_) => Err(NsmFault::TimedOut { deadline: self.timeout }),
+                Err(_) => Err(self.fault().unwrap_or(NsmFault::ThreadEnded)),
             },
             Err(QueueError::Latched(fault)) => Err(fault),
             Err(QueueError::Full) => Err(NsmFault::QueueFull),

@@ -397,7 +397,7 @@ struct WorkerFixture<N: Nsm> {
 fn worker_fixture<N: Nsm>(nsm: N) -> WorkerFixture<N> {
     let metrics = NsmMetrics::unregistered();
     let monitor = CallMonitor::spawn(BOUND, PauseDetector::global(), || ()).unwrap();
-    let mut device = Device::new(nsm, monitor, Arc::clone(&metrics));
+    let mut device = Device::new(nsm, monitor, Arc::clone(&metrics), Arc::default());
     let (clock, _) =
         worker::start_up(&mut device, SystemClock, None, &metrics, PauseDetector::global())
             .unwrap();
@@ -540,8 +540,14 @@ fn sync_precedes_waiting_callers() {
 async fn full_queue_is_reported_before_the_caller_returns() {
     let (queue, metrics) = (Arc::new(queue_with_limit(0)), NsmMetrics::unregistered());
     let monitor = Arc::new(CallMonitor::without_thread(BOUND, PauseDetector::global(), || ()));
-    let nsm =
-        NsmHandle { queue, monitor, timeout: BOUND, pauses: PauseDetector::global(), metrics };
+    let nsm = NsmHandle {
+        queue,
+        monitor,
+        timeout: BOUND,
+        pauses: PauseDetector::global(),
+        metrics,
+        current_document: Arc::default(),
+    };
     assert_eq!(take(&nsm).await.err(), Some(NsmFault::QueueFull));
     assert_eq!(nsm.fault(), Some(NsmFault::QueueFull));
 }
@@ -555,7 +561,7 @@ async fn stuck_document_call_latches_the_fault() {
     let monitor = CallMonitor::without_thread(Duration::ZERO, PauseDetector::global(), move || {
         latched.latch(fault)
     });
-    let device = Device::new(working(), Arc::new(monitor), Arc::clone(&metrics));
+    let device = Device::new(working(), Arc::new(monitor), Arc::clone(&metrics), Arc::default());
     clock.expire();
     let worker = NsmWorker::new(device, Arc::clone(&queue), clock, metrics);
     let thread = thread::spawn(move || worker.run());

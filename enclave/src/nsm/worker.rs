@@ -10,7 +10,7 @@ use super::device::Device;
 use super::fault::NsmFault;
 use super::metrics::NsmMetrics;
 use super::queue::Work;
-use super::task::{NsmQueue, Task};
+use super::task::{DocumentRequest, NsmQueue, Task};
 use crate::clock::{Clock, PauseDetector, SyncError, SyncReport, TrustedClock};
 use crate::health::START_UP_BLOCKS;
 use crate::pcr_extension::{CONFIGURATION_PCR, ConfigDigests, SECRETS_PCR};
@@ -147,8 +147,12 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
         if task.reply.is_closed() {
             return;
         }
-        let Task { nonce, user_data, reply } = task;
-        let document = self.device.document(Some(nonce), user_data).inspect_err(|fault| {
+        let Task { request, reply } = task;
+        let document = match request {
+            DocumentRequest::Nonce(nonce) => self.device.document(nonce),
+            DocumentRequest::NewIdentity(user_data) => self.device.set_identity(user_data),
+        };
+        let document = document.inspect_err(|fault| {
             // The call monitor has reported a stuck call.
             if !matches!(fault, NsmFault::Hung { .. }) {
                 self.metrics.count_fault(fault);

@@ -7,7 +7,7 @@ use super::Platform;
 use crate::audit::Audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Profile};
-use crate::nsm::test_nsm::{CallResult, TestNsm, working};
+use crate::nsm::test_nsm::{CallResult, TestNsm};
 use crate::service::Service;
 
 /// A platform with the trust anchors of AWS, under which no test can sign.
@@ -15,7 +15,7 @@ pub(crate) struct TestPlatform;
 
 impl Platform for TestPlatform {
     type Trust = Production;
-    type Nsm = TestNsm<fn(usize, &Request) -> Option<CallResult>>;
+    type Nsm = TestNsm<Box<dyn FnMut(usize, &Request) -> Option<CallResult> + Send>>;
     type Clock = SystemClock;
 
     fn clock(&self) -> SystemClock {
@@ -25,15 +25,17 @@ impl Platform for TestPlatform {
 
 /// Returns a service that accepts all callers.
 pub(crate) async fn service() -> Service<TestPlatform> {
-    service_on(working()).await
+    service_on(TestNsm::new(Box::new(|_, _| None))).await
 }
 
-/// Returns a service whose NSM signs a document at the start, but no later document.
+/// Returns a service whose NSM signs the two documents of the start, but no later document.
 pub(crate) async fn service_with_failing_clock_sync() -> Service<TestPlatform> {
-    service_on(TestNsm::new(|call, request| match request {
-        Request::Attestation { .. } if call > 0 => Some(Err(NsmError::Malformed)),
-        _ => None,
-    }))
+    let mut documents = 0;
+    service_on(TestNsm::new(Box::new(move |_, request| {
+        documents += usize::from(matches!(request, Request::Attestation { .. }));
+        let fails = matches!(request, Request::Attestation { .. }) && documents > 2;
+        fails.then_some(Err(NsmError::Malformed))
+    })))
     .await
 }
 

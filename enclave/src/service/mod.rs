@@ -11,6 +11,7 @@ use std::fmt;
 #[cfg(feature = "simulator")]
 use attestation::UnverifiedDocument;
 use attestation::time::UnixMillis;
+use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 #[cfg(feature = "simulator")]
 use kms_api::{KmsError, NumberOfBytes};
@@ -24,7 +25,7 @@ use crate::http::{Application, ConnectionMetrics, HttpError, PeerPolicy, Respons
 use crate::kms::{Api, ApiError};
 use crate::metrics::CONTENT_TYPE;
 use crate::platform::Platform;
-use crate::request::RequestContext;
+use crate::request::{ConnectionKey, RequestContext};
 use crate::tls::{Tls, TlsMode};
 
 /// The path of the KMS API.
@@ -74,10 +75,7 @@ impl<P: Platform> Service<P> {
         let RequestContext { connection, head, body, .. } = request;
         match (&head.method, head.uri.path()) {
             (&Method::POST, KMS_PATH) => self.close_if_unready(self.api.respond(request).await),
-            (&Method::GET, attestation_endpoint::PATH) => {
-                let nsm = self.api.handler.entropy.nsm();
-                self.attestation_endpoint.respond(nsm, connection, head).await
-            }
+            (&Method::GET, attestation_endpoint::PATH) => self.attest(connection, head).await,
             (method, path) => {
                 let response = self.diagnostics(method, path).map(Ok);
                 let response = response.or_else(|| self.platform.handle(head, body));
@@ -88,6 +86,15 @@ impl<P: Platform> Service<P> {
                     None => ApiError::UnknownRoute.to_response(),
                 }
             }
+        }
+    }
+
+    async fn attest(&self, connection: ConnectionKey, head: &Parts) -> Response {
+        let (api, endpoint) = (&self.api, &self.attestation_endpoint);
+        let nsm = api.handler.entropy.nsm();
+        match head.uri.query() {
+            None => endpoint.respond_from_memory(nsm, api.clock_confirmed().await, head),
+            Some(query) => endpoint.respond(nsm, connection, head, query).await,
         }
     }
 

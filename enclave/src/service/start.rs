@@ -78,6 +78,8 @@ impl<P: Platform> Service<P> {
         };
         let receipt_key = Es256Key::generate().map_err(StartError::ReceiptKey)?;
         let tls = Tls::start(&settings.tls, now, subsystems.tls_handshakes)?;
+        let identity = identity(&receipt_key, tls.as_ref());
+        entropy.nsm().set_identity(identity.to_user_data()).await?;
         let stores = mem::take(&mut settings.key_stores);
         let key_stores = KeyStores::start(stores, clock.now(), &subsystems.key_stores)?;
         settings.announce(clock.now());
@@ -89,7 +91,6 @@ impl<P: Platform> Service<P> {
         let verifier = Verifier::new(anchors, settings.cache_sizes);
         let policy = Arc::clone(&settings.policy);
         let audit = audit.with_limits(settings.unauthenticated_limits);
-        let identity = identity(&receipt_key, tls.as_ref());
         let api = Api {
             authenticator: settings.authenticator,
             throttle: settings.throttle,
@@ -106,8 +107,7 @@ impl<P: Platform> Service<P> {
             metrics: subsystems.api,
             key_store_metrics: subsystems.key_stores,
         };
-        let attestation_endpoint =
-            AttestationEndpoint::new(identity, subsystems.attestation_requests);
+        let attestation_endpoint = AttestationEndpoint::new(subsystems.attestation_requests);
         let (peer_policy, connections) = (settings.peer_policy, subsystems.connections);
         Ok(Self { platform, peer_policy, api, attestation_endpoint, tls, connections, metrics })
     }

@@ -15,6 +15,16 @@ async fn send_body(
     path: &str,
     body: &str,
 ) -> (u16, String) {
+    let (status, body) = send_bytes(service, method, path, body).await;
+    (status, String::from_utf8(body).unwrap())
+}
+
+async fn send_bytes(
+    service: &Service<TestPlatform>,
+    method: Method,
+    path: &str,
+    body: &str,
+) -> (u16, Vec<u8>) {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -35,7 +45,7 @@ async fn send_body(
     let response = response.into_hyper(id, service.now());
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+    (status, body.to_vec())
 }
 
 /// Waits until `/readyz` returns this status and first line.
@@ -83,6 +93,40 @@ async fn responds_after_a_pause_once_the_time_is_confirmed() {
     let (_, metrics) = send(&service, Method::GET, "/metrics").await;
     let counted = "attested_random_clock_failures_total 0";
     assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+}
+
+#[tokio::test]
+async fn returns_the_current_document_without_a_call_of_the_nsm() {
+    let service = test_platform::service().await;
+    let calls = || service.api.handler.entropy.nsm().metrics().calls.attestation.get();
+    let made = calls();
+    let current = service.api.handler.entropy.nsm().current_document().unwrap();
+    for _ in 0..100 {
+        let (status, body) = send_bytes(&service, Method::GET, "/attestation", "").await;
+        assert_eq!((status, &body[..]), (200, &current[..]));
+    }
+    assert_eq!(calls(), made);
+    for path in ["/attestation?", "/attestation?a=b", "/attestation?nonce="] {
+        assert_eq!(send_bytes(&service, Method::GET, path, "").await.0, 400, "{path}");
+    }
+    let (_, metrics) = send(&service, Method::GET, "/metrics").await;
+    for (outcome, count) in [("from_memory", 100), ("success", 0), ("throttled", 0), ("failed", 0)]
+    {
+        let line =
+            format!("attested_random_attestation_requests_total{{outcome=\"{outcome}\"}} {count}");
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn returns_no_old_document_while_the_time_is_unconfirmed() {
+    let service = test_platform::service_with_failing_clock_sync().await;
+    assert_eq!(send_bytes(&service, Method::GET, "/attestation", "").await.0, 200);
+    service.api.clock.expire();
+    let (status, body) = send(&service, Method::GET, "/attestation").await;
+    let text =
+        "cannot get an attestation document: the NSM has not confirmed the time for over 60 s\n";
+    assert_eq!((status, body.as_str()), (503, text));
 }
 
 #[cfg(feature = "simulator")]
