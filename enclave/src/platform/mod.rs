@@ -4,6 +4,7 @@
 //! anchors.
 
 mod nitro;
+mod random_pool;
 mod settings;
 #[cfg(feature = "simulator")]
 mod simulated;
@@ -11,10 +12,13 @@ mod startup_checks;
 #[cfg(test)]
 pub(crate) mod test_platform;
 
+use std::path::Path;
+
 use attestation::Trust;
 use hyper::http::request::Parts;
 pub use nitro::Nitro;
 use nsm_device::Nsm;
+pub(crate) use random_pool::mix_into_random_pool;
 pub use settings::PlatformSettings;
 #[cfg(feature = "simulator")]
 pub use simulated::Simulated;
@@ -54,6 +58,13 @@ pub trait Platform: Send + Sync + Sized + 'static {
     /// Fails if the machine must not run the service.
     fn check_machine(&self, _settings: &PlatformSettings) -> Result<(), PlatformError> {
         Ok(())
+    }
+
+    /// Returns the path of the kernel's random pool that receives random bytes of the NSM before the service generates
+    /// its keys. `None` if the NSM is simulated: its bytes come from that pool, and the process may have no right
+    /// to write there.
+    fn random_pool(&self) -> Option<&Path> {
+        None
     }
 
     /// Notifies the platform that the service is ready.

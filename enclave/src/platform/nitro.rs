@@ -22,6 +22,10 @@ impl Platform for Nitro {
         SystemClock
     }
 
+    fn random_pool(&self) -> Option<&Path> {
+        Some(Path::new("/dev/random"))
+    }
+
     fn check_machine(&self, settings: &PlatformSettings) -> Result<(), PlatformError> {
         check_kernel(Path::new("/sys"), settings)
     }

@@ -52,6 +52,18 @@ pub enum PlatformError {
         /// Current source of the random number generator.
         found: String,
     },
+    /// The kernel's random pool does not accept random bytes of the NSM.
+    #[error(
+        "cannot mix random bytes of the NSM into {}: {error}; the keys of this service need them: run the \
+         service as root (with CAP_SYS_ADMIN), and with devtmpfs on /dev",
+        path.display()
+    )]
+    RandomPool {
+        /// Path of the random pool.
+        path: PathBuf,
+        /// Error of the kernel.
+        error: io::Error,
+    },
     /// PCR0 does not have 48 bytes.
     #[error("the NSM returned a PCR0 of {length} bytes instead of {PCR_LENGTH}")]
     PcrLength {

@@ -2,6 +2,7 @@
 //! platform.
 
 mod metrics;
+mod receipt_key;
 mod start;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use attestation::{Identity, TrustAnchors, Verifier};
 use thiserror::Error;
 
 use super::Service;
-use super::metrics;
+use super::{metrics, receipt_key};
 use crate::attestation_endpoint::AttestationEndpoint;
 use crate::audit::Audit;
 use crate::clock::TrustedClock;
@@ -76,7 +76,7 @@ impl<P: Platform> Service<P> {
             let clock = Arc::clone(&clock);
             Arc::new(move || clock.now())
         };
-        let receipt_key = Es256Key::generate().map_err(StartError::ReceiptKey)?;
+        let receipt_key = receipt_key::generate(&platform, entropy.nsm()).await?;
         let tls = Tls::start(&settings.tls, now, subsystems.tls_handshakes)?;
         let identity = identity(&receipt_key, tls.as_ref());
         entropy.nsm().set_identity(identity.to_user_data()).await?;
