@@ -86,6 +86,7 @@ compile_error!("the feature `simulator` must not be part of a production build")
 struct Readme;
 
 mod audit_digest;
+mod audit_stream;
 mod cache_hit;
 mod cbor;
 mod certificate;
@@ -123,6 +124,7 @@ mod verifier_caches;
 mod x509;
 
 pub use audit_digest::{AuditChain, AuditDigest, AuditDigestError, MAX_GAPS, SignedAuditDigest};
+pub use audit_stream::{AuditStream, InvalidAuditStream};
 pub use cache_hit::CacheHit;
 pub use cbor::{CborError, CborFault};
 pub use chain_position::ChainPosition;

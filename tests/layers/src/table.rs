@@ -112,6 +112,7 @@ pub const TABLE: &[Entry] = &[
                 "measurements",
                 "identity",
                 "audit_digest",
+                "audit_stream",
             ],
             &[
                 "cose_sign1",
