@@ -45,7 +45,7 @@ async fn run(arguments: EnclaveArguments, context: ProcessContext) -> Result<(),
     let nsm = NsmDevice::open()?;
     egress::open(settings.egress(), context.parent_cid).await?;
     let service =
-        Service::start(Nitro, nsm, anchors, settings, context.audit(server.log_endpoint.as_ref())?)
+        Service::start(Nitro, nsm, anchors, settings, context.audit(server.log_endpoint.as_ref()))
             .await?;
     http::listen_and_serve("enclave", &server.listeners, service).await
 }

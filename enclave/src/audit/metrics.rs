@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use super::Audit;
+use super::AuditTrail;
 use super::unauthenticated_limits::OmittedCounts;
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
@@ -32,7 +32,7 @@ impl AuditMetrics {
     }
 
     /// Sets the counts to those of `audit`.
-    pub(crate) fn refresh(&self, audit: &Audit) {
+    pub(crate) fn refresh(&self, audit: &AuditTrail) {
         let OmittedCounts { rate, queue } = audit.omitted();
         self.dropped.inner().store(audit.dropped(), Ordering::Relaxed);
         self.omitted_over_rate.inner().store(rate, Ordering::Relaxed);

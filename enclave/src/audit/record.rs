@@ -8,8 +8,8 @@
 use std::io;
 use std::net::IpAddr;
 
-use attestation::PcrFamily;
 use attestation::time::UnixMillis;
+use attestation::{AuditStream, PcrFamily};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeMap;
@@ -59,6 +59,17 @@ struct Record<'a> {
     event_category: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_details: Option<TlsDetails<'a>>,
+    #[serde(serialize_with = "display")]
+    stream: AuditStream,
+    sequence: u64,
+}
+
+/// The place of a record in the trail.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamPosition {
+    pub(super) stream: AuditStream,
+    /// The number of the record in its stream, from 1.
+    pub(super) sequence: u64,
 }
 
 #[derive(Serialize)]
@@ -104,13 +115,14 @@ struct TlsDetails<'a> {
 pub(super) fn append_line(
     builder: &RecordBuilder,
     omitted: u64,
+    position: StreamPosition,
     line: &mut Vec<u8>,
 ) -> io::Result<()> {
-    ascii::append_line(&Record::new(builder, omitted), line)
+    ascii::append_line(&Record::new(builder, omitted, position), line)
 }
 
 impl<'a> Record<'a> {
-    fn new(builder: &'a RecordBuilder, omitted: u64) -> Self {
+    fn new(builder: &'a RecordBuilder, omitted: u64, position: StreamPosition) -> Self {
         let caller = builder.caller.as_ref();
         let principal = caller.and_then(Caller::principal);
         let omitted = (omitted > 0).then_some(omitted);
@@ -143,6 +155,8 @@ impl<'a> Record<'a> {
             recipient_account_id: principal.map(Principal::account_id),
             event_category: "Management",
             tls_details: builder.tls.as_ref().map(|tls| TlsDetails::new(tls, builder.tls_host())),
+            stream: position.stream,
+            sequence: position.sequence,
         }
     }
 }

@@ -1,7 +1,8 @@
 use std::io;
 use std::sync::mpsc;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use attestation::AuditStream;
 use attestation::time::UnixMillis;
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
@@ -9,6 +10,8 @@ use kms_api::{ErrorType, KmsError, Operation};
 use serde_json::Value;
 use transport::nonblocking_writer::QUEUE_LENGTH;
 
+use super::record::StreamPosition;
+use super::unauthenticated_limits::OmittedCounts;
 use super::*;
 use crate::auth::Caller;
 use crate::request::{ConnectionKey, RequestContext, RequestId, TlsDetails, TransportSecurity};
@@ -41,6 +44,15 @@ fn record_with_host(
     RecordBuilder::new(request, time, None)
 }
 
+const RECEIPT_KEY: KeyId = KeyId([7; 32]);
+
+const POSITION: StreamPosition =
+    StreamPosition { stream: AuditStream::of(RECEIPT_KEY), sequence: 258 };
+
+fn start(writer: impl Write + Send + 'static, limits: UnauthenticatedLimits) -> AuditTrail {
+    Audit::to_writer(writer).start(RECEIPT_KEY, limits).unwrap()
+}
+
 /// A writer that collects its output.
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
@@ -69,8 +81,8 @@ impl Write for Output {
 #[test]
 fn writes_every_record_before_the_trail_ends() {
     let output = Output::default();
-    let audit = Audit::to_writer(output.clone()).unwrap();
-    audit.submit(successful(record(b"first")));
+    let audit = start(output.clone(), UnauthenticatedLimits::default());
+    assert_eq!(audit.submit_success(record(b"first")), 1);
     audit.submit(failed(record(b"second")));
     audit.submit(record(b"third"));
     drop(audit);
@@ -114,11 +126,6 @@ fn authenticated(mut record: RecordBuilder) -> RecordBuilder {
     record
 }
 
-fn successful(mut record: RecordBuilder) -> RecordBuilder {
-    record.set_success();
-    record
-}
-
 fn failed(mut record: RecordBuilder) -> RecordBuilder {
     record.set_error(&KmsError::new(ErrorType::Validation, "why"));
     record
@@ -136,8 +143,7 @@ fn omitted_total(records: &[Value]) -> u64 {
 fn omits_unauthenticated_records_above_queue_percent() {
     let (release, blocked) = mpsc::channel();
     let output = Output::default();
-    let audit =
-        Audit::to_writer(StuckWriter(blocked, output.clone())).unwrap().with_limits(ANY_RATE);
+    let audit = start(StuckWriter(blocked, output.clone()), ANY_RATE);
     // This number of records is far above the capacity of the queue and of the current batch of the thread.
     let sent = 10 * QUEUE_LENGTH;
     for _ in 0..sent {
@@ -149,7 +155,7 @@ fn omits_unauthenticated_records_above_queue_percent() {
     // The thread may have removed a batch from the queue.
     assert!((256..300).contains(&written), "{written}");
     for _ in 0..QUEUE_LENGTH {
-        audit.submit(successful(authenticated(record(b"authenticated"))));
+        audit.submit_success(authenticated(record(b"authenticated")));
     }
     assert_eq!(audit.dropped(), 0);
     // The queue still exceeds the limit, so the service omits the next record. Records that are written after
@@ -165,10 +171,42 @@ fn omits_unauthenticated_records_above_queue_percent() {
 }
 
 #[test]
+fn dropped_records_take_a_number_and_omitted_ones_take_none() {
+    let (release, blocked) = mpsc::channel();
+    let output = Output::default();
+    let limits = UnauthenticatedLimits { queue_percent: 0, ..ANY_RATE };
+    let audit = start(StuckWriter(blocked, output.clone()), limits);
+    let mut last = 0;
+    while audit.dropped() == 0 {
+        let sequence = audit.submit_success(record(b"agent"));
+        assert_eq!(sequence, last + 1);
+        last = sequence;
+        audit.submit(record(b"unauthenticated"));
+    }
+    assert_eq!(audit.omitted(), OmittedCounts { rate: 0, queue: last });
+    drop(release);
+    drop(audit);
+    let records = output.records();
+    let numbers: Vec<_> = records.iter().map(|record| record["sequence"].as_u64()).collect();
+    let expected: Vec<_> = (1..last).map(Some).collect();
+    assert_eq!(numbers, expected);
+    assert!(records.iter().all(|record| record["stream"] == "0707070707070707"));
+}
+
+#[test]
+fn disabled_trail_numbers_records() {
+    let audit = Audit::disabled();
+    let audit = audit.start(RECEIPT_KEY, UnauthenticatedLimits::default()).unwrap();
+    assert_eq!(audit.submit_success(record(b"agent")), 1);
+    audit.submit(record(b"agent"));
+    assert_eq!(audit.submit_success(record(b"agent")), 3);
+}
+
+#[test]
 fn next_record_contains_the_number_of_omitted_records() {
     let output = Output::default();
     let limits = UnauthenticatedLimits { per_second: 1, queue_percent: 25 };
-    let audit = Audit::to_writer(output.clone()).unwrap().with_limits(limits);
+    let audit = start(output.clone(), limits);
     for _ in 0..100 {
         audit.submit(record(b"unauthenticated"));
     }
@@ -176,7 +214,7 @@ fn next_record_contains_the_number_of_omitted_records() {
     // The burst is two records. If a second passes, there are more records.
     assert!((90..=98).contains(&rate), "{rate}");
     for _ in 0..3 {
-        audit.submit(successful(authenticated(record(b"authenticated"))));
+        audit.submit_success(authenticated(record(b"authenticated")));
     }
     drop(audit);
     let records = output.records();
@@ -210,7 +248,7 @@ fn limits_apply_without_signature_and_document() {
 #[test]
 fn clips_headers_of_unauthenticated_callers_at_128_bytes() {
     let output = Output::default();
-    let audit = Audit::to_writer(output.clone()).unwrap();
+    let audit = start(output.clone(), UnauthenticatedLimits::default());
     let agent = "\u{9b}".repeat(2000);
     let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
     let record = || {
@@ -232,7 +270,7 @@ fn clips_headers_of_unauthenticated_callers_at_128_bytes() {
 #[test]
 fn record_is_bounded_and_escaped() {
     let output = Output::default();
-    let audit = Audit::to_writer(output.clone()).unwrap();
+    let audit = start(output.clone(), UnauthenticatedLimits::default());
     // U+009B, which starts a control sequence on terminals.
     let agent = "\u{9b}".repeat(2000);
     let message = "\u{1b}[2J\r\n".repeat(2000);
@@ -254,8 +292,13 @@ fn records_tls_details_of_connections_over_tls() {
     let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
     let recorded = |transport_security| {
         let mut line = Vec::new();
-        record::append_line(&record_with_security(transport_security, b"agent"), 0, &mut line)
-            .unwrap();
+        record::append_line(
+            &record_with_security(transport_security, b"agent"),
+            0,
+            POSITION,
+            &mut line,
+        )
+        .unwrap();
         serde_json::from_slice::<Value>(&line).unwrap()
     };
     let expected = serde_json::json!({
@@ -277,7 +320,7 @@ fn members_are_in_the_order_of_cloudtrail() {
     record.set_operation(Some(Operation::GenerateRandom));
     record.set_error(&KmsError::new(ErrorType::Validation, "why"));
     let mut line = Vec::new();
-    record::append_line(&record, 7, &mut line).unwrap();
+    record::append_line(&record, 7, POSITION, &mut line).unwrap();
     let line = String::from_utf8(line).unwrap();
     let (before, rest) = line.split_once(r#""eventID":""#).unwrap();
     let id = record.request_id();
@@ -297,7 +340,7 @@ fn members_are_in_the_order_of_cloudtrail() {
     let (_, after) = rest.split_once('"').unwrap();
     let expected = concat!(
         r#","readOnly":true,"resources":[],"eventType":"AwsApiCall","managementEvent":true,"#,
-        r#""eventCategory":"Management"}"#,
+        r#""eventCategory":"Management","stream":"0707070707070707","sequence":258}"#,
         "\n"
     );
     assert_eq!(after, expected);

@@ -73,7 +73,7 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     }
     let nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
     let platform = Simulated::new(pki, SystemClock, nsm.readiness());
-    let audit = Audit::to_endpoint_or_stdout(server.log_endpoint.as_ref())?;
+    let audit = Audit::to_endpoint_or_stdout(server.log_endpoint.as_ref());
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;
     enclave::http::listen_and_serve("enclave-simulator", &server.listeners, service).await
 }

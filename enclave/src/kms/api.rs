@@ -57,7 +57,7 @@ impl<T: Trust, C: Clock> Api<T, C> {
         };
         match result {
             Ok(body) => {
-                log.set_success();
+                log.finish_success();
                 Response::kms(body)
             }
             Err(error) => self.respond_with_error(&error, request, log),

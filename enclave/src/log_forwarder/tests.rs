@@ -124,7 +124,9 @@ fn reconnects_after_a_stall_and_resends_the_cut_line() {
     let listener = fixture.listen();
     // The lines are longer than one write, and all lines together are longer than the socket buffer.
     let lines: Vec<_> = (b'a'..=b'y').map(|byte| [&[byte; 49_999][..], b"\n"].concat()).collect();
-    lines.iter().for_each(|line| fixture.lines.send_or_drop(line.clone()));
+    for line in &lines {
+        fixture.lines.send_or_drop(line.clone());
+    }
     let mut stuck = accept(&listener);
     let report = fixture.reports.recv_timeout(LONG_ENOUGH).unwrap();
     assert!(report.ends_with("timed out"), "{report}");

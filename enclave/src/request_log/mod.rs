@@ -16,14 +16,14 @@ use tracing::field;
 
 use self::line_limits::LineLimits;
 pub(crate) use self::metrics::{RequestMetrics, UNKNOWN_OPERATION};
-use crate::audit::{Audit, AuditMetrics, Recipient, RecordBuilder};
+use crate::audit::{AuditMetrics, AuditTrail, Recipient, RecordBuilder};
 use crate::auth::Caller;
 use crate::request::{Outcome, RequestContext};
 
 /// The destinations of all request logs.
 #[derive(Debug)]
 pub(crate) struct RequestLogger {
-    audit: Audit,
+    audit: AuditTrail,
     audit_metrics: AuditMetrics,
     metrics: RequestMetrics,
     line_limits: LineLimits,
@@ -33,12 +33,14 @@ pub(crate) struct RequestLogger {
     region: Option<Arc<str>>,
 }
 
-/// The log of one request. On drop, it updates the metrics, and writes the audit record and the log line.
+/// The log of one request. It updates the metrics, and writes the audit record and the log line, once: when the
+/// request is finished, or on drop.
 #[derive(Debug)]
 pub(crate) struct RequestLog<'a> {
     logger: &'a RequestLogger,
     arrived: Instant,
     record: RecordBuilder,
+    is_written: bool,
     /// True if the limits omitted the line with the reason of the error.
     is_reason_omitted: bool,
 }
@@ -58,7 +60,7 @@ pub(crate) struct Reason {
 impl RequestLogger {
     /// Creates a logger that writes audit records to `audit`.
     pub(crate) fn new(
-        audit: Audit,
+        audit: AuditTrail,
         audit_metrics: AuditMetrics,
         metrics: RequestMetrics,
         panicked: KmsError,
@@ -71,7 +73,13 @@ impl RequestLogger {
     /// Begins the log of a request that arrived at `now`.
     pub(crate) fn begin(&self, request: RequestContext<'_>, now: UnixMillis) -> RequestLog<'_> {
         let record = RecordBuilder::new(request, now, self.region.clone());
-        RequestLog { logger: self, arrived: Instant::now(), record, is_reason_omitted: false }
+        RequestLog {
+            logger: self,
+            arrived: Instant::now(),
+            record,
+            is_written: false,
+            is_reason_omitted: false,
+        }
     }
 
     /// Updates the metrics that are computed only when they are read.
@@ -106,9 +114,10 @@ impl RequestLog<'_> {
         self.record.set_recipient(recipient);
     }
 
-    /// Sets the outcome to success.
-    pub(crate) fn set_success(&mut self) {
+    /// Finishes the log with the outcome success. Returns the number of the audit record.
+    pub(crate) fn finish_success(mut self) -> u64 {
         self.record.set_success();
+        self.write(AuditTrail::submit_success)
     }
 
     /// Sets the outcome to `error`, which the caller receives.
@@ -143,13 +152,14 @@ impl RequestLog<'_> {
     }
 
     /// Updates the metrics, and writes the audit record and then the log line. The line is last, so that a panic of
-    /// the logger does not lose the metrics or the record.
-    fn write(&mut self) {
+    /// the logger does not lose the metrics or the record. Returns the result of `submit`.
+    fn write<R>(&mut self, submit: impl FnOnce(&AuditTrail, RecordBuilder) -> R) -> R {
+        self.is_written = true;
         let (outcome, operation) = (self.record.outcome(), self.record.operation());
         let (request_id, duration) = (self.record.request_id(), self.arrived.elapsed());
         self.logger.metrics.count(operation, outcome, duration);
         let placeholder = self.record.without_content();
-        self.logger.audit.submit(mem::replace(&mut self.record, placeholder));
+        let submitted = submit(&self.logger.audit, mem::replace(&mut self.record, placeholder));
         let operation = operation.map_or(UNKNOWN_OPERATION, Operation::name);
         // The unit is seconds, as in the metrics.
         let duration_seconds = duration.as_secs_f64();
@@ -160,14 +170,62 @@ impl RequestLog<'_> {
         } else {
             tracing::debug!(%request_id, operation, outcome, duration_seconds, "request completed");
         }
+        submitted
     }
 }
 
 impl Drop for RequestLog<'_> {
     fn drop(&mut self) {
+        if self.is_written {
+            return;
+        }
         if thread::panicking() {
             self.record.set_error(&self.logger.panicked);
         }
-        self.write();
+        self.write(AuditTrail::submit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+    use kms_api::ErrorType;
+
+    use super::*;
+    use crate::audit::{Audit, UnauthenticatedLimits};
+    use crate::metrics::MetricsRegistry;
+    use crate::request::{ConnectionKey, RequestId, TransportSecurity};
+
+    #[test]
+    fn each_request_is_written_once() {
+        let mut registry = MetricsRegistry::new();
+        let limits = UnauthenticatedLimits::default();
+        let logger = RequestLogger::new(
+            Audit::disabled().start(attestation::KeyId([0; 32]), limits).unwrap(),
+            AuditMetrics::register(&mut registry),
+            RequestMetrics::register(&mut registry),
+            KmsError::new(ErrorType::Validation, "panic"),
+            None,
+        );
+        let (head, ()) = Request::new(()).into_parts();
+        let begin = || {
+            let request = RequestContext {
+                id: RequestId::random(),
+                connection: ConnectionKey::new(0, None),
+                transport_security: TransportSecurity::NoTls,
+                client_addr: None,
+                head: &head,
+                body: &[],
+            };
+            logger.begin(request, UnixMillis::new(0))
+        };
+        assert_eq!(begin().finish_success(), 1);
+        drop(begin());
+        assert_eq!(begin().finish_success(), 3);
+        let text = registry.encode().unwrap();
+        for line in ["outcome=\"success\"} 2", "outcome=\"ClientDisconnected\"} 1"] {
+            let line = format!("requests_total{{operation=\"unknown\",{line}");
+            assert!(text.contains(&line), "{line}: {text}");
+        }
     }
 }

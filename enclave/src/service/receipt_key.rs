@@ -25,5 +25,5 @@ pub(super) async fn generate<P: Platform>(
     let thread = thread::Builder::new().name("receipt-key".to_owned());
     let generated = thread.spawn(Es256Key::generate)?.join();
     let generated = generated.map_err(|_| io::Error::other("the thread receipt-key panicked"))?;
-    generated.map(Arc::new).map_err(StartError::ReceiptKey)
+    Ok(generated.map(Arc::new)?)
 }

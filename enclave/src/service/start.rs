@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use attestation::crypto::{CryptoError, Es256Key};
-use attestation::{Identity, TrustAnchors, Verifier};
+use attestation::{Identity, KeyId, TrustAnchors, Verifier};
 use thiserror::Error;
 
 use super::Service;
@@ -45,7 +45,7 @@ pub enum StartError {
     Entropy(#[from] EntropyFault),
     /// The receipt key cannot be generated.
     #[error("cannot generate the receipt key: {0}")]
-    ReceiptKey(CryptoError),
+    ReceiptKey(#[from] CryptoError),
     /// TLS cannot be started.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -90,7 +90,8 @@ impl<P: Platform> Service<P> {
         platform.on_ready();
         let verifier = Verifier::new(anchors, settings.cache_sizes);
         let policy = Arc::clone(&settings.policy);
-        let audit = audit.with_limits(settings.unauthenticated_limits);
+        let stream = KeyId::of(receipt_key.public_key());
+        let audit = audit.start(stream, settings.unauthenticated_limits)?;
         let api = Api {
             authenticator: settings.authenticator,
             throttle: settings.throttle,

@@ -23,7 +23,7 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
 impl AuditTrail {
     pub(super) fn start() -> (Audit, Self) {
         let (lines, trail) = channel();
-        (Audit::to_writer(LineSender(lines)).expect("a thread"), Self(trail))
+        (Audit::to_writer(LineSender(lines)), Self(trail))
     }
 
     /// Returns the records of all requests since the last call.

@@ -85,7 +85,7 @@ impl Simulator {
         let faults = config.simulated_nsm().map_err(start_error)?;
         let settings = config.settings(Profile::Development).map_err(start_error)?;
         let settings = settings.with_peer_policy(PeerPolicy { parent_cid: None, proxy_protocol });
-        let audit = audit.map_or(Ok(Audit::disabled()), Audit::to_writer).map_err(start_error)?;
+        let audit = audit.map_or_else(Audit::disabled, Audit::to_writer);
         let nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
         let platform = Simulated::new(Arc::clone(&pki), move || now(), nsm.readiness());
 

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use line::Line;
+use line_count::LineCount;
 pub use log_writer::LogWriter;
 pub use queue::QUEUE_LENGTH;
 use queue::Queue;
@@ -48,30 +49,30 @@ impl<T: Line> NonBlockingWriter<T> {
         Ok(Self(Arc::new(QueueOwner(queue))))
     }
 
-    /// Queues a line, or drops and counts it if the queue is full. Never waits.
-    pub fn send_or_drop(&self, line: T) {
-        if self.try_send(line).is_err() {
-            self.queue().count_dropped(1);
-        }
+    /// Queues a line, or drops and counts it if the queue is full. Never waits. Returns the number of the line.
+    ///
+    /// Lines are numbered from 1, in the order in which they are written. A dropped line has a number too.
+    pub fn send_or_drop(&self, line: T) -> u64 {
+        self.queue().push_or_drop(line, has_primary_room)
     }
 
-    /// Queues a line.
+    /// Queues a line. Returns its number.
     ///
     /// # Errors
-    /// The line, if the queue is full.
-    fn try_send(&self, line: T) -> Result<(), T> {
-        self.queue().try_push(line, |pending| pending.primary() < QUEUE_LENGTH, false)
+    /// The line, if the queue is full. Then the line takes no number.
+    fn try_send(&self, line: T) -> Result<u64, T> {
+        self.queue().try_push(line, has_primary_room, false)
     }
 
-    /// Queues a line of lower priority.
+    /// Queues a line of lower priority. Returns its number.
     ///
     /// Secondary lines do not use the [`QUEUE_LENGTH`] places of primary lines. Secondary lines are accepted
     /// only while fewer than `limit` lines of both kinds wait. So a slow reader receives no secondary lines,
     /// and secondary lines never displace primary ones.
     ///
     /// # Errors
-    /// The line, if `limit` lines wait.
-    pub fn try_send_secondary(&self, line: T, limit: usize) -> Result<(), T> {
+    /// The line, if `limit` lines wait. Then the line takes no number.
+    pub fn try_send_secondary(&self, line: T, limit: usize) -> Result<u64, T> {
         self.queue().try_push(line, |pending| pending.all < limit, true)
     }
 
@@ -93,6 +94,11 @@ impl<T: Line> NonBlockingWriter<T> {
     fn queue(&self) -> &Queue<T> {
         &self.0.0
     }
+}
+
+/// Returns whether the queue has room for a primary line.
+fn has_primary_room(pending: LineCount) -> bool {
+    pending.primary() < QUEUE_LENGTH
 }
 
 impl<T: Line> Drop for QueueOwner<T> {

@@ -38,6 +38,8 @@ struct State<T> {
     lines: Vec<QueuedLine<T>>,
     /// The lines that are queued or being written.
     pending: LineCount,
+    /// The number of the last line. A dropped line has a number too.
+    last_number: u64,
     thread: ThreadState,
     /// True if a flush waits until every line is written.
     flushing: bool,
@@ -48,6 +50,7 @@ struct State<T> {
 #[derive(Debug)]
 pub(super) struct QueuedLine<T> {
     pub(super) line: T,
+    pub(super) number: u64,
     pub(super) is_secondary: bool,
 }
 
@@ -67,6 +70,7 @@ impl<T> Queue<T> {
         let state = State {
             lines: Vec::new(),
             pending: LineCount::default(),
+            last_number: 0,
             thread: ThreadState::Working,
             flushing: false,
             closed: false,
@@ -80,18 +84,37 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Queues a line, or returns it if `has_room` returns false for the pending lines.
+    /// Queues a line and returns its number, or returns the line if `has_room` returns false for the pending lines.
     pub(super) fn try_push(
         &self,
         line: T,
         has_room: impl Fn(LineCount) -> bool,
         is_secondary: bool,
-    ) -> Result<(), T> {
-        let mut state = self.lock();
-        if !has_room(state.pending) {
-            return Err(line);
+    ) -> Result<u64, T> {
+        let state = self.lock();
+        match has_room(state.pending) {
+            true => Ok(self.push(state, line, is_secondary)),
+            false => Err(line),
         }
-        state.lines.push(QueuedLine { line, is_secondary });
+    }
+
+    /// Queues a primary line, or drops and counts it if `has_room` returns false for the pending lines. Returns the
+    /// number of the line in both cases.
+    pub(super) fn push_or_drop(&self, line: T, has_room: impl Fn(LineCount) -> bool) -> u64 {
+        let mut state = self.lock();
+        if has_room(state.pending) {
+            return self.push(state, line, false);
+        }
+        let number = state.take_number();
+        drop(state);
+        self.count_dropped(1);
+        number
+    }
+
+    /// Numbers a line and queues it. Both happen under one lock, so the queue is in the order of the numbers.
+    fn push(&self, mut state: MutexGuard<'_, State<T>>, line: T, is_secondary: bool) -> u64 {
+        let number = state.take_number();
+        state.lines.push(QueuedLine { line, number, is_secondary });
         state.pending = state.pending.plus(LineCount::one(is_secondary));
         let is_due = match state.thread {
             ThreadState::Working => false,
@@ -104,7 +127,7 @@ impl<T> Queue<T> {
             drop(state);
             self.work.notify_one();
         }
-        Ok(())
+        number
     }
 
     /// Waits for lines and moves all into `taken`. Returns false once the queue is closed and empty.
@@ -166,6 +189,12 @@ impl<T> Queue<T> {
 }
 
 impl<T> State<T> {
+    /// Returns the number of the next line.
+    fn take_number(&mut self) -> u64 {
+        self.last_number = self.last_number.saturating_add(1);
+        self.last_number
+    }
+
     /// Returns whether the queued lines must be written without waiting for more.
     fn is_due(&self) -> bool {
         self.flushing || self.closed || self.lines.len() >= EAGER_WRITE_LENGTH

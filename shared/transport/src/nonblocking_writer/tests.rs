@@ -194,7 +194,7 @@ fn batches_whole_lines_up_to_pipe_buf() {
 fn drops_only_unserializable_lines() {
     struct RejectsOddNumbers(u8);
     impl Line for RejectsOddNumbers {
-        fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()> {
+        fn append_to(self, _number: u64, batch: &mut Vec<u8>) -> io::Result<()> {
             batch.push(self.0);
             if self.0.is_multiple_of(2) { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
         }
@@ -208,6 +208,54 @@ fn drops_only_unserializable_lines() {
     }
     assert_eq!((lines.flush(TIMEOUT), lines.dropped()), (0, 3));
     assert_eq!(*written.lock().unwrap(), [0, 2, 4]);
+}
+
+/// An item whose line is its number.
+struct Numbered;
+
+impl Line for Numbered {
+    fn append_to(self, number: u64, batch: &mut Vec<u8>) -> io::Result<()> {
+        writeln!(batch, "{number}")
+    }
+}
+
+#[test]
+fn lines_are_in_the_order_of_their_numbers() {
+    const THREADS: u64 = 4;
+    let (open_gate, gate) = mpsc::channel::<()>();
+    drop(open_gate);
+    let written = Written::default();
+    let lines = NonBlockingWriter::spawn("lines", GatedWriter(gate, Arc::clone(&written))).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| (0..200).for_each(|_| assert!(lines.send_or_drop(Numbered) > 0)));
+        }
+    });
+    assert_eq!((lines.flush(TIMEOUT), lines.dropped()), (0, 0));
+    let expected: String = (1..=THREADS * 200).map(|number| format!("{number}\n")).collect();
+    assert_eq!(String::from_utf8_lossy(&written.lock().unwrap()), expected);
+}
+
+#[test]
+fn only_dropped_and_queued_lines_take_a_number() {
+    let (open_gate, gate) = mpsc::channel::<()>();
+    let written = Written::default();
+    let lines = NonBlockingWriter::spawn("lines", GatedWriter(gate, Arc::clone(&written))).unwrap();
+    let mut last = 0;
+    while lines.dropped() == 0 {
+        let number = lines.send_or_drop(Numbered);
+        assert_eq!(number, last + 1);
+        last = number;
+    }
+    assert!(lines.try_send_secondary(Numbered, 1).is_err());
+    drop(open_gate);
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    assert_eq!(lines.try_send_secondary(Numbered, 1).ok(), Some(last + 1));
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    // The dropped line is the gap before the last line.
+    let end: Vec<u64> = written.lines().rev().take(2).map(|line| line.parse().unwrap()).collect();
+    assert_eq!(end, [last + 1, last - 1]);
 }
 
 #[test]
@@ -227,7 +275,9 @@ fn writes_lines_without_flush_in_every_thread_state() {
     let lines = NonBlockingWriter::spawn("lines", ChannelWriter(sent)).unwrap();
     // Few and many lines are sent while the thread sleeps, works, and waits for further lines.
     for count in [1, 2, EAGER_WRITE_LENGTH, 3, EAGER_WRITE_LENGTH * 2] {
-        (0..count).for_each(|_| lines.send_or_drop(b"\n".to_vec()));
+        for _ in 0..count {
+            lines.send_or_drop(b"\n".to_vec());
+        }
         let mut missing = count;
         while missing > 0 {
             missing -= written.recv_timeout(TIMEOUT).unwrap();

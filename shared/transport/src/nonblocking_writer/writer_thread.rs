@@ -33,9 +33,9 @@ struct Batch<'a, W, T> {
 
 impl<W: Write, T: Line> Batch<'_, W, T> {
     /// Adds a line. Writes the previous lines first if the batch would become too long.
-    fn push(&mut self, QueuedLine { line, is_secondary }: QueuedLine<T>) {
+    fn push(&mut self, QueuedLine { line, number, is_secondary }: QueuedLine<T>) {
         let before = self.bytes.len();
-        if line.append_to(&mut self.bytes).is_err() {
+        if line.append_to(number, &mut self.bytes).is_err() {
             self.bytes.truncate(before);
             self.queue.count_dropped(1);
             self.queue.release(LineCount::one(is_secondary));

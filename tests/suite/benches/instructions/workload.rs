@@ -142,7 +142,7 @@ async fn service() -> Result<Service<Simulated<SystemClock>>, BoxError> {
     let settings = Config::load(None)?.settings(Profile::Development)?;
     let nsm = SimulatedNsm::new(Arc::clone(&pki));
     let platform = Simulated::new(pki, SystemClock, nsm.readiness());
-    let audit = Audit::to_writer(std::io::sink())?;
+    let audit = Audit::to_writer(std::io::sink());
     Ok(Service::start(platform, nsm, anchors, settings, audit).await?)
 }
 

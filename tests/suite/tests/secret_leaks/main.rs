@@ -262,8 +262,7 @@ fn run_service() -> ServiceOutput {
     let platform = CanaryPlatform { simulated, in_service: Arc::clone(&in_service) };
     let runtime = Runtime::new().unwrap();
     let nsm = CanaryNsm { nsm, in_service, draws: 0 };
-    let service =
-        Service::start(platform, nsm, anchors, settings, Audit::to_writer(audit.clone()).unwrap());
+    let service = Service::start(platform, nsm, anchors, settings, Audit::to_writer(audit.clone()));
     let service = runtime.block_on(service).unwrap();
     let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
     let acceptor = Acceptor::new(runtime.block_on(listen(&loopback)).unwrap());

@@ -103,7 +103,7 @@ impl FaultyService {
 
     /// Starts a service with a working NSM that writes audit records.
     pub(crate) fn with_audit(records: AuditBuffer) -> Self {
-        Self::build("", false, Box::new(|_| None), Audit::to_writer(records).unwrap()).unwrap()
+        Self::build("", false, Box::new(|_| None), Audit::to_writer(records)).unwrap()
     }
 
     /// Starts a service with additional lines in the table `[entropy]`. If `from_boot` is true, the

@@ -352,7 +352,7 @@ fn check_logs(
     context: &str,
 ) -> Outcome {
     let records = AuditBuffer::default();
-    let audit = Audit::to_writer(records.clone()).unwrap();
+    let audit = Audit::to_writer(records.clone());
     let settings = match configuration {
         Some(configuration) => configuration.settings(),
         None => Configuration::none().settings(),
