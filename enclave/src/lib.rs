@@ -15,6 +15,7 @@
 //! 7. `kms/response.rs` builds the response. The response is either plaintext or sealed.
 //! 8. `request_log` writes the log line, the metrics and the audit record. `kms/api_error.rs` maps errors
 //!    to the responses that callers receive.
+//! 9. `receipts` signs the receipt of a successful response, which contains the number of the audit record.
 //!
 //! The modules form layers. `docs/explanation/architecture.md` shows the layers, and `.ci/layers` checks them.
 //!
@@ -46,6 +47,7 @@ pub mod platform;
 pub mod policy;
 pub mod principal;
 pub mod rate;
+mod receipts;
 pub mod request;
 mod request_log;
 mod service;

@@ -108,6 +108,7 @@ impl Config {
             ("entropy", "deadline_ms", milliseconds(entropy.deadline)),
             ("entropy", "watchdog_ms", milliseconds(entropy.watchdog)),
             ("platform", "clocksources", PlatformSettings::default().clocksources.into()),
+            ("receipts", "mode", self.file.receipts.mode.as_str().into()),
             ("recipient", "require", false.into()),
             ("recipient", "max_age", max_age),
             ("recipient", "allow_debug", false.into()),

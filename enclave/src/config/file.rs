@@ -9,6 +9,7 @@ use super::egress::EgressTable;
 use super::entropy::EntropyTable;
 use super::key_store::KeyStoreTable;
 use super::platform::PlatformTable;
+use super::receipts::ReceiptsTable;
 use super::recipient::RecipientTable;
 use super::secret_fields::FieldCounts;
 use super::server::ServerTable;
@@ -32,6 +33,8 @@ pub(super) struct ConfigFile {
     pub(super) credential: Vec<CredentialTable>,
     #[serde(default)]
     pub(super) recipient: RecipientTable,
+    #[serde(default)]
+    pub(super) receipts: ReceiptsTable,
     #[serde(default)]
     pub(super) throttle: ThrottleTable,
     #[serde(default)]

@@ -6,6 +6,7 @@ mod syntax;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use attestation::receipt::MAX_SOURCE_LENGTH;
 use attestation::tls::not_after;
 use serde::Deserialize;
 use thiserror::Error;
@@ -18,6 +19,7 @@ use super::bundle::ConfigBundle;
 use super::certificates::{InvalidCertificate, parse_certificates};
 use super::hsm_pin::parse_pin;
 use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy};
+use crate::receipts::ReceiptMode;
 
 /// Maximum number of key stores. Each connected HSM store has its own threads.
 const MAX_KEY_STORES: usize = 100;
@@ -67,6 +69,7 @@ enum KeyStoreType {
 pub(super) fn key_stores(
     tables: Vec<KeyStoreTable>,
     bundle: &ConfigBundle,
+    receipt_mode: ReceiptMode,
 ) -> Result<Vec<KeyStoreSettings>, InvalidKeyStores> {
     if tables.len() > MAX_KEY_STORES {
         return Err(InvalidKeyStores::TooMany);
@@ -76,10 +79,25 @@ pub(super) fn key_stores(
         let store = table
             .settings(bundle)
             .and_then(|store| check_unique(&store, &stores).map(|()| store))
+            .and_then(|store| check_id_length(&store, receipt_mode).map(|()| store))
             .map_err(|reason| InvalidKeyStores::KeyStore { number, reason })?;
         stores.push(store);
     }
     Ok(stores)
+}
+
+/// Rejects an ID that does not fit in a receipt.
+fn check_id_length(
+    store: &KeyStoreSettings,
+    receipt_mode: ReceiptMode,
+) -> Result<(), InvalidKeyStore> {
+    let length = store.id.len();
+    match receipt_mode {
+        ReceiptMode::OnRequest | ReceiptMode::Always if length > MAX_SOURCE_LENGTH => {
+            Err(InvalidKeyStore::LongId { length })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Rejects `store` if one of `others` has the same ID, name, cluster or token.

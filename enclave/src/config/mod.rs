@@ -16,6 +16,7 @@ mod hsm_pin;
 mod key_store;
 mod platform;
 mod profile;
+mod receipts;
 mod recipient;
 mod secret_fields;
 mod server;

@@ -25,6 +25,7 @@ use crate::key_store::KeyStoreSettings;
 use crate::pcr_extension::ConfigDigests;
 use crate::platform::PlatformSettings;
 use crate::policy::Policy;
+use crate::receipts::ReceiptMode;
 use crate::throttle::Throttle;
 use crate::tls::TlsSettings;
 
@@ -33,6 +34,7 @@ use crate::tls::TlsSettings;
 pub struct Settings {
     pub(crate) authenticator: Authenticator,
     pub(crate) policy: Arc<Policy>,
+    pub(crate) receipt_mode: ReceiptMode,
     pub(crate) throttle: Throttle,
     /// Limits on the audit records of unauthenticated callers.
     pub(crate) unauthenticated_limits: UnauthenticatedLimits,
@@ -81,6 +83,7 @@ impl Settings {
             }
         }
         self.tls.announce();
+        tracing::info!("[receipts] mode is \"{}\"", self.receipt_mode.as_str());
         self.policy.announce();
         self.entropy.announce();
         self.warnings.iter().for_each(|warning| warning.log_if_due(now));
@@ -108,7 +111,8 @@ pub(super) fn build(
     let authenticator = file.auth.authenticator(mode, file.credential, &mut principals)?;
     let PrincipalRegistry { mut warnings, warnings_without_client_addr, .. } = principals;
     warnings.extend(ConfigWarning::for_tls(&tls));
-    let key_stores = key_stores(file.key_store, bundle)?;
+    let receipt_mode = file.receipts.mode;
+    let key_stores = key_stores(file.key_store, bundle, receipt_mode)?;
     let recipient = file.recipient.policy(&tls, profile)?;
     if profile == Profile::Production {
         warnings.extend(ConfigWarning::for_plaintext(&recipient, &tls));
@@ -117,6 +121,7 @@ pub(super) fn build(
     Ok(Settings {
         authenticator,
         policy: Arc::new(Policy::new(recipient)),
+        receipt_mode,
         throttle: file.throttle.throttle(),
         unauthenticated_limits: file.audit.limits(),
         region: file.auth.region.map(Arc::from),

@@ -17,9 +17,11 @@ use crate::request::RequestId;
 const LAST_DATE_SECS: u64 = 253_402_300_799;
 
 /// Maximum number of headers of a response. Content-Length is included.
-const MAX_HEADERS: usize = 9;
+const MAX_HEADERS: usize = 10;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+const RECEIPT: HeaderName = HeaderName::from_static("x-attested-random-receipt");
 
 thread_local! {
     /// The last Date header, and its time in Unix seconds. All responses within the same second reuse the header.
@@ -36,6 +38,7 @@ pub struct Response {
     close: bool,
     /// Value of the Retry-After header, in seconds.
     retry_after: Option<u16>,
+    receipt: Option<HeaderValue>,
 }
 
 impl Response {
@@ -45,7 +48,7 @@ impl Response {
     /// Creates a response.
     pub fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
         let body = ZeroizingBody::new(Zeroizing::new(body));
-        Self { status, content_type, body, close: false, retry_after: None }
+        Self { status, content_type, body, close: false, retry_after: None, receipt: None }
     }
 
     /// Creates a plain-text response.
@@ -53,12 +56,17 @@ impl Response {
         Self::new(status, Self::TEXT, text.into())
     }
 
-    /// Creates the response of a KMS operation. The body may contain random bytes, so it is zeroized after it has
-    /// been written to the connection.
-    pub fn kms(body: Zeroizing<Vec<u8>>) -> Self {
-        let body = ZeroizingBody::new(body);
-        let status = StatusCode::OK;
-        Self { status, content_type: CONTENT_TYPE, body, close: false, retry_after: None }
+    /// Creates the response of a KMS operation, with the receipt header if the response has a receipt. The body may
+    /// contain random bytes, so it is zeroized after it has been written to the connection.
+    pub fn kms(body: Zeroizing<Vec<u8>>, receipt: Option<HeaderValue>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: CONTENT_TYPE,
+            body: ZeroizingBody::new(body),
+            close: false,
+            retry_after: None,
+            receipt,
+        }
     }
 
     /// Creates the response of a KMS error.
@@ -109,6 +117,9 @@ impl Response {
         );
         headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
+        if let Some(receipt) = self.receipt {
+            headers.insert(RECEIPT, receipt);
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -139,7 +150,7 @@ mod tests {
     fn has_the_headers_of_kms() {
         let now = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
         let id = RequestId::random();
-        let response = Response::kms(Zeroizing::new(b"{}".to_vec())).into_hyper(id, now);
+        let response = Response::kms(Zeroizing::new(b"{}".to_vec()), None).into_hyper(id, now);
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(header("content-type"), "application/x-amz-json-1.1");
         assert_eq!(header("date"), "Tue, 03 Feb 2026 10:12:02 GMT");
@@ -148,6 +159,7 @@ mod tests {
         assert_eq!(header("x-amzn-requestid"), id.to_string());
         assert!(!response.headers().contains_key("connection"));
         assert!(!response.headers().contains_key("retry-after"));
+        assert!(!response.headers().contains_key("x-attested-random-receipt"));
     }
 
     #[test]

@@ -9,10 +9,11 @@ use attestation::time::UnixMillis;
 use kms_api::Operation;
 #[cfg(feature = "simulator")]
 use kms_api::{KmsError, NumberOfBytes};
+#[cfg(feature = "simulator")]
 use zeroize::Zeroizing;
 
 use super::api_error::ApiError;
-use super::handler::Handler;
+use super::handler::{Handler, Success};
 use super::metrics::ApiMetrics;
 use super::{describe_custom_key_stores, generate_random, headers};
 use crate::auth::Authenticator;
@@ -23,6 +24,7 @@ use crate::key_store::KeyStoreMetrics;
 #[cfg(feature = "simulator")]
 use crate::policy::AttestedRequest;
 use crate::policy::AuthContext;
+use crate::receipts::{Nonce, ReceiptSigner, SignedExchange};
 use crate::request::RequestContext;
 #[cfg(feature = "simulator")]
 use crate::request::TransportSecurity;
@@ -38,6 +40,7 @@ pub(crate) struct Api<T: Trust, C: Clock> {
     pub(crate) crypto_pool: CryptoPool,
     pub(crate) clock: Arc<TrustedClock<C>>,
     pub(crate) logger: RequestLogger,
+    pub(crate) receipts: ReceiptSigner,
     pub(crate) metrics: ApiMetrics,
     pub(crate) key_store_metrics: Arc<KeyStoreMetrics>,
 }
@@ -56,9 +59,8 @@ impl<T: Trust, C: Clock> Api<T, C> {
             }
         };
         match result {
-            Ok(body) => {
-                log.finish_success();
-                Response::kms(body)
+            Ok((success, nonce)) => {
+                self.respond_with_success(success, nonce.as_ref(), request, log)
             }
             Err(error) => self.respond_with_error(&error, request, log),
         }
@@ -68,7 +70,7 @@ impl<T: Trust, C: Clock> Api<T, C> {
         &self,
         request: RequestContext<'_>,
         log: &mut RequestLog<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    ) -> Result<(Success, Option<Nonce>), ApiError> {
         let RequestContext { transport_security, client_addr, head, body, .. } = request;
         let Self { authenticator, throttle, handler, crypto_pool, metrics, .. } = self;
         let now = log.time();
@@ -82,8 +84,9 @@ impl<T: Trust, C: Clock> Api<T, C> {
         }
         let operation = operation?;
         headers::check_content_type(head)?;
+        let nonce = self.receipts.nonce(&head.headers)?;
         let context = AuthContext { caller: &caller, now, transport_security, client_addr };
-        match operation {
+        let success = match operation {
             Operation::GenerateRandom => {
                 let request = generate_random::parse(body, log)?;
                 let result = generate_random::handle(handler, crypto_pool, &context, request);
@@ -92,6 +95,34 @@ impl<T: Trust, C: Clock> Api<T, C> {
             Operation::DescribeCustomKeyStores => {
                 let Handler { policy, key_stores, .. } = &**handler;
                 describe_custom_key_stores::handle(policy, key_stores.as_slice(), &context, body)
+            }
+        };
+        Ok((success?, nonce))
+    }
+
+    /// Finishes the log, and then signs the receipt, which contains the number of the audit record. If the receipt
+    /// cannot be signed, the caller receives an error, although the record contains a success.
+    fn respond_with_success(
+        &self,
+        Success { body, facts }: Success,
+        nonce: Option<&Nonce>,
+        request: RequestContext<'_>,
+        log: RequestLog<'_>,
+    ) -> Response {
+        let receipt = self.receipts.sign(SignedExchange {
+            request_id: request.id,
+            request_body: request.body,
+            response_body: &body,
+            facts: &facts,
+            sequence: log.finish_success(),
+            now: self.now(),
+            nonce,
+        });
+        match receipt {
+            Ok(receipt) => Response::kms(body, receipt),
+            Err(error) => {
+                tracing::error!(request_id = %request.id, %error, "request failed");
+                ApiError::from(error).to_response()
             }
         }
     }
@@ -149,7 +180,7 @@ impl<T: Trust, C: Clock> Api<T, C> {
         };
         let request = AttestedRequest::new(number_of_bytes, document);
         let (_, outcome) = self.handler.handle_attested(&context, request, None).await;
-        outcome.map_err(|cause| cause.to_kms_error())
+        outcome.map(|success| success.body).map_err(|cause| cause.to_kms_error())
     }
 
     /// Returns the trusted time.

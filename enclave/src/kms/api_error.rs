@@ -18,6 +18,7 @@ use crate::iam;
 use crate::key_store::KeyStoreFault;
 use crate::platform::RouteError;
 use crate::policy::{AuthContext, DenialReason};
+use crate::receipts::{InvalidNonce, ReceiptError};
 
 /// The cause of an error response. The text of the cause is for the log.
 #[derive(Debug, Error)]
@@ -38,6 +39,8 @@ pub(crate) enum ApiError {
     Route(#[from] RouteError),
     #[error("Content-Type is not application/x-amz-json-1.1")]
     ContentType,
+    #[error(transparent)]
+    Nonce(#[from] InvalidNonce),
     #[error(transparent)]
     Request(#[from] InvalidRequest),
     #[error(transparent)]
@@ -60,6 +63,8 @@ pub(crate) enum ApiError {
     Entropy(#[from] EntropyFault),
     #[error(transparent)]
     BuildResponse(#[from] ResponseError),
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
     #[error("cannot serialize the response: {0}")]
     Serialization(#[from] serde_json::Error),
     #[error("cannot encode the metrics: {0}")]
@@ -105,6 +110,7 @@ impl ApiError {
                 ErrorType::Validation,
                 "Content-Type must be application/x-amz-json-1.1",
             ),
+            Self::Nonce(error) => KmsError::new(ErrorType::Validation, error.to_string()),
             Self::Request(error) => request(error),
             Self::Malformed(error) => attestation_document(error),
             Self::Untrusted(error) => attestation_document(error),
@@ -126,6 +132,7 @@ impl ApiError {
             | Self::Clock(_)
             | Self::Entropy(_)
             | Self::BuildResponse(_)
+            | Self::Receipt(_)
             | Self::Serialization(_)
             | Self::Panicked => KmsError::internal(),
             Self::Metrics(_) => KmsError::without_message(ErrorType::KmsInternal),
@@ -145,6 +152,7 @@ impl ApiError {
             | Self::Entropy(_)
             | Self::Route(RouteError::Failed)
             | Self::BuildResponse(_)
+            | Self::Receipt(_)
             | Self::Serialization(_)
             | Self::Metrics(_)
             | Self::Panicked => true,

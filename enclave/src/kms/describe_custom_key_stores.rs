@@ -6,20 +6,23 @@ use kms_api::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse, Operatio
 use zeroize::Zeroizing;
 
 use super::api_error::ApiError;
+use super::handler::{HandlerResult, Success};
 use crate::key_store::KeyStore;
 use crate::policy::{AuthContext, Policy};
+use crate::receipts::ReceiptFacts;
 
-/// Handles a request. Returns the entries of the selected `stores`.
+/// Handles a request. Returns the response with the entries of the selected `stores`.
 pub(super) fn handle(
     policy: &Policy,
     stores: &[KeyStore],
     context: &AuthContext<'_>,
     body: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+) -> HandlerResult {
     let request = DescribeCustomKeyStores::parse(body)?;
     let denied = |denied| ApiError::denied(context, Operation::DescribeCustomKeyStores, denied);
     policy.authorize_describe(context).map_err(denied)?;
-    Ok(Zeroizing::new(list(stores, request)?.to_json()?))
+    let body = Zeroizing::new(list(stores, request)?.to_json()?);
+    Ok(Success { body, facts: ReceiptFacts::DescribeCustomKeyStores })
 }
 
 /// Returns the entries of the `stores` that the request selects.

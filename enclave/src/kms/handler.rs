@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use attestation::cms::ContentEncryption;
 use attestation::{Trust, Verifier};
 use kms_api::Operation;
 use zeroize::Zeroizing;
@@ -15,6 +16,7 @@ use crate::key_store::KeyStores;
 use crate::policy::{
     AttestedRequest, AuthContext, AuthorizationError, Authorized, PlainRequest, Policy,
 };
+use crate::receipts::ReceiptFacts;
 
 /// The handler of GenerateRandom.
 #[derive(Debug)]
@@ -25,8 +27,15 @@ pub(crate) struct Handler<T: Trust> {
     pub(crate) key_stores: KeyStores,
 }
 
-/// The body of the response, or the error.
-pub(crate) type HandlerResult = Result<Zeroizing<Vec<u8>>, ApiError>;
+/// The body of a successful response, with the facts for its receipt.
+#[derive(Debug)]
+pub(crate) struct Success {
+    pub(super) body: Zeroizing<Vec<u8>>,
+    pub(super) facts: ReceiptFacts,
+}
+
+/// The successful response, or the error.
+pub(crate) type HandlerResult = Result<Success, ApiError>;
 
 impl<T: Trust> Handler<T> {
     /// Handles a request without a Recipient.
@@ -72,25 +81,26 @@ impl<T: Trust> Handler<T> {
         authorized: Authorized,
         custom_key_store_id: Option<String>,
     ) -> HandlerResult {
-        let drawn = match custom_key_store_id {
+        let drawn = match &custom_key_store_id {
             None => self.entropy.draw(authorized.draw_request()).await?,
             Some(id) => self.draw_from_key_store(id, authorized.draw_request()).await?,
         };
-        Ok(build_body(authorized, drawn)?)
+        let content_key_digest =
+            drawn.encryption.as_ref().map(ContentEncryption::content_key_digest);
+        let body = build_body(authorized, drawn)?;
+        let facts = ReceiptFacts::GenerateRandom { content_key_digest, custom_key_store_id };
+        Ok(Success { body, facts })
     }
 
     /// Draws random bytes from an HSM, and returns the bytes unchanged. For a sealed response, also draws the content
     /// encryption key from the entropy source of this service, after the HSM has returned the bytes.
-    async fn draw_from_key_store(
-        &self,
-        id: String,
-        request: DrawRequest,
-    ) -> Result<Draw, ApiError> {
-        let Some(store) = self.key_stores.find(&id) else {
-            return Err(ApiError::CustomKeyStoreNotFound { name: id });
+    async fn draw_from_key_store(&self, id: &str, request: DrawRequest) -> Result<Draw, ApiError> {
+        let Some(store) = self.key_stores.find(id) else {
+            return Err(ApiError::CustomKeyStoreNotFound { name: id.to_owned() });
         };
         let random = store.draw(request.number_of_bytes).await;
-        let random = random.map_err(|fault| ApiError::CustomKeyStore { id, fault })?;
+        let random =
+            random.map_err(|fault| ApiError::CustomKeyStore { id: id.to_owned(), fault })?;
         let encryption = match request.sealed {
             true => Some(self.entropy.draw_encryption().await?),
             false => None,

@@ -16,6 +16,7 @@ use crate::kms::ApiMetrics;
 use crate::logging_setup;
 use crate::metrics::MetricsRegistry;
 use crate::nsm::NsmMetrics;
+use crate::receipts::ReceiptMetrics;
 use crate::request_log::RequestMetrics;
 use crate::tls::TlsMetrics;
 
@@ -30,6 +31,7 @@ pub(super) struct SubsystemMetrics {
     pub(super) entropy: EntropyMetrics,
     pub(super) tls_handshakes: TlsMetrics,
     pub(super) key_stores: Arc<KeyStoreMetrics>,
+    pub(super) receipts: ReceiptMetrics,
 }
 
 /// The registry of all metrics, and the metrics that belong to no subsystem.
@@ -53,6 +55,7 @@ pub(super) fn register() -> (ServiceMetrics, SubsystemMetrics) {
         entropy: EntropyMetrics::register(&mut registry),
         tls_handshakes: TlsMetrics::register(&mut registry),
         key_stores: Arc::new(KeyStoreMetrics::register(&mut registry)),
+        receipts: ReceiptMetrics::register(&mut registry),
     };
     let help = "Log lines dropped because their queue was full or their output failed";
     let log_lines_dropped = registry.counter("log_lines_dropped", help);

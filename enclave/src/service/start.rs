@@ -22,6 +22,7 @@ use crate::key_store::{KeyStoreError, KeyStores};
 use crate::kms::{Api, ApiError, Handler};
 use crate::nsm::{NsmFault, NsmHandle, NsmMetrics, StartedNsm};
 use crate::platform::{Platform, PlatformError, check_pcr0};
+use crate::receipts::ReceiptSigner;
 use crate::request_log::RequestLogger;
 use crate::tls::{Tls, TlsError};
 
@@ -105,6 +106,7 @@ impl<P: Platform> Service<P> {
                 ApiError::Panicked.to_kms_error(),
                 settings.region,
             ),
+            receipts: ReceiptSigner::new(receipt_key, settings.receipt_mode, subsystems.receipts),
             metrics: subsystems.api,
             key_store_metrics: subsystems.key_stores,
         };

@@ -19,7 +19,7 @@ pub const TABLE: &[Entry] = &[
             &["service", "logging_setup"],
             &["kms", "config", "request_log"],
             &["key_store", "policy"],
-            &["audit", "entropy", "platform", "throttle", "attestation_endpoint"],
+            &["audit", "entropy", "platform", "throttle", "attestation_endpoint", "receipts"],
             &["auth", "nsm", "tls", "http"],
             &["principal", "metrics"],
             &[

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use attestation::receipt::{MAX_RECEIPT_HEADER_LENGTH, MAX_SOURCE_LENGTH};
 use thiserror::Error;
 
 use super::super::certificates::InvalidCertificate;
@@ -17,6 +18,16 @@ pub enum InvalidKeyStore {
          \"cks-1234567890abcdef0\""
     )]
     Id,
+    /// An ID that does not fit in a receipt.
+    #[error(
+        "id has {length} characters, over the maximum of {MAX_SOURCE_LENGTH} with receipts: a receipt \
+         contains the id, and its header is limited to {MAX_RECEIPT_HEADER_LENGTH} characters; use a \
+         shorter id, or set mode = \"off\" under [receipts]"
+    )]
+    LongId {
+        /// Length of the ID, in characters.
+        length: usize,
+    },
     /// An invalid name of a custom key store.
     #[error("name is invalid: use 1 to 256 characters, without control characters")]
     Name,

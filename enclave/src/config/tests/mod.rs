@@ -9,6 +9,7 @@ mod pins;
 mod plaintext;
 mod platform;
 mod private_key;
+mod receipts;
 mod secrets;
 mod server;
 mod tls;

@@ -12,6 +12,7 @@ mod command;
 mod errors;
 mod log_forwarding;
 mod proxy_protocol;
+mod receipts;
 mod service;
 mod simulated_time;
 mod simulator_endpoint;

@@ -1,6 +1,7 @@
 //! Tests of the origin of random values. The module provides the random bytes of the response. The
 //! enclave provides the content key and the IV.
 
+use attestation::receipt::ReceiptBytes;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
         "boto3_receives_module_bytes_sealed_with_an_enclave_key",
         boto3_receives_module_bytes_sealed_with_an_enclave_key,
     ),
+    ("receipt_names_the_store", receipt_names_the_store),
     ("self_test_bytes_are_never_returned", self_test_bytes_are_never_returned),
     (
         "requests_without_store_do_not_call_the_module",
@@ -64,6 +66,17 @@ fn boto3_receives_the_bytes_of_the_module() {
     // The module has one call for each request, with exactly the requested length.
     assert_eq!(random, given);
     assert_eq!(random.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
+    service.shut_down();
+}
+
+fn receipt_names_the_store() {
+    let hsm = SoftHsm::with_stores(&[VAULT]);
+    let service = connected(&hsm);
+    let parameters = json!({ "NumberOfBytes": 32, "CustomKeyStoreId": VAULT.id });
+    let receipt = service.receipt("GenerateRandom", &parameters);
+    let receipt = ReceiptBytes::from_header(receipt.as_bytes()).unwrap();
+    let receipt = receipt.parse().unwrap();
+    assert_eq!(receipt.dangerous_unverified_content().source, Some(VAULT.id));
     service.shut_down();
 }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use ureq::Agent;
+use ureq::typestate::WithBody;
+use ureq::{Agent, RequestBuilder};
 
 use crate::clients::RelayedService;
 use crate::secret_search;
@@ -110,14 +111,26 @@ impl<'a> Service<'a> {
     }
 
     pub(crate) fn call(&self, operation: &str, parameters: &Value) -> Response {
-        let request = self.agent.post(self.url());
-        let request = request.header("content-type", "application/x-amz-json-1.1");
-        let request = request.header("x-amz-target", format!("TrentService.{operation}"));
-        let mut response = request.send(parameters.to_string()).unwrap();
+        let mut response = self.request(operation).send(parameters.to_string()).unwrap();
         let status = response.status().as_u16();
         let body = response.body_mut().read_to_string().unwrap();
         let body = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status} {body}"));
         Response { status, body }
+    }
+
+    /// Returns the receipt of a successful response.
+    pub(crate) fn receipt(&self, operation: &str, parameters: &Value) -> String {
+        let nonce = "A".repeat(22);
+        let request = self.request(operation).header("x-attested-random-nonce", nonce);
+        let response = request.send(parameters.to_string()).unwrap();
+        let receipt = &response.headers()["x-attested-random-receipt"];
+        receipt.to_str().unwrap().to_owned()
+    }
+
+    fn request(&self, operation: &str) -> RequestBuilder<WithBody> {
+        let request = self.agent.post(self.url());
+        let request = request.header("content-type", "application/x-amz-json-1.1");
+        request.header("x-amz-target", format!("TrentService.{operation}"))
     }
 
     /// Requests random bytes of the store.
