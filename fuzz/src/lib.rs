@@ -19,10 +19,12 @@ pub mod document;
 pub mod endpoint;
 pub mod fixture;
 pub mod http_request;
+pub mod identity;
 pub mod json_body;
 mod placeholder;
 pub mod policy;
 pub mod proxy_header;
+pub mod receipt;
 pub mod recipient_key;
 pub mod seeds;
 mod shortest_form;
@@ -33,15 +35,17 @@ pub mod signed_request;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All fuzz targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     ("certificate", certificate::run),
     ("cms_open", cms_open::run),
     ("document", document::run),
     ("endpoint", endpoint::run),
     ("http_request", http_request::run),
+    ("identity", identity::run),
     ("json_body", json_body::run),
     ("policy", policy::run),
     ("proxy_header", proxy_header::run),
+    ("receipt", receipt::run),
     ("recipient_key", recipient_key::run),
     ("signed_payload", signed_payload::run),
     ("signed_request", signed_request::run),

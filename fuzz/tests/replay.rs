@@ -51,9 +51,11 @@ replay! {
     document
     endpoint
     http_request
+    identity
     json_body
     policy
     proxy_header
+    receipt
     recipient_key
     signed_payload
     signed_request

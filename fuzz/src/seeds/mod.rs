@@ -6,10 +6,12 @@ mod cms_open;
 mod document;
 mod endpoint;
 mod http_request;
+mod identity;
 mod json_body;
 mod mutations;
 mod policy;
 mod proxy_header;
+mod receipt;
 mod recipient_key;
 mod signed_payload;
 mod signed_request;
@@ -22,9 +24,11 @@ pub fn for_target(target: &str) -> Vec<Vec<u8>> {
         "document" => document::inputs(),
         "endpoint" => endpoint::inputs(),
         "http_request" => http_request::inputs(),
+        "identity" => identity::inputs(),
         "json_body" => json_body::inputs(),
         "policy" => policy::inputs(),
         "proxy_header" => proxy_header::inputs(),
+        "receipt" => receipt::inputs(),
         "recipient_key" => recipient_key::inputs(),
         "signed_payload" => signed_payload::inputs(),
         "signed_request" => signed_request::inputs(),
