@@ -22,15 +22,22 @@
 mod client;
 mod credentials;
 mod document;
+mod expectations;
+mod measurements;
 mod recipient;
 mod retries;
 mod simulator;
 
 pub use attestation::cms::{OpenError, PrivateKeyError};
 pub use attestation::time::UnixMillis;
+pub use attestation::{InvalidMeasurements, MeasurementSet, MeasurementSets};
 pub use client::{Client, ClientError};
 pub use credentials::Credentials;
 pub use document::{Document, Kind};
+pub use expectations::Expectations;
+#[doc(hidden)]
+pub use expectations::names_simulator_root;
+pub use measurements::{Measurements, MeasurementsError};
 pub use recipient::RecipientKey;
 #[doc(hidden)]
 pub use retries::Retries;

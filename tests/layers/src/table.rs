@@ -179,7 +179,7 @@ pub const TABLE: &[Entry] = &[
             &["cli"],
             &["simulator"],
             &["client"],
-            &["document", "credentials", "retries", "eif"],
+            &["document", "credentials", "expectations", "measurements", "retries", "eif"],
             &["recipient"],
         ],
     },

@@ -11,6 +11,7 @@ mod document;
 mod eif;
 mod endpoint_args;
 mod error;
+mod expectations;
 mod inspect;
 mod open;
 mod policy;

@@ -69,7 +69,7 @@ fn rejects_invalid_measurement_files() {
         ),
         (r#"{"PCR0": "01"}"#.to_owned(), "PCR0: the value is not 48 bytes"),
         (r#"{"PCR0": 1}"#.to_owned(), "PCR0 is not a string"),
-        (format!(r#"{{"PCR32": "{one}"}}"#), "is not a number from 0 to 31"),
+        (format!(r#"{{"PCR32": "{one}"}}"#), "PCR32 is not the name of a PCR"),
         (format!(r#"{{"PCR0": "{}"}}"#, hex("00")), "PCR0 is zero"),
         (format!(r#"{{"PCR0": "{one}", "PCR0": "{}"}}"#, hex("02")), "conflicting expected values"),
         (

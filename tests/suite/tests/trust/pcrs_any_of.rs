@@ -202,3 +202,20 @@ fn warns_of_set_that_omits_a_pcr() {
     assert_matches_set(&outcome, &bare);
     assert!(!outcome.stderr.contains("--any-of"), "{outcome:?}");
 }
+
+#[test]
+fn rejects_enclave_after_the_end_of_its_set() {
+    let (enclave, files) = (enclave(), Files::new());
+    let until = |name: &str, end: &str| {
+        let json = format!(r#"{{"PCR0": "{}", "not_after": "{end}"}}"#, hex(PCR0[0]));
+        files.containing(name, &json)
+    };
+    let ended = until("ended.json", "2026-01-31T00:00:00Z");
+    let current = until("current.json", "2999-01-31T00:00:00Z");
+    let message = "valid until 2026-01-31T00:00:00Z (not_after) only";
+    for option in ["--any-of", "--pcrs-file"] {
+        run_trust(&enclave, &[option, &ended]).assert_fails(14, message);
+        assert_eq!(run_trust(&enclave, &[option, &current]).status, 0);
+    }
+    assert_matches_set(&run_trust(&enclave, &["--any-of", &ended, "--any-of", &current]), &current);
+}

@@ -2,7 +2,6 @@
 
 mod connection;
 mod expected_measurements;
-mod measurements_file;
 mod target;
 mod unauthenticated_tls;
 mod verified_enclave;
@@ -12,7 +11,6 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use attestation::TrustAnchors;
 use attestation::tls::certificate_pem;
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
@@ -23,10 +21,9 @@ use self::target::Target;
 use self::unauthenticated_tls::unauthenticated_tls;
 use self::verified_enclave::{Requirements, VerifiedEnclave};
 use super::atomic_file::AtomicFile;
-use super::bounded_read::read;
-use super::error::{CommandError, anchor_error};
+use super::error::CommandError;
+use super::expectations::ExpectationArgs;
 use super::trust_error::{TrustError, exit_status_help};
-use super::value_parsers::Pcr;
 
 /// Verify that the TLS connections to a URL end inside an enclave, and write the enclave's CA
 /// certificate for clients to trust.
@@ -47,23 +44,8 @@ pub(super) struct Trust {
     /// all enclaves into one file.
     #[arg(value_name = "URL", required = true)]
     urls: Vec<Target>,
-    /// Expected value of a PCR of every enclave, 48 bytes; may be repeated.
-    #[arg(long, value_name = "N=HEX")]
-    pcr: Vec<Pcr>,
-    /// File with expected measurements, as `make eif`, `nitro-cli` and `config-pcr` write it; may be
-    /// repeated.
-    #[arg(long, value_name = "JSON")]
-    pcrs_file: Vec<PathBuf>,
-    /// File with expected measurements, in the form of --pcrs-file; may be repeated. An enclave must
-    /// match all measurements of one of these files. It must also match every --pcr and --pcrs-file.
-    #[arg(long, value_name = "JSON")]
-    any_of: Vec<PathBuf>,
-    /// Trust anchor in addition to AWS's root; may be repeated.
-    #[arg(long, value_name = "PEM")]
-    root: Vec<PathBuf>,
-    /// Accept simulators, for tests only. A document of a simulator proves nothing.
-    #[arg(long)]
-    simulator: bool,
+    #[command(flatten)]
+    expectations: ExpectationArgs,
     /// Time limit for one URL.
     #[arg(
         long,
@@ -93,7 +75,7 @@ impl Trust {
             let digest = const_hex::encode(authority_digest);
             write!(stdout, "{} {module_id} {digest}", target.url())?;
             match any_of {
-                Some(path) => writeln!(stdout, " {}", path.display())?,
+                Some(path) => writeln!(stdout, " {path}")?,
                 None => writeln!(stdout)?,
             }
         }
@@ -102,18 +84,16 @@ impl Trust {
     }
 
     fn requirements(&self) -> Result<Requirements, CommandError> {
-        let expected = ExpectedMeasurements::read(&self.pcr, &self.pcrs_file, &self.any_of)?;
-        if expected.is_empty() && !self.simulator {
+        let expected = ExpectedMeasurements::read(&self.expectations)?;
+        if expected.is_empty() && !self.expectations.simulator {
             let reason = "no measurement is expected, so any enclave would pass: add --pcrs-file \
                           with the file that `make eif` writes, or --pcr 0=HEX";
             return Err(CommandError::Usage(reason.to_owned()));
         }
         expected.warnings().into_iter().try_for_each(warn)?;
-        let mut anchors = TrustAnchors::aws_nitro();
-        for path in &self.root {
-            anchors.add_pem(&read(path)?).map_err(|error| anchor_error(path, &error))?;
-        }
-        let (allow_simulator, timeout) = (self.simulator, Duration::from_secs(self.timeout));
+        let anchors = self.expectations.anchors()?;
+        let allow_simulator = self.expectations.simulator;
+        let timeout = Duration::from_secs(self.timeout);
         Ok(Requirements { anchors, expected, allow_simulator, timeout })
     }
 

@@ -12,7 +12,6 @@
 //!    handshake, the server proved that it holds the certificate's key. The TLS connection therefore
 //!    ends inside the enclave.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,15 +21,12 @@ use attestation::{
     Claims, ClockReading, DebugMode, Identity, MAX_DOCUMENT_LENGTH, MaxAge, Production, Simulated,
     TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument,
 };
-use attested_recipient::Retries;
+use attested_recipient::{Retries, names_simulator_root};
 use enclave::clock::{Clock, SystemClock};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use simulator::ROOT_COMMON_NAME;
 use tokio::time::{Instant, timeout_at};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
 
 use super::super::trust_error::{NoAuthorityReason, TrustError};
 use super::connection::Connection;
@@ -58,7 +54,7 @@ pub(super) struct VerifiedEnclave {
     /// The authority's certificate.
     pub(super) authority: CertificateDer<'static>,
     /// The file of `--any-of` whose measurements match. `None` if there is no such option.
-    pub(super) any_of: Option<PathBuf>,
+    pub(super) any_of: Option<String>,
     /// True if the enclave is a simulator, whose documents prove nothing.
     pub(super) is_simulator: bool,
     /// True if the server's certificate is valid for the URL's host.
@@ -105,14 +101,15 @@ impl Requirements {
             return Err(TrustError::Replayed);
         }
         // 5
+        let now = SystemClock.now();
         let any_of =
-            self.expected.compare(claims.pcrs()).map_err(TrustError::MeasurementMismatch)?;
+            self.expected.compare(claims.pcrs(), now).map_err(TrustError::MeasurementMismatch)?;
         // 6
         let authority_digest = authority_digest(&claims).map_err(TrustError::NoAuthority)?;
         // 7
         let certificates = connection.certificates();
-        let authority = verify_chain(certificates, &authority_digest, SystemClock.now())
-            .map_err(TrustError::TlsNotBound)?;
+        let authority =
+            verify_chain(certificates, &authority_digest, now).map_err(TrustError::TlsNotBound)?;
         let is_valid_for_host = |server| is_valid_for(server, target.host());
         Ok(VerifiedEnclave {
             module_id: claims.module_id().to_owned(),
@@ -162,13 +159,4 @@ fn verify_live<T: attestation::Trust>(
 fn authority_digest(claims: &Claims<'_>) -> Result<[u8; SHA_256_LENGTH], NoAuthorityReason> {
     let user_data = claims.user_data().ok_or(NoAuthorityReason::NoUserData)?;
     Identity::from_user_data(user_data)?.tls_ca.ok_or(NoAuthorityReason::NoTlsCa)
-}
-
-/// Returns whether the root certificate in the document has a simulator's common name.
-fn names_simulator_root(claims: &Claims<'_>) -> bool {
-    let Some(root) = claims.cabundle().next() else { return false };
-    X509Certificate::from_der(root).is_ok_and(|(_, root)| {
-        let mut names = root.subject().iter_common_name();
-        names.any(|name| name.as_str() == Ok(ROOT_COMMON_NAME))
-    })
 }
