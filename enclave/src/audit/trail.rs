@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use attestation::{AuditStream, KeyId};
 use transport::limits::FLUSH_TIMEOUT;
-use transport::nonblocking_writer::{Line, NonBlockingWriter};
+use transport::nonblocking_writer::{LineFormat, NonBlockingWriter};
 
 use super::RecordBuilder;
 use super::record::{self, StreamPosition};
@@ -27,8 +27,7 @@ enum Destination {
 
 #[derive(Debug)]
 struct AuditSink {
-    lines: NonBlockingWriter<QueuedRecord>,
-    stream: AuditStream,
+    lines: NonBlockingWriter<RecordBuilder>,
     unauthenticated: UnauthenticatedBudget,
     omissions: Arc<OmissionCounters>,
     /// The number of dropped records that the log last reported.
@@ -37,18 +36,23 @@ struct AuditSink {
     reported_omissions: ReportedCount,
 }
 
-/// A record in the queue.
-#[derive(Debug)]
-struct QueuedRecord {
-    record: RecordBuilder,
+/// The format of the lines of a trail.
+struct TrailFormat {
     stream: AuditStream,
     omissions: Arc<OmissionCounters>,
 }
 
-impl Line for QueuedRecord {
-    fn append_to(self, sequence: u64, batch: &mut Vec<u8>) -> io::Result<()> {
+impl LineFormat for TrailFormat {
+    type Item = RecordBuilder;
+
+    fn append(
+        &mut self,
+        sequence: u64,
+        record: RecordBuilder,
+        batch: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let position = StreamPosition { stream: self.stream, sequence };
-        record::append_line(&self.record, self.omissions.take_unreported(), position, batch)
+        record::append_line(&record, self.omissions.take_unreported(), position, batch)
     }
 }
 
@@ -67,11 +71,13 @@ impl AuditTrail {
         receipt_key: KeyId,
         limits: UnauthenticatedLimits,
     ) -> io::Result<Self> {
+        let omissions = Arc::<OmissionCounters>::default();
+        let stream = AuditStream::of(receipt_key);
+        let format = TrailFormat { stream, omissions: Arc::clone(&omissions) };
         Ok(Self(Destination::Written(AuditSink {
-            lines: NonBlockingWriter::spawn("audit", writer)?,
-            stream: AuditStream::of(receipt_key),
+            lines: NonBlockingWriter::spawn_with_format("audit", format, writer)?,
             unauthenticated: limits.budget(),
-            omissions: Arc::default(),
+            omissions,
             reported: ReportedCount::default(),
             reported_omissions: ReportedCount::default(),
         })))
@@ -123,7 +129,7 @@ impl AuditTrail {
 
 impl AuditSink {
     fn submit(&self, record: RecordBuilder) -> u64 {
-        let sequence = self.lines.send_or_drop(self.queued(record));
+        let sequence = self.lines.send_or_drop(record);
         self.report();
         sequence
     }
@@ -132,14 +138,10 @@ impl AuditSink {
         let UnauthenticatedBudget { rate, queue_length } = &self.unauthenticated;
         if !rate.try_acquire() {
             self.omissions.count_over_rate();
-        } else if self.lines.try_send_secondary(self.queued(record), *queue_length).is_err() {
+        } else if self.lines.try_send_secondary(record, *queue_length).is_err() {
             self.omissions.count_over_queue();
         }
         self.report();
-    }
-
-    fn queued(&self, record: RecordBuilder) -> QueuedRecord {
-        QueuedRecord { record, stream: self.stream, omissions: Arc::clone(&self.omissions) }
     }
 
     /// Logs the numbers of dropped and omitted records, if they have grown. Must be called after each request.
@@ -180,7 +182,7 @@ impl ReportedCount {
 impl Drop for AuditSink {
     /// Writes the queued records before the process exits, within a timeout.
     fn drop(&mut self) {
-        let unwritten = self.lines.flush(FLUSH_TIMEOUT);
+        let unwritten = self.lines.finish(FLUSH_TIMEOUT);
         let dropped = self.lines.dropped();
         if unwritten > 0 {
             tracing::warn!(unwritten, dropped, "audit records lost at shutdown");

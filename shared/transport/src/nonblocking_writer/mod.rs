@@ -1,11 +1,13 @@
 //! A writer of lines that never blocks its callers. A thread of its own writes the lines.
 //!
+//! A [`LineFormat`] turns items into lines on that thread.
+//!
 //! A pipe that is not read blocks its writer, so a slow reader would otherwise block the service. The crate
 //! `tracing-appender` is similar, but prints to a standard stream when it ends. That blocks or panics if the
 //! stream is not read.
 
-mod line;
 mod line_count;
+mod line_format;
 mod log_writer;
 mod queue;
 mod writer_thread;
@@ -16,36 +18,51 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-pub use line::Line;
 use line_count::LineCount;
+pub use line_format::LineFormat;
+use line_format::Verbatim;
 pub use log_writer::LogWriter;
 pub use queue::QUEUE_LENGTH;
 use queue::Queue;
 
 /// A handle of the writing thread. The thread ends after the last handle is dropped.
 #[derive(Debug)]
-pub struct NonBlockingWriter<T: Line>(Arc<QueueOwner<T>>);
+pub struct NonBlockingWriter<T>(Arc<QueueOwner<T>>);
 
 /// The shared part of all handles. Its drop closes the queue.
 #[derive(Debug)]
-struct QueueOwner<T: Line>(Arc<Queue<T>>);
+struct QueueOwner<T>(Arc<Queue<T>>);
 
-impl<T: Line> Clone for NonBlockingWriter<T> {
+impl<T> Clone for NonBlockingWriter<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T: Line> NonBlockingWriter<T> {
-    /// Spawns a thread named `name` that writes to `writer`.
+impl NonBlockingWriter<Vec<u8>> {
+    /// Spawns a thread named `name` that writes lines to `writer`.
     ///
     /// # Errors
     /// If the thread cannot be started.
     pub fn spawn(name: &str, writer: impl Write + Send + 'static) -> io::Result<Self> {
+        Self::spawn_with_format(name, Verbatim, writer)
+    }
+}
+
+impl<T: Send + 'static> NonBlockingWriter<T> {
+    /// Spawns a thread named `name` that writes items to `writer`, in the format `format`.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn spawn_with_format(
+        name: &str,
+        format: impl LineFormat<Item = T>,
+        writer: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new());
         let lines = Arc::clone(&queue);
         let thread = thread::Builder::new().name(name.to_owned());
-        thread.spawn(move || writer_thread::run(&lines, writer))?;
+        thread.spawn(move || writer_thread::run(&lines, format, writer))?;
         Ok(Self(Arc::new(QueueOwner(queue))))
     }
 
@@ -86,6 +103,12 @@ impl<T: Line> NonBlockingWriter<T> {
         self.queue().flush(timeout)
     }
 
+    /// Accepts no further lines, and waits until the thread has written all lines and has ended, for at most `timeout`.
+    /// Returns the number of unwritten lines.
+    pub fn finish(&self, timeout: Duration) -> usize {
+        self.queue().finish(timeout)
+    }
+
     /// Returns the number of dropped lines that the log has reported.
     fn reported(&self) -> &AtomicU64 {
         &self.queue().reported
@@ -101,11 +124,13 @@ fn has_primary_room(pending: LineCount) -> bool {
     pending.primary() < QUEUE_LENGTH
 }
 
-impl<T: Line> Drop for QueueOwner<T> {
+impl<T> Drop for QueueOwner<T> {
     fn drop(&mut self) {
         self.0.close();
     }
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::line_count::LineCount;
 
@@ -25,7 +25,7 @@ pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     /// Notified when the thread must check its state.
     work: Condvar,
-    /// Notified when every line is written.
+    /// Notified when every line is written, and when the thread ends.
     is_idle: Condvar,
     /// The number of dropped lines.
     pub(super) dropped: AtomicU64,
@@ -35,7 +35,7 @@ pub(super) struct Queue<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    lines: Vec<QueuedLine<T>>,
+    lines: Vec<QueuedItem<T>>,
     /// The lines that are queued or being written.
     pending: LineCount,
     /// The number of the last line. A dropped line has a number too.
@@ -44,14 +44,25 @@ struct State<T> {
     /// True if a flush waits until every line is written.
     flushing: bool,
     closed: bool,
+    /// True if the thread has ended.
+    ended: bool,
 }
 
-/// A queued line.
+/// A queued item.
 #[derive(Debug)]
-pub(super) struct QueuedLine<T> {
-    pub(super) line: T,
+pub(super) struct QueuedItem<T> {
+    pub(super) item: T,
     pub(super) number: u64,
     pub(super) is_secondary: bool,
+}
+
+/// The result of [`Queue::take`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    /// The number of the last line that was queued or dropped.
+    pub(super) last_number: u64,
+    /// True if no lines follow.
+    pub(super) is_end: bool,
 }
 
 /// The state of the writing thread.
@@ -74,6 +85,7 @@ impl<T> Queue<T> {
             thread: ThreadState::Working,
             flushing: false,
             closed: false,
+            ended: false,
         };
         Self {
             state: Mutex::new(state),
@@ -92,7 +104,7 @@ impl<T> Queue<T> {
         is_secondary: bool,
     ) -> Result<u64, T> {
         let state = self.lock();
-        match has_room(state.pending) {
+        match !state.closed && has_room(state.pending) {
             true => Ok(self.push(state, line, is_secondary)),
             false => Err(line),
         }
@@ -102,7 +114,7 @@ impl<T> Queue<T> {
     /// number of the line in both cases.
     pub(super) fn push_or_drop(&self, line: T, has_room: impl Fn(LineCount) -> bool) -> u64 {
         let mut state = self.lock();
-        if has_room(state.pending) {
+        if !state.closed && has_room(state.pending) {
             return self.push(state, line, false);
         }
         let number = state.take_number();
@@ -114,7 +126,7 @@ impl<T> Queue<T> {
     /// Numbers a line and queues it. Both happen under one lock, so the queue is in the order of the numbers.
     fn push(&self, mut state: MutexGuard<'_, State<T>>, line: T, is_secondary: bool) -> u64 {
         let number = state.take_number();
-        state.lines.push(QueuedLine { line, number, is_secondary });
+        state.lines.push(QueuedItem { item: line, number, is_secondary });
         state.pending = state.pending.plus(LineCount::one(is_secondary));
         let is_due = match state.thread {
             ThreadState::Working => false,
@@ -130,24 +142,37 @@ impl<T> Queue<T> {
         number
     }
 
-    /// Waits for lines and moves all into `taken`. Returns false once the queue is closed and empty.
-    pub(super) fn take(&self, taken: &mut Vec<QueuedLine<T>>) -> bool {
-        let mut state = self.lock();
-        while state.lines.is_empty() {
-            if state.closed {
-                return false;
-            }
-            state.thread = ThreadState::Sleeping;
-            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if !state.is_due() {
+    /// Waits for lines and moves all into `taken`. Waits until `deadline` at most.
+    pub(super) fn take(&self, taken: &mut Vec<QueuedItem<T>>, deadline: Option<Instant>) -> Taken {
+        let mut state = self.wait_for_line(deadline);
+        if !state.lines.is_empty() && !state.is_due() {
             state.thread = ThreadState::Batching;
             let woken = self.work.wait_timeout(state, BATCH_DELAY);
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
         state.thread = ThreadState::Working;
         mem::swap(&mut state.lines, taken);
-        true
+        // No line is queued after the queue is closed.
+        Taken { last_number: state.last_number, is_end: state.closed }
+    }
+
+    /// Waits until there is a line, the queue is closed, or `deadline` has passed.
+    fn wait_for_line(&self, deadline: Option<Instant>) -> MutexGuard<'_, State<T>> {
+        let mut state = self.lock();
+        while state.lines.is_empty() && !state.closed {
+            state.thread = ThreadState::Sleeping;
+            let Some(deadline) = deadline else {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.work.wait_timeout(state, left);
+            (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        state
     }
 
     /// Waits until every line is written, for at most `timeout`. Returns the number of unwritten lines.
@@ -176,10 +201,25 @@ impl<T> Queue<T> {
         self.dropped.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// Ends the thread once it has written the queued lines.
+    /// Ends the thread once it has written the queued lines. The queue accepts no further lines.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.work.notify_one();
+    }
+
+    /// Records that the thread has ended.
+    pub(super) fn end(&self) {
+        self.lock().ended = true;
+        self.is_idle.notify_all();
+    }
+
+    /// Closes the queue and waits until the thread has ended, for at most `timeout`. Returns the number of unwritten
+    /// lines.
+    pub(super) fn finish(&self, timeout: Duration) -> usize {
+        self.close();
+        let waited = self.is_idle.wait_timeout_while(self.lock(), timeout, |state| !state.ended);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.pending.all
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {

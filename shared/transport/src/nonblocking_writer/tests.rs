@@ -192,30 +192,35 @@ fn batches_whole_lines_up_to_pipe_buf() {
 
 #[test]
 fn drops_only_unserializable_lines() {
-    struct RejectsOddNumbers(u8);
-    impl Line for RejectsOddNumbers {
-        fn append_to(self, _number: u64, batch: &mut Vec<u8>) -> io::Result<()> {
-            batch.push(self.0);
-            if self.0.is_multiple_of(2) { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+    struct RejectsOddNumbers;
+    impl LineFormat for RejectsOddNumbers {
+        type Item = u8;
+
+        fn append(&mut self, _number: u64, item: u8, batch: &mut Vec<u8>) -> io::Result<()> {
+            batch.push(item);
+            if item.is_multiple_of(2) { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
         }
     }
     let (open_gate, gate) = mpsc::channel::<()>();
     drop(open_gate);
     let written = Written::default();
-    let lines = NonBlockingWriter::spawn("lines", GatedWriter(gate, Arc::clone(&written))).unwrap();
+    let writer = GatedWriter(gate, Arc::clone(&written));
+    let lines = NonBlockingWriter::spawn_with_format("lines", RejectsOddNumbers, writer).unwrap();
     for number in 0..6 {
-        lines.send_or_drop(RejectsOddNumbers(number));
+        lines.send_or_drop(number);
     }
     assert_eq!((lines.flush(TIMEOUT), lines.dropped()), (0, 3));
     assert_eq!(*written.lock().unwrap(), [0, 2, 4]);
 }
 
-/// An item whose line is its number.
+/// A format whose items are lines without a line feed, before which it writes the number.
 struct Numbered;
 
-impl Line for Numbered {
-    fn append_to(self, number: u64, batch: &mut Vec<u8>) -> io::Result<()> {
-        writeln!(batch, "{number}")
+impl LineFormat for Numbered {
+    type Item = &'static str;
+
+    fn append(&mut self, number: u64, item: &'static str, batch: &mut Vec<u8>) -> io::Result<()> {
+        writeln!(batch, "{number}{item}")
     }
 }
 
@@ -225,10 +230,11 @@ fn lines_are_in_the_order_of_their_numbers() {
     let (open_gate, gate) = mpsc::channel::<()>();
     drop(open_gate);
     let written = Written::default();
-    let lines = NonBlockingWriter::spawn("lines", GatedWriter(gate, Arc::clone(&written))).unwrap();
+    let writer = GatedWriter(gate, Arc::clone(&written));
+    let lines = NonBlockingWriter::spawn_with_format("lines", Numbered, writer).unwrap();
     thread::scope(|scope| {
         for _ in 0..THREADS {
-            scope.spawn(|| (0..200).for_each(|_| assert!(lines.send_or_drop(Numbered) > 0)));
+            scope.spawn(|| (0..200).for_each(|_| assert!(lines.send_or_drop("") > 0)));
         }
     });
     assert_eq!((lines.flush(TIMEOUT), lines.dropped()), (0, 0));
@@ -240,17 +246,18 @@ fn lines_are_in_the_order_of_their_numbers() {
 fn only_dropped_and_queued_lines_take_a_number() {
     let (open_gate, gate) = mpsc::channel::<()>();
     let written = Written::default();
-    let lines = NonBlockingWriter::spawn("lines", GatedWriter(gate, Arc::clone(&written))).unwrap();
+    let writer = GatedWriter(gate, Arc::clone(&written));
+    let lines = NonBlockingWriter::spawn_with_format("lines", Numbered, writer).unwrap();
     let mut last = 0;
     while lines.dropped() == 0 {
-        let number = lines.send_or_drop(Numbered);
+        let number = lines.send_or_drop("");
         assert_eq!(number, last + 1);
         last = number;
     }
-    assert!(lines.try_send_secondary(Numbered, 1).is_err());
+    assert!(lines.try_send_secondary("", 1).is_err());
     drop(open_gate);
     assert_eq!(lines.flush(TIMEOUT), 0);
-    assert_eq!(lines.try_send_secondary(Numbered, 1).ok(), Some(last + 1));
+    assert_eq!(lines.try_send_secondary("", 1).ok(), Some(last + 1));
     assert_eq!(lines.flush(TIMEOUT), 0);
     let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
     // The dropped line is the gap before the last line.
