@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(RESEED, 0x5207);
     }
 
-    /// A regular file stands for the pool, so the reseed fails after the blocks were written.
+    /// Uses a regular file in place of the pool, so that the reseed fails after the blocks were written.
     #[test]
     fn writes_all_blocks_before_the_reseed() {
         let folder = tempfile::tempdir().unwrap();

@@ -90,7 +90,8 @@ mod tests {
         let standard = valid.replace('-', "+").replace('_', "/");
         assert_ne!(standard, valid);
         // The last character of 16 bytes has four unused bits.
-        let not_canonical = format!("{}x", &valid[..21]);
+        let truncated = valid.strip_suffix('w').unwrap();
+        let not_canonical = format!("{truncated}x");
         for text in [
             "",
             &URL_SAFE_NO_PAD.encode([0xfb; 15]),
@@ -101,7 +102,7 @@ mod tests {
             &format!("{valid},{valid}"),
             &standard,
             &not_canonical,
-            &valid[..21],
+            truncated,
         ] {
             assert_eq!(nonce(&[text.as_bytes()]), Err(InvalidNonce), "{text:?}");
         }

@@ -4,6 +4,7 @@
 mod metrics;
 mod receipt_key;
 mod start;
+mod start_error;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ use kms_api::{KmsError, NumberOfBytes};
 use zeroize::Zeroizing;
 
 use self::metrics::ServiceMetrics;
-pub use self::start::StartError;
+pub use self::start_error::StartError;
 use crate::attestation_endpoint::{self, AttestationEndpoint};
 use crate::http::{Application, ConnectionMetrics, HttpError, PeerPolicy, Response};
 use crate::kms::{Api, ApiError};

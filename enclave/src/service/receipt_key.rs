@@ -6,7 +6,7 @@ use std::thread;
 
 use attestation::crypto::Es256Key;
 
-use super::StartError;
+use super::start_error::StartError;
 use crate::nsm::NsmHandle;
 use crate::platform::{Platform, mix_into_random_pool};
 

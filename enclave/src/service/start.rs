@@ -1,59 +1,26 @@
 //! The start of the service. Before the first request, all components that a response needs must work.
 
-use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use attestation::crypto::{CryptoError, Es256Key};
+use attestation::crypto::Es256Key;
 use attestation::{Identity, KeyId, TrustAnchors, Verifier};
-use thiserror::Error;
 
-use super::Service;
-use super::{metrics, receipt_key};
+use super::start_error::StartError;
+use super::{Service, metrics, receipt_key};
 use crate::attestation_endpoint::AttestationEndpoint;
 use crate::audit::Audit;
 use crate::clock::TrustedClock;
 use crate::config::Settings;
 use crate::crypto_pool::{self, CryptoPool};
-use crate::entropy::{
-    EntropyFault, EntropyMetrics, EntropySettings, EntropySource, KnownAnswerError, known_answers,
-};
-use crate::key_store::{KeyStoreError, KeyStores};
+use crate::entropy::{EntropyMetrics, EntropySettings, EntropySource, known_answers};
+use crate::key_store::KeyStores;
 use crate::kms::{Api, ApiError, Handler};
-use crate::nsm::{NsmFault, NsmHandle, NsmMetrics, StartedNsm};
-use crate::platform::{Platform, PlatformError, check_pcr0};
+use crate::nsm::{NsmHandle, NsmMetrics, StartedNsm};
+use crate::platform::{Platform, check_pcr0};
 use crate::receipts::ReceiptSigner;
 use crate::request_log::RequestLogger;
-use crate::tls::{Tls, TlsError};
-
-/// The reason why the service does not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The platform check failed.
-    #[error(transparent)]
-    Platform(#[from] PlatformError),
-    /// A known-answer test failed.
-    #[error(transparent)]
-    KnownAnswer(#[from] KnownAnswerError),
-    /// The NSM thread or the crypto pool cannot be started.
-    #[error("cannot start a thread: {0}")]
-    Thread(#[from] io::Error),
-    /// The NSM returned a fault.
-    #[error("{0}; the service does not start")]
-    Nsm(#[from] NsmFault),
-    /// The entropy source cannot be instantiated.
-    #[error("{0}; the service does not start")]
-    Entropy(#[from] EntropyFault),
-    /// The receipt key cannot be generated.
-    #[error("cannot generate the receipt key: {0}")]
-    ReceiptKey(#[from] CryptoError),
-    /// TLS cannot be started.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// A custom key store cannot be started.
-    #[error(transparent)]
-    KeyStore(#[from] KeyStoreError),
-}
+use crate::tls::Tls;
 
 impl<P: Platform> Service<P> {
     /// Starts the service on `platform`.
