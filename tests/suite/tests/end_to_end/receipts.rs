@@ -8,6 +8,7 @@ use attestation::receipt::{
     AllowedSources, Exchange, LiveRequest, Moment, Receipt, ReceiptBytes, ReceiptOperation,
     ResponseHead, VerifiedIdentity,
 };
+use attestation::time::UnixMillis;
 use attestation::{ClockReading, TrustAnchors, content_key_digest};
 use attested_recipient::{Document, Simulator};
 use base64::Engine;
@@ -199,6 +200,16 @@ fn mode_always_signs_responses_without_nonce() {
     let response = send(&service, "GenerateRandom", &nonce(), body);
     verify(&service, ReceiptOperation::GenerateRandom, (body, &response), |_| ());
     assert_eq!(send(&service, "GenerateRandom", &nonce(), "{}").header(RECEIPT), None);
+}
+
+/// Uses an NSM whose time is not that of this machine.
+#[test]
+fn receipt_time_is_the_time_of_the_nsm() {
+    let now = UnixMillis::from_rfc3339("2040-02-03T10:12:02.437Z").unwrap();
+    let service = Service::in_front_of(Simulator::start_at(move || now).unwrap());
+    let response = send(&service, "GenerateRandom", &nonce(), r#"{"NumberOfBytes":32}"#);
+    let bytes = ReceiptBytes::from_header(response.header(RECEIPT).unwrap().as_bytes()).unwrap();
+    assert_eq!(bytes.parse().unwrap().dangerous_unverified_content().time, now);
 }
 
 #[test]
