@@ -22,6 +22,10 @@ mod harness;
 mod rows;
 #[path = "../secret_leaks/secret_search.rs"]
 mod secret_search;
+#[path = "../../../../shared/attestation/tests/receipts/statement.rs"]
+mod statement;
+#[path = "../../../../shared/attestation/tests/receipts/test_enclave.rs"]
+mod test_enclave;
 mod verification_page;
 
 use std::process::ExitCode;
@@ -70,7 +74,7 @@ fn section_of(name: &str) -> Vec<Row> {
 
 /// Returns the ids that must exist.
 fn expected_ids() -> Vec<String> {
-    let sections = [("A", 28), ("B", 24), ("C", 28), ("D", 16), ("E", 30), ("F", 29)];
+    let sections = [("A", 28), ("B", 24), ("C", 28), ("D", 16), ("E", 30), ("F", 29), ("G", 34)];
     let ids =
         |(section, count): (&'static str, u8)| (1..=count).map(move |n| format!("{section}{n:02}"));
     sections.into_iter().flat_map(ids).collect()

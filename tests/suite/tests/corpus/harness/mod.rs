@@ -11,6 +11,7 @@ pub(crate) mod fault_injection;
 pub(crate) mod hsm;
 pub(crate) mod log_capture;
 pub(crate) mod payload;
+pub(crate) mod receipts;
 pub(crate) mod relayed_enclave;
 pub(crate) mod requests;
 pub(crate) mod response;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use attestation::crypto::OperationCounts;
+use attestation::receipt::ReceiptError;
 use attestation::{ClockReading, DebugMode, MaxAge, Rule, UnverifiedDocument};
 use enclave::audit::Audit;
 
@@ -33,9 +34,14 @@ pub(crate) enum CaseKind {
     /// A function that starts its own service, injects a fault and asserts the result. `outcome` is
     /// the outcome for the summary.
     Custom { check: Box<dyn Fn() + Send + Sync>, outcome: Outcome },
+    /// The verification of a receipt or of its document, and its expected error.
+    Receipt { expected: ReceiptError, verify: VerifyReceipt },
     /// A request, its response, and its expected audit record and log line.
     Logged { request: Vec<u8>, response: Expected, expected_logs: ExpectedLogs },
 }
+
+/// A function that verifies a receipt, or the document that attests its key.
+type VerifyReceipt = Box<dyn Fn() -> Result<(), ReceiptError> + Send + Sync>;
 
 pub(crate) struct Case {
     name: String,
@@ -173,6 +179,18 @@ impl Row {
         self.with(name, CaseKind::Function { expected: expected.into(), function })
     }
 
+    /// Adds a case: `verify` rejects a receipt, or the document that attests its key, with exactly
+    /// `expected`.
+    pub(crate) fn rejects_receipt(
+        self,
+        name: impl Into<String>,
+        expected: impl Into<ReceiptError>,
+        verify: impl Fn() -> Result<(), ReceiptError> + Send + Sync + 'static,
+    ) -> Self {
+        let (expected, verify) = (expected.into(), Box::new(verify));
+        self.with(name, CaseKind::Receipt { expected, verify })
+    }
+
     /// Returns whether the row contains a document that must be accepted.
     pub(crate) fn expects_acceptance(&self) -> bool {
         let is_accepted =
@@ -188,6 +206,7 @@ impl Row {
             CaseKind::Exchange { .. }
             | CaseKind::InvalidConfiguration { .. }
             | CaseKind::Custom { .. }
+            | CaseKind::Receipt { .. }
             | CaseKind::Logged { .. } => None,
         })
     }
@@ -203,6 +222,7 @@ impl Row {
             CaseKind::Exchange { .. }
             | CaseKind::InvalidConfiguration { .. }
             | CaseKind::Custom { .. }
+            | CaseKind::Receipt { .. }
             | CaseKind::Logged { .. } => OperationCounts::default(),
         };
         self.cases.iter().map(cost).collect()
@@ -241,6 +261,10 @@ impl Row {
                 CaseKind::Custom { check, outcome } => {
                     check();
                     *outcome
+                }
+                CaseKind::Receipt { expected, verify } => {
+                    assert_eq!(verify().as_ref(), Err(expected), "{context}");
+                    Outcome::Rejected
                 }
                 CaseKind::Function { expected, function } => {
                     assert_eq!(function().as_ref(), Some(expected), "{context}");

@@ -1,6 +1,6 @@
 //! The rows of the corpus, in one file per subject. The test of a row has the row's id as its name.
 //! The first letter of an id is the section: A is CBOR and COSE, B the payload, C certificates, D
-//! the recipient's key, E HTTP requests, and F faults.
+//! the recipient's key, E HTTP requests, F faults, and G receipts.
 
 mod cbor_encoding;
 mod certificate_chain;
@@ -21,6 +21,9 @@ mod nsm_faults;
 mod panic;
 mod payload;
 mod process_failures;
+mod receipt_documents;
+mod receipt_exchanges;
+mod receipt_form;
 mod recipient_key;
 mod request_members;
 mod resource_exhaustion;
@@ -36,7 +39,7 @@ use crate::harness::row::Row;
 /// The section letter of the rows in a module, and the function that returns these rows.
 pub(crate) type Module = (char, fn() -> Vec<Row>);
 
-pub(crate) const MODULES: [Module; 27] = [
+pub(crate) const MODULES: [Module; 30] = [
     ('A', cose::rows),
     ('A', cbor_encoding::rows),
     ('B', payload::rows),
@@ -64,4 +67,7 @@ pub(crate) const MODULES: [Module; 27] = [
     ('F', resource_exhaustion::rows),
     ('F', process_failures::rows),
     ('F', key_store_faults::rows),
+    ('G', receipt_form::rows),
+    ('G', receipt_documents::rows),
+    ('G', receipt_exchanges::rows),
 ];
