@@ -22,6 +22,7 @@
 mod client;
 mod credentials;
 mod document;
+mod exchange;
 mod expectations;
 mod measurements;
 mod recipient;
@@ -29,11 +30,16 @@ mod retries;
 mod simulator;
 
 pub use attestation::cms::{OpenError, PrivateKeyError};
+pub use attestation::receipt::AllowedSources;
 pub use attestation::time::UnixMillis;
 pub use attestation::{InvalidMeasurements, MeasurementSet, MeasurementSets};
 pub use client::{Client, ClientError};
 pub use credentials::Credentials;
 pub use document::{Document, Kind};
+pub use exchange::{
+    ContentKey, DisclosureError, ExchangeError, InvalidExchange, MAX_EXCHANGE_FILE_LENGTH,
+    StoredExchange, VerifiedExchange,
+};
 pub use expectations::Expectations;
 #[doc(hidden)]
 pub use expectations::names_simulator_root;

@@ -1,6 +1,7 @@
 //! The key to which the service seals responses.
 
-use attestation::cms::{OpenError, PrivateKeyError, RecipientPrivateKey, open};
+use attestation::cms::{OpenError, PrivateKeyError, RecipientPrivateKey, open, open_content_key};
+use attestation::crypto::AES_256_KEY_LENGTH;
 use zeroize::Zeroizing;
 
 /// An RSA key pair of a recipient. The private key cannot be exported and is zeroized on drop.
@@ -36,5 +37,13 @@ impl RecipientKey {
     /// the forms that KMS writes.
     pub fn open(&self, ciphertext_for_recipient: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         open(ciphertext_for_recipient, &self.0)
+    }
+
+    /// Decrypts the content key of a `CiphertextForRecipient`.
+    pub(crate) fn content_key(
+        &self,
+        ciphertext_for_recipient: &[u8],
+    ) -> Result<Zeroizing<[u8; AES_256_KEY_LENGTH]>, OpenError> {
+        open_content_key(ciphertext_for_recipient, &self.0)
     }
 }

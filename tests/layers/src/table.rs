@@ -179,6 +179,7 @@ pub const TABLE: &[Entry] = &[
             &["cli"],
             &["simulator"],
             &["client"],
+            &["exchange"],
             &["document", "credentials", "expectations", "measurements", "retries", "eif"],
             &["recipient"],
         ],

@@ -23,10 +23,9 @@ pub(super) fn read_at_most(max_length: u64, path: &Path) -> Result<Vec<u8>, Comm
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= max_length) {
             Ok(bytes)
         } else {
-            Err(io::Error::other(format!(
-                "the file is longer than {} MiB",
-                max_length / (1024 * 1024)
-            )))
+            let (kib, mib) = (max_length / 1024, max_length / (1024 * 1024));
+            let limit = if mib > 0 { format!("{mib} MiB") } else { format!("{kib} KiB") };
+            Err(io::Error::other(format!("the file is longer than {limit}")))
         }
     };
     read().map_err(|error| CommandError::File { path: path.to_owned(), error })

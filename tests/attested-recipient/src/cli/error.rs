@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use attestation::{AnchorError, MalformedDocument};
-use attested_recipient::{ClientError, OpenError, PrivateKeyError};
+use attested_recipient::{ClientError, DisclosureError, OpenError, PrivateKeyError};
 use enclave::config::{BundleError, ConfigError};
 use enclave::iam::PolicyError;
 use nsm_device::NsmUnavailable;
@@ -47,6 +47,8 @@ pub(super) enum CommandError {
     Key(#[from] PrivateKeyError),
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error(transparent)]
+    Disclosure(#[from] DisclosureError),
     #[error(transparent)]
     Document(#[from] MalformedDocument),
     #[error("{}: {error}", path.display())]

@@ -1,7 +1,5 @@
 //! The options for the measurements and the root that a subcommand expects of an enclave.
 
-#![expect(dead_code, reason = "no subcommand uses all options yet")]
-
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 

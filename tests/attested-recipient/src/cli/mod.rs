@@ -7,19 +7,24 @@ mod atomic_file;
 mod bounded_read;
 mod build_eif;
 mod config;
+mod disclose;
 mod document;
 mod eif;
 mod endpoint_args;
 mod error;
+mod exchange_file;
 mod expectations;
 mod inspect;
 mod open;
 mod policy;
 mod random;
+mod recipient_key;
+mod report;
 mod trust;
 mod trust_error;
 mod value_parsers;
 mod verify;
+mod verify_receipt;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -44,6 +49,8 @@ enum Command {
     Open(open::Open),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    VerifyReceipt(verify_receipt::VerifyReceipt),
+    Disclose(disclose::Disclose),
     Trust(trust::Trust),
     Policy(policy::PolicyCommand),
     ConfigArchive(config::ConfigArchive),
@@ -61,6 +68,8 @@ impl Cli {
             Command::Open(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::VerifyReceipt(command) => command.run(),
+            Command::Disclose(command) => command.run(),
             Command::Trust(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::ConfigArchive(command) => command.run(),

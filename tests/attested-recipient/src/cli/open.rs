@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use attested_recipient::RecipientKey;
 use clap::Args;
-use zeroize::Zeroizing;
 
 use super::bounded_read::read;
 use super::error::CommandError;
+use super::recipient_key::read_recipient_key;
 
 /// The first bytes of an envelope (30 80 06), in base64.
 const ENVELOPE_IN_BASE64: &[u8] = b"MIA";
@@ -26,12 +25,7 @@ pub(super) struct Open {
 
 impl Open {
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let pem = Zeroizing::new(read(&self.key)?);
-        let content = |reason: String| CommandError::Content { path: self.key.clone(), reason };
-        let pem = std::str::from_utf8(&pem).map_err(|_| {
-            content("the key is not PEM: pass a private key in PEM (PKCS#8 or PKCS#1)".to_owned())
-        })?;
-        let key = RecipientKey::from_pem(pem).map_err(|error| content(error.to_string()))?;
+        let key = read_recipient_key(&self.key)?;
         let sealed = read(&self.file)?;
         if sealed.starts_with(ENVELOPE_IN_BASE64) {
             let reason =

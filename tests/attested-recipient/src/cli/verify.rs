@@ -1,6 +1,6 @@
 //! The subcommand `verify`.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -8,12 +8,13 @@ use attestation::{
     Claims, ClockReading, DebugMode, MaxAge, Production, Rule, TrustAnchors, UntrustedDocument,
     UnverifiedDocument, VerifiedDocument,
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 use enclave::clock::{Clock, SystemClock};
 use serde_json::{Map, Value, json};
 
 use super::bounded_read::read;
 use super::error::{CommandError, anchor_error};
+use super::report::{Outcome, OutputFormat, Report};
 use super::value_parsers::{Pcr, VerificationTime, max_age};
 
 /// Verify an attestation document under AWS's root. Prints one line per rule; the exit status is 0 only
@@ -43,14 +44,8 @@ pub(super) struct Verify {
     #[arg(long)]
     recipient: bool,
     /// Format of the report.
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    output: OutputFormat,
 }
 
 impl Verify {
@@ -62,8 +57,8 @@ impl Verify {
         let report = self.report(read(&self.file)?, &anchors);
         let mut stdout = io::stdout().lock();
         match self.output {
-            Output::Text => write!(stdout, "{report}")?,
-            Output::Json => writeln!(stdout, "{}", report.to_json())?,
+            OutputFormat::Text => write!(stdout, "{report}")?,
+            OutputFormat::Json => writeln!(stdout, "{}", report.to_json("rules", "document"))?,
         }
         stdout.flush()?;
         if report.is_verified() { Ok(()) } else { Err(CommandError::Rejected) }
@@ -118,7 +113,7 @@ impl Verify {
             report.push(rule.name(), outcome);
         }
         for pcr in &self.pcr {
-            report.push(&pcr_name(pcr), Outcome::NotReached);
+            report.push(pcr_name(pcr), Outcome::NotReached);
         }
         if self.recipient {
             report.push(RECIPIENT, Outcome::NotReached);
@@ -127,7 +122,8 @@ impl Verify {
     }
 
     fn verified_report(&self, document: &VerifiedDocument<Production>) -> Report {
-        let mut report = Report { document: claims_json(&document.claims()), ..Report::default() };
+        let mut report = Report::default();
+        report.content = claims_json(&document.claims());
         for rule in Rule::ALL {
             report.push(rule.name(), self.passed_outcome(rule));
         }
@@ -140,7 +136,7 @@ impl Verify {
                 }
                 None => Outcome::Rejected("the document does not contain this PCR".to_owned()),
             };
-            report.push(&pcr_name(pcr), outcome);
+            report.push(pcr_name(pcr), outcome);
         }
         if self.recipient {
             let outcome = match document.recipient_key() {
@@ -189,65 +185,4 @@ const RECIPIENT: &str = "recipient's key";
 
 fn pcr_name(pcr: &Pcr) -> String {
     format!("PCR{} as expected", pcr.index)
-}
-
-enum Outcome {
-    Passed,
-    /// The rule was not applied, because the command line disables it.
-    Waived(&'static str),
-    Rejected(String),
-    NotReached,
-}
-
-/// A report with one line per rule, in the order of the checks.
-#[derive(Default)]
-struct Report {
-    lines: Vec<(String, Outcome)>,
-    /// The claims of a verified document, or null if the document did not verify.
-    document: Value,
-}
-
-impl Report {
-    fn push(&mut self, name: &str, outcome: Outcome) {
-        self.lines.push((name.to_owned(), outcome));
-    }
-
-    fn is_verified(&self) -> bool {
-        self.lines
-            .iter()
-            .all(|(_, outcome)| matches!(outcome, Outcome::Passed | Outcome::Waived(_)))
-    }
-
-    fn to_json(&self) -> Value {
-        let rules: Vec<Value> = (1..)
-            .zip(&self.lines)
-            .map(|(number, (name, outcome)): (u32, _)| {
-                let (result, reason) = match outcome {
-                    Outcome::Passed => ("ok", None),
-                    Outcome::Waived(reason) => ("waived", Some(*reason)),
-                    Outcome::Rejected(reason) => ("rejected", Some(reason.as_str())),
-                    Outcome::NotReached => ("not reached", None),
-                };
-                json!({ "number": number, "name": name, "result": result, "reason": reason })
-            })
-            .collect();
-        json!({ "verified": self.is_verified(), "rules": rules, "document": self.document })
-    }
-}
-
-impl Display for Report {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        for (number, (name, outcome)) in (1..).zip(&self.lines) {
-            let number: u32 = number;
-            match outcome {
-                Outcome::Passed => writeln!(out, "ok       {number:>2} {name}")?,
-                Outcome::Waived(reason) => writeln!(out, "waived   {number:>2} {name}: {reason}")?,
-                Outcome::Rejected(reason) => {
-                    writeln!(out, "REJECTED {number:>2} {name}: {reason}")?
-                }
-                Outcome::NotReached => writeln!(out, "-        {number:>2} {name}: not reached")?,
-            }
-        }
-        writeln!(out, "{}", if self.is_verified() { "verified" } else { "rejected" })
-    }
 }

@@ -1,0 +1,14 @@
+//! Tests of stored exchanges: the offline verification of receipts, disclosures and time stamps.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic fails the test"
+)]
+
+mod changed_bits;
+mod disclosure;
+mod enclave;
+mod envelope;
+mod verify_receipt;
