@@ -11,4 +11,5 @@ mod changed_bits;
 mod disclosure;
 mod enclave;
 mod envelope;
+mod python_example;
 mod verify_receipt;
