@@ -6,23 +6,28 @@
 //! not displace other records. The next written record contains the number of records that these limits
 //! omitted.
 //!
-//! The records of one process are a stream. The receipt key names the stream, and each record has a number.
+//! The records of one process are a stream. The receipt key names the stream, and each record has a number. Signed
+//! digests over the lines make changes of a stream visible.
 
 mod ascii;
+mod digest_sources;
+mod digests;
 mod metrics;
 mod record;
 mod record_builder;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod trail_format;
 mod unauthenticated_limits;
 
 use std::fmt;
 use std::io::{self, Write};
 
-use attestation::KeyId;
 use transport::Endpoint;
 
+use self::digest_sources::DigestSchedule;
+pub use self::digest_sources::DigestSources;
 pub(crate) use self::metrics::AuditMetrics;
 pub(crate) use self::record_builder::Recipient;
 pub use self::record_builder::RecordBuilder;
@@ -61,17 +66,17 @@ impl Audit {
         self.0.is_some()
     }
 
-    /// Starts the trail of the process whose receipt key is `receipt_key`.
+    /// Starts the trail. The receipt key in `sources` names its stream.
     ///
     /// # Errors
     /// If the writer thread cannot be started.
     pub(crate) fn start(
         self,
-        receipt_key: KeyId,
+        sources: DigestSources,
         limits: UnauthenticatedLimits,
     ) -> io::Result<AuditTrail> {
         match self.0 {
-            Some(writer) => AuditTrail::start(writer, receipt_key, limits),
+            Some(writer) => AuditTrail::start(writer, sources, DigestSchedule::default(), limits),
             None => Ok(AuditTrail::disabled()),
         }
     }

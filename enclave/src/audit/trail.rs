@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use attestation::{AuditStream, KeyId};
 use transport::limits::FLUSH_TIMEOUT;
-use transport::nonblocking_writer::{LineFormat, NonBlockingWriter};
+use transport::nonblocking_writer::NonBlockingWriter;
 
 use super::RecordBuilder;
-use super::record::{self, StreamPosition};
+use super::digest_sources::{DigestSchedule, DigestSources};
+use super::digests::DigestCounts;
+use super::trail_format::TrailFormat;
 use super::unauthenticated_limits::{
     OmissionCounters, OmittedCounts, UnauthenticatedBudget, UnauthenticatedLimits,
 };
@@ -30,30 +31,11 @@ struct AuditSink {
     lines: NonBlockingWriter<RecordBuilder>,
     unauthenticated: UnauthenticatedBudget,
     omissions: Arc<OmissionCounters>,
+    digests: Arc<DigestCounts>,
     /// The number of dropped records that the log last reported.
     reported: ReportedCount,
     /// The number of omitted records that the log last reported.
     reported_omissions: ReportedCount,
-}
-
-/// The format of the lines of a trail.
-struct TrailFormat {
-    stream: AuditStream,
-    omissions: Arc<OmissionCounters>,
-}
-
-impl LineFormat for TrailFormat {
-    type Item = RecordBuilder;
-
-    fn append(
-        &mut self,
-        sequence: u64,
-        record: RecordBuilder,
-        batch: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        let position = StreamPosition { stream: self.stream, sequence };
-        record::append_line(&record, self.omissions.take_unreported(), position, batch)
-    }
 }
 
 impl AuditTrail {
@@ -62,22 +44,24 @@ impl AuditTrail {
         Self(Destination::Disabled(AtomicU64::new(0)))
     }
 
-    /// Starts a trail that writes one line per record to `writer`.
+    /// Starts a trail that writes one line per record and digest to `writer`.
     ///
     /// # Errors
     /// If the writer thread cannot be started.
     pub(super) fn start(
         writer: impl Write + Send + 'static,
-        receipt_key: KeyId,
+        sources: DigestSources,
+        schedule: DigestSchedule,
         limits: UnauthenticatedLimits,
     ) -> io::Result<Self> {
         let omissions = Arc::<OmissionCounters>::default();
-        let stream = AuditStream::of(receipt_key);
-        let format = TrailFormat { stream, omissions: Arc::clone(&omissions) };
+        let format = TrailFormat::new(sources, schedule, Arc::clone(&omissions));
+        let digests = format.digest_counts();
         Ok(Self(Destination::Written(AuditSink {
             lines: NonBlockingWriter::spawn_with_format("audit", format, writer)?,
             unauthenticated: limits.budget(),
             omissions,
+            digests,
             reported: ReportedCount::default(),
             reported_omissions: ReportedCount::default(),
         })))
@@ -117,6 +101,14 @@ impl AuditTrail {
     /// Returns the numbers of records of unauthenticated callers that the limits omitted.
     pub(crate) fn omitted(&self) -> OmittedCounts {
         self.sink().map(|sink| sink.omissions.counts()).unwrap_or_default()
+    }
+
+    /// Returns the numbers of digests that were written and that failed.
+    pub(crate) fn digests(&self) -> (u64, u64) {
+        self.sink().map_or((0, 0), |sink| {
+            let DigestCounts { written, failed } = &*sink.digests;
+            (written.load(Ordering::Relaxed), failed.load(Ordering::Relaxed))
+        })
     }
 
     fn sink(&self) -> Option<&AuditSink> {
@@ -180,7 +172,7 @@ impl ReportedCount {
 }
 
 impl Drop for AuditSink {
-    /// Writes the queued records before the process exits, within a timeout.
+    /// Writes the queued records and the last digest before the process exits, within a timeout.
     fn drop(&mut self) {
         let unwritten = self.lines.finish(FLUSH_TIMEOUT);
         let dropped = self.lines.dropped();

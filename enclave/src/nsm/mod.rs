@@ -194,6 +194,13 @@ impl NsmHandle {
         self.current_document.get()
     }
 
+    /// Returns a function like [`current_document`](Self::current_document), for other threads. The function does not
+    /// keep the NSM thread alive.
+    pub(crate) fn document_source(&self) -> impl Fn() -> Option<Arc<[u8]>> + Send + 'static {
+        let current_document = Arc::clone(&self.current_document);
+        move || current_document.get()
+    }
+
     /// Returns an attestation document of this enclave that contains `nonce` and the identity. Waits until
     /// `deadline` at most.
     pub(crate) async fn document(

@@ -192,7 +192,7 @@ mod tests {
     use kms_api::ErrorType;
 
     use super::*;
-    use crate::audit::{Audit, UnauthenticatedLimits};
+    use crate::audit::{Audit, DigestSources, UnauthenticatedLimits};
     use crate::metrics::MetricsRegistry;
     use crate::request::{ConnectionKey, RequestId, TransportSecurity};
 
@@ -201,7 +201,7 @@ mod tests {
         let mut registry = MetricsRegistry::new();
         let limits = UnauthenticatedLimits::default();
         let logger = RequestLogger::new(
-            Audit::disabled().start(attestation::KeyId([0; 32]), limits).unwrap(),
+            Audit::disabled().start(DigestSources::without_document(), limits).unwrap(),
             AuditMetrics::register(&mut registry),
             RequestMetrics::register(&mut registry),
             KmsError::new(ErrorType::Validation, "panic"),

@@ -4,13 +4,13 @@ use std::mem;
 use std::sync::Arc;
 
 use attestation::crypto::Es256Key;
-use attestation::{Identity, KeyId, TrustAnchors, Verifier};
+use attestation::{Identity, TrustAnchors, Verifier};
 
 use super::start_error::StartError;
 use super::{Service, metrics, receipt_key};
 use crate::attestation_endpoint::AttestationEndpoint;
-use crate::audit::Audit;
-use crate::clock::TrustedClock;
+use crate::audit::{Audit, DigestSources};
+use crate::clock::{Clock, TrustedClock};
 use crate::config::Settings;
 use crate::crypto_pool::{self, CryptoPool};
 use crate::entropy::{EntropyMetrics, EntropySettings, EntropySource, known_answers};
@@ -58,8 +58,8 @@ impl<P: Platform> Service<P> {
         platform.on_ready();
         let verifier = Verifier::new(anchors, settings.cache_sizes);
         let policy = Arc::clone(&settings.policy);
-        let stream = KeyId::of(receipt_key.public_key());
-        let audit = audit.start(stream, settings.unauthenticated_limits)?;
+        let sources = digest_sources(Arc::clone(&receipt_key), &clock, entropy.nsm());
+        let audit = audit.start(sources, settings.unauthenticated_limits)?;
         let api = Api {
             authenticator: settings.authenticator,
             throttle: settings.throttle,
@@ -80,6 +80,20 @@ impl<P: Platform> Service<P> {
         let attestation_endpoint = AttestationEndpoint::new(subsystems.attestation_requests);
         let (peer_policy, connections) = (settings.peer_policy, subsystems.connections);
         Ok(Self { platform, peer_policy, api, attestation_endpoint, tls, connections, metrics })
+    }
+}
+
+/// Returns the sources of the audit digests.
+fn digest_sources<C: Clock>(
+    receipt_key: Arc<Es256Key>,
+    clock: &Arc<TrustedClock<C>>,
+    nsm: &NsmHandle,
+) -> DigestSources {
+    let clock = Arc::clone(clock);
+    DigestSources {
+        receipt_key,
+        now: Box::new(move || clock.now()),
+        document: Box::new(nsm.document_source()),
     }
 }
 

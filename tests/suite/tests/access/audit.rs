@@ -44,6 +44,8 @@ fn remove_variable_fields(record: &mut Value) {
         assert_eq!(groups, [8, 4, 4, 4, 12], "{id}");
     }
     assert!(take("userAgent").starts_with("ureq/"));
+    let stream = take("stream");
+    assert!(stream.len() == 16 && stream.bytes().all(|byte| byte.is_ascii_hexdigit()), "{stream}");
 }
 
 /// Returns the members of every record of an authenticated caller, and the members in `more`.
@@ -68,6 +70,7 @@ fn expected(more: Value) -> Value {
         "managementEvent": true,
         "recipientAccountId": "123456789012",
         "eventCategory": "Management",
+        "sequence": 1,
     });
     let Value::Object(more) = more else { panic!("{more}") };
     record.as_object_mut().unwrap().extend(more);

@@ -65,14 +65,17 @@ impl ExpectedLogs {
     }
 }
 
-/// Parses the only audit record. The record must be one line of printable ASCII.
+/// Parses the only audit record, before the digest with which the trail ends. All lines must be printable ASCII.
 fn only_record(trail: &[u8], context: &str) -> Value {
-    let (end, line) = trail.split_last().expect(context);
-    let is_printable = |byte: &u8| (b' '..=b'~').contains(byte);
-    assert!(
-        *end == b'\n' && line.iter().all(is_printable),
-        "{context}: {:?}",
-        trail.escape_ascii()
-    );
-    serde_json::from_slice(line).expect(context)
+    let printed = trail.escape_ascii();
+    let mut lines = Vec::new();
+    for line in trail.split_inclusive(|byte| *byte == b'\n') {
+        let (end, line) = line.split_last().expect(context);
+        let is_printable = |byte: &u8| (b' '..=b'~').contains(byte);
+        assert!(*end == b'\n' && line.iter().all(is_printable), "{context}: {printed}");
+        lines.push(line);
+    }
+    let [record, digest] = &lines[..] else { panic!("{context}: {printed}") };
+    assert!(digest.starts_with(br#"{"auditDigest":""#), "{context}: {printed}");
+    serde_json::from_slice(record).expect(context)
 }
