@@ -1,6 +1,7 @@
 //! The clocks of the service, and waits that account for pauses of the process.
 
 mod deadline;
+mod nsm_clock;
 mod pause_detector;
 mod trusted;
 
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use attestation::time::UnixMillis;
 
 pub(crate) use self::deadline::{Deadline, Delay, sleep, timeout};
+pub use self::nsm_clock::{NsmClock, NsmClockError};
 pub(crate) use self::pause_detector::PauseDetector;
 pub use self::trusted::ClockFault;
 pub(crate) use self::trusted::{SyncError, SyncReport, TrustedClock};
