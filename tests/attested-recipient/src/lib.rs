@@ -24,10 +24,13 @@ mod credentials;
 mod document;
 mod exchange;
 mod expectations;
+mod http1;
 mod measurements;
 mod recipient;
 mod retries;
 mod simulator;
+mod unauthenticated_tls;
+pub mod verified_connection;
 
 pub use attestation::cms::{OpenError, PrivateKeyError};
 pub use attestation::receipt::AllowedSources;
@@ -48,6 +51,8 @@ pub use recipient::RecipientKey;
 #[doc(hidden)]
 pub use retries::Retries;
 pub use simulator::{Simulator, SimulatorBuilder, SimulatorError};
+#[doc(hidden)]
+pub use unauthenticated_tls::unauthenticated_tls;
 
 /// Compiles and runs the README's example.
 #[cfg(doctest)]

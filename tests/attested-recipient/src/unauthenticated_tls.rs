@@ -1,3 +1,5 @@
+//! A TLS client that leaves the authentication of the server to the attestation document.
+
 use std::sync::Arc;
 
 use enclave::tls::tls_provider;
@@ -5,18 +7,23 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
+};
 
 /// Returns a TLS configuration that accepts any certificate. It verifies that the server holds the
-/// certificate's key. The attestation document authenticates the key later.
+/// certificate's key. The attestation document authenticates the key later. The function is public because
+/// the command uses it. It is not part of the library's interface.
 ///
 /// # Errors
-/// Returns an error if the provider has no cipher suite of TLS 1.2 or 1.3.
-pub(super) fn unauthenticated_tls() -> Result<Arc<ClientConfig>, Error> {
+/// Returns an error if the provider has no cipher suite of one of `versions`.
+pub fn unauthenticated_tls(
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<Arc<ClientConfig>, Error> {
     let provider = tls_provider();
     let verifier = DangerousAnyCertificate(provider.signature_verification_algorithms);
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_protocol_versions(versions)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();

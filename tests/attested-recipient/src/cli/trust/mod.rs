@@ -3,7 +3,6 @@
 mod connection;
 mod expected_measurements;
 mod target;
-mod unauthenticated_tls;
 mod verified_enclave;
 
 use std::fmt::Display;
@@ -12,13 +11,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use attestation::tls::certificate_pem;
+use attested_recipient::unauthenticated_tls;
 use clap::Args;
+use rustls::ALL_VERSIONS;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout_at};
 
 use self::expected_measurements::ExpectedMeasurements;
 use self::target::Target;
-use self::unauthenticated_tls::unauthenticated_tls;
 use self::verified_enclave::{Requirements, VerifiedEnclave};
 use super::atomic_file::AtomicFile;
 use super::error::CommandError;
@@ -123,8 +123,8 @@ impl Trust {
         requirements: &Requirements,
         runtime: &Runtime,
     ) -> Result<VerifiedEnclave, TrustError> {
-        let tls =
-            unauthenticated_tls().map_err(|error| TrustError::LocalResource(error.to_string()))?;
+        let tls = unauthenticated_tls(ALL_VERSIONS)
+            .map_err(|error| TrustError::LocalResource(error.to_string()))?;
         let deadline = Instant::now() + requirements.timeout;
         let verified =
             async { timeout_at(deadline, requirements.verify(target, tls, deadline)).await };

@@ -1,0 +1,301 @@
+//! A connection to an enclave whose identity was verified on that connection.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use attestation::crypto::Sha256;
+use attestation::receipt::{NONCE_HEADER, VerifiedIdentity};
+use attestation::time::UnixMillis;
+use attestation::{ClockReading, MAX_DOCUMENT_LENGTH};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::ParsedCertificate;
+use rustls::version::TLS13;
+use rustls::{CertificateError, Error as TlsError};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
+use transport::{Stream, connect};
+
+use super::clock::VerifierClock;
+use super::error::ConnectionError;
+use super::expectations::{Expectations, Verdict};
+use super::request::{Nonce, Request};
+use super::response::{Attempt, Proof, Response};
+use super::upstream::Upstream;
+use crate::http1::{Fields, Limits, Message, ResponseHead, idle_fault, read_message};
+use crate::unauthenticated_tls::unauthenticated_tls;
+
+/// Maximum length of a response body, in bytes. The longest response to a KMS request has about 9,000.
+pub const MAX_RESPONSE_LENGTH: usize = 64 * 1024;
+
+/// Maximum number of characters of an error response that an error contains.
+const MAX_PRINTED_CHARS: usize = 200;
+
+const DOCUMENT_PATH: &str = "/attestation";
+const SIMULATOR_ROOT_PATH: &str = "/simulator/root.pem";
+
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// What every connection to an upstream needs: the address, the requirements and the clock.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    upstream: Arc<Upstream>,
+    expectations: Arc<Expectations>,
+    clock: VerifierClock,
+}
+
+/// A connection to an enclave that met the expectations when the connection was opened.
+///
+/// After an error the connection is closed, and [`is_open`](Self::is_open) returns false. The same holds if
+/// the future of [`send`](Self::send) is dropped.
+pub struct VerifiedConnection {
+    verifier: Verifier,
+    identity: VerifiedIdentity,
+    document: Vec<u8>,
+    /// `None` after an error, during a request, and after the server announced the end of the connection.
+    link: Option<Link>,
+}
+
+/// An open connection.
+struct Link {
+    stream: Box<dyn Socket>,
+    /// The SHA-256 digest of the SubjectPublicKeyInfo of the server's certificate. `None` without TLS.
+    tls_key: Option<[u8; 32]>,
+}
+
+impl Verifier {
+    /// Creates a verifier.
+    pub fn new(upstream: Upstream, expectations: Expectations, clock: VerifierClock) -> Self {
+        Self { upstream: Arc::new(upstream), expectations: Arc::new(expectations), clock }
+    }
+
+    /// Returns the upstream.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Returns the clock.
+    pub const fn clock(&self) -> &VerifierClock {
+        &self.clock
+    }
+
+    /// Opens a connection, and verifies the enclave on it. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// If the connection fails, or a rule rejects the enclave.
+    pub async fn open(&self) -> Result<VerifiedConnection, ConnectionError> {
+        let mut link = Link::open(&self.upstream).await?;
+        let (identity, document) = self.verify(&mut link).await?;
+        Ok(VerifiedConnection { verifier: self.clone(), identity, document, link: Some(link) })
+    }
+
+    /// Fetches the enclave's document on the connection, and verifies it: steps 4 to 6, and the key of TLS.
+    async fn verify(
+        &self,
+        link: &mut Link,
+    ) -> Result<(VerifiedIdentity, Vec<u8>), ConnectionError> {
+        let Self { upstream, expectations, clock } = self;
+        let document = link.get(upstream, DOCUMENT_PATH).await?;
+        let now = clock.read().await?;
+        let identity = match expectations.verify(document.clone(), now)? {
+            Verdict::Verified(identity) => *identity,
+            Verdict::Simulator => return Err(ConnectionError::Simulator),
+            Verdict::NeedsSimulatorRoot => {
+                self.verify_simulator(link, document.clone(), now).await?
+            }
+        };
+        match (link.tls_key, identity.identity().tls_key) {
+            (None, _) => {}
+            (Some(_), None) => return Err(ConnectionError::NoTlsKey),
+            (Some(found), Some(attested)) if found == attested => {}
+            (Some(_), Some(_)) => return Err(ConnectionError::OtherTlsKey),
+        }
+        Ok((identity, document))
+    }
+
+    async fn verify_simulator(
+        &self,
+        link: &mut Link,
+        document: Vec<u8>,
+        now: ClockReading,
+    ) -> Result<VerifiedIdentity, ConnectionError> {
+        let pem = link.get(&self.upstream, SIMULATOR_ROOT_PATH).await?;
+        let root =
+            CertificateDer::from_pem_slice(&pem).map_err(|_| ConnectionError::SimulatorRoot)?;
+        Ok(self.expectations.verify_simulated(document, &root, now)?)
+    }
+}
+
+impl VerifiedConnection {
+    /// Returns the enclave's identity.
+    pub const fn identity(&self) -> &VerifiedIdentity {
+        &self.identity
+    }
+
+    /// Returns the enclave's document, which a stored exchange contains.
+    pub fn document(&self) -> &[u8] {
+        &self.document
+    }
+
+    /// Returns whether another request can be sent.
+    pub const fn is_open(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// Checks an idle connection without waiting. Closes it if the server closed it or sent bytes.
+    pub async fn check_idle(&mut self) -> Result<(), ConnectionError> {
+        let Some(link) = &mut self.link else { return Err(ConnectionError::Closed) };
+        match idle_fault(&mut link.stream).await {
+            None => Ok(()),
+            Some(fault) => {
+                self.link = None;
+                Err(fault.into())
+            }
+        }
+    }
+
+    /// Sends a request, and returns its response once the whole response was read and judged.
+    ///
+    /// With an http upstream, the request has the client's nonce or a new one, and a response with a status
+    /// below 400 needs a receipt. With an https upstream, the connection itself is the proof. If the document
+    /// is over an hour old, a new one is fetched and verified first. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// If the request cannot be sent, the connection fails, or a rule rejects the response. Unless the request
+    /// is invalid, the connection is then closed.
+    pub async fn send(&mut self, request: &Request) -> Result<Response, ConnectionError> {
+        let attempt = match self.verifier.upstream.is_https() {
+            true => None,
+            false => Some((request.operation()?, request.nonce()?)),
+        };
+        self.check_idle().await?;
+        // If this future is dropped, the link is dropped with it.
+        let mut link = self.link.take().ok_or(ConnectionError::Closed)?;
+        self.renew_document(&mut link).await?;
+        let nonce = attempt.as_ref().map(|(_, nonce)| nonce);
+        link.write(&self.encode(request, nonce)).await?;
+        let response = link.read(MAX_RESPONSE_LENGTH).await?;
+        let proof = match &attempt {
+            None => Proof::AttestedTls,
+            Some((operation, nonce)) => {
+                let attempt = Attempt { request, operation: *operation, nonce };
+                let now = self.verifier.clock.read().await?.time;
+                attempt.judge(&response, &self.identity, &self.verifier.expectations, now)?
+            }
+        };
+        if response.head.keeps_alive() {
+            self.link = Some(link);
+        }
+        Ok(Response::new(response, proof))
+    }
+
+    /// Returns whether the document may be used at `now`, without a new one.
+    pub const fn is_current(&self, now: UnixMillis) -> bool {
+        self.identity.is_current(now)
+    }
+
+    async fn renew_document(&mut self, link: &mut Link) -> Result<(), ConnectionError> {
+        let now = self.verifier.clock.read().await?;
+        if !self.identity.is_current(now.time) {
+            (self.identity, self.document) = self.verifier.verify(link).await?;
+        }
+        Ok(())
+    }
+
+    fn encode(&self, request: &Request, nonce: Option<&Nonce>) -> zeroize::Zeroizing<Vec<u8>> {
+        let mut extra = Vec::new();
+        if !request.fields().contains("host") {
+            extra.push(("host", self.verifier.upstream.authority()));
+        }
+        if let Some(added) = nonce.and_then(|nonce| nonce.added.as_deref()) {
+            extra.push((NONCE_HEADER, added));
+        }
+        request.fields().encode("POST / HTTP/1.1", &extra, request.body())
+    }
+}
+
+impl fmt::Debug for VerifiedConnection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("VerifiedConnection")
+            .field("upstream", &self.verifier.upstream)
+            .field("is_open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    async fn open(upstream: &Upstream) -> Result<Self, ConnectionError> {
+        let stream = connect(upstream.endpoint()).await?;
+        match upstream.is_https() {
+            true => Self::open_tls(upstream, stream).await,
+            false => Ok(Self { stream: Box::new(stream), tls_key: None }),
+        }
+    }
+
+    /// Makes a handshake that proves that the server holds the key of its certificate. The document proves
+    /// later whose key it is, so names and issuers are not judged.
+    async fn open_tls(upstream: &Upstream, stream: Stream) -> Result<Self, ConnectionError> {
+        let config = unauthenticated_tls(&[&TLS13])
+            .map_err(|error| ConnectionError::Local(error.to_string()))?;
+        let connector = TlsConnector::from(config);
+        let stream = connector.connect(upstream.host().clone(), stream).await;
+        let stream = stream.map_err(handshake_error)?;
+        let certificates = stream.get_ref().1.peer_certificates();
+        let certificate =
+            certificates.and_then(<[_]>::first).ok_or(ConnectionError::Certificate)?;
+        // The parser that read the key for the signature of the handshake also reads it here.
+        let certificate =
+            ParsedCertificate::try_from(certificate).map_err(|_| ConnectionError::Certificate)?;
+        let tls_key = Some(Sha256::digest(&certificate.subject_public_key_info()));
+        Ok(Self { stream: Box::new(stream), tls_key })
+    }
+
+    /// Returns the body of a response with status 200.
+    async fn get(
+        &mut self,
+        upstream: &Upstream,
+        path: &'static str,
+    ) -> Result<Vec<u8>, ConnectionError> {
+        let mut fields = Fields::default();
+        fields.push("host", upstream.authority().as_bytes());
+        fields.push("accept", b"application/octet-stream");
+        self.write(&fields.encode(&format!("GET {path} HTTP/1.1"), &[], b"")).await?;
+        let response = self.read(MAX_DOCUMENT_LENGTH).await?;
+        match response.head.status {
+            200 if response.head.keeps_alive() => Ok(response.body.to_vec()),
+            200 => Err(ConnectionError::Closed),
+            status => {
+                let text = printable(&response.body);
+                Err(ConnectionError::Service { path, status, text })
+            }
+        }
+    }
+
+    async fn write(&mut self, message: &[u8]) -> io::Result<()> {
+        self.stream.write_all(message).await?;
+        self.stream.flush().await
+    }
+
+    async fn read(&mut self, body: usize) -> Result<Message<ResponseHead>, ConnectionError> {
+        let limits = Limits { body, may_lack_length: false };
+        Ok(read_message(&mut self.stream, limits).await?)
+    }
+}
+
+/// Escapes control characters of text from a server that is not verified.
+fn printable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.trim().chars().take(MAX_PRINTED_CHARS).flat_map(char::escape_debug).collect()
+}
+
+fn handshake_error(error: io::Error) -> ConnectionError {
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(TlsError::InvalidCertificate(CertificateError::BadSignature)) => {
+            ConnectionError::HandshakeSignature
+        }
+        _ => ConnectionError::Handshake(error),
+    }
+}
