@@ -1,29 +1,41 @@
 //! The requirements on an enclave.
 
+use attestation::receipt::AllowedSources;
 use attestation::{AnchorError, Claims, MeasurementSets, Production, TrustAnchors};
 use simulator::ROOT_COMMON_NAME;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-/// The requirements on an enclave: the root of its document, and its measurements.
+/// The requirements on an enclave: the root of its document, its measurements, and the sources of its random bytes.
 #[derive(Debug)]
 pub struct Expectations {
     anchors: TrustAnchors<Production>,
     /// `None` only if simulators are accepted.
     sets: Option<MeasurementSets>,
     accepts_simulators: bool,
+    sources: AllowedSources,
 }
 
 impl Expectations {
     /// Expects an enclave that matches one of `sets`, under AWS's root of the commercial partition.
     pub fn new(sets: MeasurementSets) -> Self {
-        Self { anchors: TrustAnchors::aws_nitro(), sets: Some(sets), accepts_simulators: false }
+        Self {
+            anchors: TrustAnchors::aws_nitro(),
+            sets: Some(sets),
+            accepts_simulators: false,
+            sources: AllowedSources::nsm(),
+        }
     }
 
     /// Expects any enclave or simulator. This proves nothing: a simulator signs any document for any caller, and the
     /// measurements are not compared. For tests only.
     pub fn simulator() -> Self {
-        Self { anchors: TrustAnchors::aws_nitro(), sets: None, accepts_simulators: true }
+        Self {
+            anchors: TrustAnchors::aws_nitro(),
+            sets: None,
+            accepts_simulators: true,
+            sources: AllowedSources::nsm(),
+        }
     }
 
     /// Also accepts simulators that match one of the sets. A simulator signs any document for any caller, with any
@@ -46,6 +58,17 @@ impl Expectations {
     #[must_use]
     pub fn with_anchors(self, anchors: TrustAnchors<Production>) -> Self {
         Self { anchors, ..self }
+    }
+
+    /// Accepts random bytes of these sources. By default, only those of the NSM are accepted.
+    #[must_use]
+    pub fn with_sources(self, sources: AllowedSources) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// Returns the accepted sources of random bytes.
+    pub const fn sources(&self) -> &AllowedSources {
+        &self.sources
     }
 
     /// Returns the roots.

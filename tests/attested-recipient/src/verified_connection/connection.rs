@@ -18,11 +18,12 @@ use tokio_rustls::TlsConnector;
 use transport::{Stream, connect};
 
 use super::clock::VerifierClock;
+use super::document::{Verdict, verify, verify_simulated};
 use super::error::ConnectionError;
-use super::expectations::{Expectations, Verdict};
 use super::request::{Nonce, Request};
 use super::response::{Attempt, Proof, Response};
 use super::upstream::Upstream;
+use crate::expectations::Expectations;
 use crate::http1::{Fields, Limits, Message, ResponseHead, idle_fault, read_message};
 use crate::unauthenticated_tls::unauthenticated_tls;
 
@@ -99,7 +100,7 @@ impl Verifier {
         let Self { upstream, expectations, clock } = self;
         let document = link.get(upstream, DOCUMENT_PATH).await?;
         let now = clock.read().await?;
-        let identity = match expectations.verify(document.clone(), now)? {
+        let identity = match verify(expectations, document.clone(), now)? {
             Verdict::Verified(identity) => *identity,
             Verdict::Simulator => return Err(ConnectionError::Simulator),
             Verdict::NeedsSimulatorRoot => {
@@ -124,7 +125,7 @@ impl Verifier {
         let pem = link.get(&self.upstream, SIMULATOR_ROOT_PATH).await?;
         let root =
             CertificateDer::from_pem_slice(&pem).map_err(|_| ConnectionError::SimulatorRoot)?;
-        Ok(self.expectations.verify_simulated(document, &root, now)?)
+        Ok(verify_simulated(&self.expectations, document, &root, now)?)
     }
 }
 

@@ -13,8 +13,8 @@
 
 mod clock;
 mod connection;
+mod document;
 mod error;
-mod expectations;
 mod request;
 mod response;
 mod upstream;
@@ -22,9 +22,6 @@ mod upstream;
 pub use self::clock::{ClockUnavailable, VerifierClock};
 pub use self::connection::{MAX_RESPONSE_LENGTH, VerifiedConnection, Verifier};
 pub use self::error::{ConnectionError, ErrorKind};
-pub use self::expectations::Expectations;
-#[doc(hidden)]
-pub use self::expectations::names_simulator_root;
 pub use self::request::{InvalidRequest, Request};
 pub use self::response::{Proof, Response};
 pub use self::upstream::{InvalidUpstream, Upstream};

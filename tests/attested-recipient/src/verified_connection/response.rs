@@ -7,8 +7,8 @@ use attestation::receipt::{
 use attestation::time::UnixMillis;
 use zeroize::Zeroizing;
 
-use super::expectations::Expectations;
 use super::request::{Nonce, Request};
+use crate::expectations::Expectations;
 use crate::http1::{Message, ResponseHead};
 
 /// The first status that is an error. Nothing authenticates an error without TLS.

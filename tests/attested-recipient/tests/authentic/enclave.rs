@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use ::enclave::clock::{Clock, SystemClock};
 use ::enclave::tls::{Authority, tls_provider};
 use attestation::crypto::{Es256Key, Sha256, fill_random};
-use attestation::receipt::{AllowedSources, NSM_SOURCE, Receipt, ReceiptOperation};
+use attestation::receipt::{NSM_SOURCE, Receipt, ReceiptOperation};
 use attestation::time::UnixMillis;
 use attestation::{Identity, MeasurementSet, MeasurementSets, PcrFamily, PcrValue, TrustAnchors};
-use attested_recipient::verified_connection::{Expectations, Upstream, Verifier, VerifierClock};
+use attested_recipient::Expectations;
+use attested_recipient::verified_connection::{Upstream, Verifier, VerifierClock};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls::ServerConfig;
@@ -135,7 +136,7 @@ pub(crate) fn expectations(pki: &SimulatedPki) -> Expectations {
     anchors.add_pem(pki.root_certificate_pem().as_bytes()).unwrap();
     let set = MeasurementSet::new("set", BTreeMap::from([(0, [1; 48]), (16, [4; 48])]));
     let sets = MeasurementSets::new(vec![set]).unwrap();
-    Expectations::accepting_simulators(anchors, Some(sets)).with_sources(AllowedSources::nsm())
+    Expectations::new(sets).accept_simulators().with_anchors(anchors)
 }
 
 /// Returns a verifier for `scheme` and `address`, with the system's time.

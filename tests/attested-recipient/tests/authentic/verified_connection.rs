@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ::enclave::clock::{Clock, SystemClock};
 use attestation::TrustAnchors;
 use attestation::receipt::AllowedSources;
+use attested_recipient::Expectations;
 use attested_recipient::verified_connection::{
-    ConnectionError, ErrorKind, Expectations, FramingError, InvalidRequest, Proof, Request,
-    Upstream, VerifiedConnection, Verifier, VerifierClock,
+    ConnectionError, ErrorKind, FramingError, InvalidRequest, Proof, Request, Upstream,
+    VerifiedConnection, Verifier, VerifierClock,
 };
 
 use crate::enclave::{RANDOM, Settings, TestEnclave, expectations, pcrs, pki, response, verifier};
@@ -100,16 +101,16 @@ async fn simulator_is_accepted_only_by_consent() {
         MeasurementSets::new(vec![MeasurementSet::new("set", pcrs())]).unwrap()
     };
     let aws = TrustAnchors::aws_nitro;
-    open(Expectations::accepting_simulators(aws(), None)).await.unwrap();
-    open(Expectations::accepting_simulators(aws(), Some(sets()))).await.unwrap();
+    open(Expectations::simulator()).await.unwrap();
+    open(Expectations::new(sets()).accept_simulators()).await.unwrap();
     // A root of the user may be a simulator's.
     let mut anchors = aws();
     anchors.add_pem(pki.root_certificate_pem().as_bytes()).unwrap();
-    let error = open(Expectations::new(anchors, sets())).await.unwrap_err();
+    let error = open(Expectations::new(sets()).with_anchors(anchors)).await.unwrap_err();
     assert!(matches!(error, ConnectionError::Simulator), "{error}");
     let mut anchors = aws();
     anchors.add_pem(stranger.root_certificate_pem().as_bytes()).unwrap();
-    let error = open(Expectations::new(anchors, sets())).await.unwrap_err();
+    let error = open(Expectations::new(sets()).with_anchors(anchors)).await.unwrap_err();
     assert!(matches!(error, ConnectionError::Simulator), "{error}");
 }
 
