@@ -8,12 +8,14 @@ The program prints a JSON list with one outcome per call. An outcome has either 
 "responses", the raw responses of all attempts. The output of a paginator is {"pages": the list of outputs}.
 
 Environment variables set the endpoint and the credentials. If SIGN_DATE is set, requests have a Date
-header, and boto3 signs this header instead of X-Amz-Date.
+header, and boto3 signs this header instead of X-Amz-Date. If SEND_NONCES is set, each attempt has a new
+nonce, and each response also has the nonce and the body of its request, in base64.
 """
 
 import base64
 import json
 import os
+import secrets
 import sys
 
 import boto3
@@ -22,18 +24,29 @@ import botocore.exceptions
 
 def main():
     responses = []
+    attempt = {}
     client = boto3.client("kms")
     # The raw body is recorded before boto3 parses it, because the parsed output does not distinguish an
     # absent member from an empty one.
     client.meta.events.register(
         "before-parse.kms.*",
         lambda response_dict, **_: responses.append(
-            {"status": response_dict["status_code"], "body": response_dict["body"].decode()}
+            {
+                "status": response_dict["status_code"],
+                "headers": {name.lower(): value for name, value in response_dict["headers"].items()},
+                "body": response_dict["body"].decode(),
+                **attempt,
+            }
         ),
     )
     if "SIGN_DATE" in os.environ:
         client.meta.events.register(
             "before-sign.kms.*", lambda request, **_: request.headers.add_header("Date", "set by boto3")
+        )
+    if "SEND_NONCES" in os.environ:
+        # boto3 emits this event for each attempt.
+        client.meta.events.register(
+            "before-sign.kms.*", lambda request, **_: attempt.update(add_nonce(request))
         )
     outcomes = []
     for call in json.load(sys.stdin):
@@ -41,6 +54,14 @@ def main():
         outcomes.append({**outcome, "responses": responses[:]})
         responses.clear()
     json.dump(outcomes, sys.stdout, default=to_json)
+
+
+def add_nonce(request):
+    """Adds a new nonce to the request, and returns the nonce and the body."""
+    nonce = secrets.token_bytes(32)
+    text = base64.urlsafe_b64encode(nonce).decode().rstrip("=")
+    request.headers.add_header("x-attested-random-nonce", text)
+    return {"nonce": to_json(nonce), "request": to_json(request.data)}
 
 
 def make_call(client, operation, parameters, pages):

@@ -1,5 +1,7 @@
 //! Calls through an SDK, and their results.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -16,6 +18,8 @@ pub(crate) enum Sdk {
     Boto3,
     /// The SDK for Python, which signs Date instead of X-Amz-Date.
     Boto3Dated,
+    /// The SDK for Python, with a new nonce in each attempt.
+    Boto3WithNonces,
     /// The SDK for JavaScript, version 3.
     JavaScript,
     /// The SDK for JavaScript, version 2, which does not sign Content-Type.
@@ -50,6 +54,21 @@ pub(crate) struct SdkError {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: String,
+    /// Only with boto3: the headers by their names in lower case.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Only of [`Sdk::Boto3WithNonces`].
+    #[serde(flatten)]
+    pub(crate) attempt: Option<Attempt>,
+}
+
+/// The request of an attempt with a nonce.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Attempt {
+    /// The nonce, in base64.
+    pub(crate) nonce: String,
+    /// The body, in base64.
+    pub(crate) request: String,
 }
 
 impl Sdk {
@@ -75,6 +94,11 @@ impl Sdk {
             Self::Boto3Dated => {
                 let mut command = boto3();
                 command.env("SIGN_DATE", "");
+                command
+            }
+            Self::Boto3WithNonces => {
+                let mut command = boto3();
+                command.env("SEND_NONCES", "");
                 command
             }
             Self::JavaScript => node("javascript_calls.mjs"),

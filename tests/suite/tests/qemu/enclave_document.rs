@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use attestation::Identity;
 use ciborium::Value;
 
 pub(crate) struct EnclaveDocument {
@@ -43,5 +44,10 @@ impl EnclaveDocument {
             signature: signature.as_bytes().unwrap().clone(),
             bytes,
         }
+    }
+
+    /// Returns the identity that `user_data` contains.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::from_user_data(self.user_data.as_deref().unwrap()).unwrap()
     }
 }

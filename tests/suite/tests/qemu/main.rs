@@ -25,6 +25,7 @@ mod guests;
 mod half_close;
 mod hsm_image;
 mod kms_calls;
+mod receipt;
 mod relay;
 #[path = "../tls_clients/s_client.rs"]
 mod s_client;

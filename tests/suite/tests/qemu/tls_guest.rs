@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use attestation::Identity;
 use attestation::tls::spki_digest;
 use tempfile::NamedTempFile;
 
@@ -63,8 +62,7 @@ impl TlsGuest {
         assert!(response.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", response.escape_ascii());
         let end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
         let own = EnclaveDocument::read(response[end + 4..].to_vec());
-        let identity = Identity::from_user_data(own.user_data.as_deref().unwrap()).unwrap();
-        assert_eq!(identity.tls_ca, Some(spki_digest(&self.authority.public_key())));
+        assert_eq!(own.identity().tls_ca, Some(spki_digest(&self.authority.public_key())));
         assert_eq!((own.nonce.as_deref(), &own.public_key), (Some(&nonce()[..]), &None));
         own
     }

@@ -4,6 +4,7 @@ mod admin;
 mod failed_boots;
 mod pkcs11;
 mod reboot;
+mod receipts;
 mod service;
 mod sockets;
 mod tls;
@@ -13,10 +14,11 @@ use crate::guests::Guests;
 type Check = fn(&Guests);
 
 /// The checks, in the order in which their enclaves are booted.
-pub(crate) const ALL: [(&str, Check); 33] = [
+pub(crate) const ALL: [(&str, Check); 34] = [
     ("boots, sends its heartbeat, receives its configuration and is ready", service::ready),
     ("boto3 receives 1, 32 and 1024 bytes", service::boto3_plain),
     ("boto3 receives sealed bytes, which OpenSSL decrypts", service::boto3_sealed),
+    ("receipts verify with the key in the enclave's document", receipts::verify),
     ("rejects a simulator's document", service::rejects_simulator_document),
     ("rejects QEMU's own unsigned document", service::rejects_unsigned_document),
     ("PCR0 to PCR2 match pcrs.json, PCR3 and PCR4 the parent", service::measurements),
