@@ -16,13 +16,13 @@ const ROUND: Duration = Duration::from_millis(400);
 pub(crate) const PLAIN: &str = r#"{"NumberOfBytes":32}"#;
 
 /// A scenario: a server behind a relay, and clients that send the same request.
-struct Scenario<'a> {
+pub(crate) struct Scenario<'a> {
     name: String,
     server: &'a Process,
     clients: ConcurrentClients,
     rates: Vec<f64>,
     /// Processor time of the server per request, in microseconds.
-    costs: Vec<f64>,
+    pub(crate) costs: Vec<f64>,
 }
 
 /// The service and a relay in front of it.
@@ -38,7 +38,7 @@ impl RelayedService {
         Ok(Self { enclave, relay })
     }
 
-    fn scenario(&self, name: &str, clients: usize, request: &[u8]) -> Scenario<'_> {
+    pub(crate) fn scenario(&self, name: &str, clients: usize, request: &[u8]) -> Scenario<'_> {
         Scenario::new(name, self.enclave.process(), &self.relay, clients, request)
     }
 }
@@ -70,7 +70,10 @@ impl<'a> Scenario<'a> {
 }
 
 /// Measures all scenarios in turn, round by round.
-fn interleave(scenarios: &mut [Scenario<'_>], figures: &mut Figures) -> Result<(), BoxError> {
+pub(crate) fn interleave(
+    scenarios: &mut [Scenario<'_>],
+    figures: &mut Figures,
+) -> Result<(), BoxError> {
     for _ in 0..ROUNDS {
         scenarios.iter_mut().try_for_each(Scenario::measure)?;
     }
