@@ -53,6 +53,7 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
         return config.print(&server, Profile::Development);
     }
     let faults = config.simulated_nsm()?;
+    let image = config.simulated_image();
     let peer_policy = PeerPolicy { parent_cid: None, proxy_protocol: server.proxy_protocol };
     let settings = config.settings(Profile::Development)?.with_peer_policy(peer_policy);
     tracing::warn!("simulator: signs any attestation document for every client that can connect");
@@ -71,7 +72,10 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
             "[simulator.nsm] configures a slow or faulty NSM"
         );
     }
-    let nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
+    let mut nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
+    if let Some(image) = image {
+        nsm = nsm.with_image(&image);
+    }
     let platform = Simulated::new(pki, SystemClock, nsm.readiness());
     let audit = Audit::to_endpoint_or_stdout(server.log_endpoint.as_ref());
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;

@@ -129,6 +129,12 @@ impl Config {
         faults.unwrap_or(Ok(FaultInjection::default())).map_err(|error| self.invalid(error))
     }
 
+    /// Returns the name of the simulated image. `None` if the file does not set it.
+    #[cfg(feature = "simulator")]
+    pub fn simulated_image(&self) -> Option<String> {
+        self.file.simulator.as_ref()?.image().map(str::to_owned)
+    }
+
     /// Builds the settings of the service from the file and the defaults of `profile`.
     ///
     /// # Errors

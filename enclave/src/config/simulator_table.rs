@@ -21,6 +21,7 @@ pub(super) struct SimulatorTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SimulatedNsmTable {
+    image: Option<ImageName>,
     #[serde(default)]
     latency_ms: Latency,
     fault: Option<FaultName>,
@@ -53,6 +54,11 @@ impl SimulatorTable {
         }
     }
 
+    /// Returns the name of the simulated image, from which its measurements are derived.
+    pub(super) fn image(&self) -> Option<&str> {
+        self.nsm.image.as_ref().map(|ImageName(name)| name.as_str())
+    }
+
     /// Returns the latency and the fault of the simulated NSM.
     pub(super) fn fault_injection(&self) -> Result<FaultInjection, InvalidSimulator> {
         let nsm = &self.nsm;
@@ -65,6 +71,22 @@ impl SimulatorTable {
             None => None,
         };
         Ok(FaultInjection { latency: nsm.latency_ms.0, fault })
+    }
+}
+
+/// A name of 1 to 64 characters.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct ImageName(String);
+
+impl TryFrom<String> for ImageName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.chars().count() {
+            1..=64 => Ok(Self(name)),
+            _ => Err("expected a name of 1 to 64 characters"),
+        }
     }
 }
 

@@ -62,6 +62,12 @@ pub fn default_pcrs(family: PcrFamily) -> BTreeMap<u8, PcrValue> {
     (0..count).map(|index| (index, value(index))).collect()
 }
 
+/// Returns PCR0, PCR1 and PCR2 of a simulated enclave with the image `name`. Another name is another image.
+pub fn image_pcrs(name: &str) -> [(u8, PcrValue); 3] {
+    let value = |index| Sha384::digest(format!("simulated pcrs {index} of {name}")).into();
+    [0, 1, 2].map(|index| (index, value(index)))
+}
+
 impl DocumentSpec {
     /// Signs the document: an untagged COSE_Sign1 whose payload is a map of indefinite length, as in AWS's
     /// documents since 2025.

@@ -28,7 +28,7 @@ pub use certificate::{CertificateSpec, Extension, KeyUsage, Overrides};
 pub use chain::Chain;
 pub use distinguished_names::ROOT_COMMON_NAME;
 pub use document_builder::DocumentBuilder;
-pub use document_spec::{DocumentSpec, SigningError, default_pcrs, sign_payload};
+pub use document_spec::{DocumentSpec, SigningError, default_pcrs, image_pcrs, sign_payload};
 pub use fault_injection::{Fault, FaultInjection, FaultTrigger, Readiness};
 pub use key::Key;
 pub use nsm::SimulatedNsm;

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha384};
 use zeroize::Zeroize;
 
 use super::call_counter::CallCounter;
-use super::document_spec::default_pcrs;
+use super::document_spec::{default_pcrs, image_pcrs};
 use super::fault_injection::{Fault, FaultInjection, FaultState, Readiness};
 use super::simulated_pki::{DocumentRequest, SimulatedPki};
 use attestation::crypto;
@@ -59,16 +59,28 @@ impl SimulatedNsm {
         for register in registers.iter_mut().take(LOCKED_AT_BOOT) {
             register.locked = true;
         }
-        for (index, value) in default_pcrs(PcrFamily::NitroEnclave) {
-            if let Some(register) = registers.get_mut(usize::from(index)) {
-                register.value = value;
-            }
-        }
-        Self {
+        let mut this = Self {
             pki,
             registers,
             fault_state: FaultState::new(faults),
             random_calls: CallCounter::default(),
+        };
+        this.measure(default_pcrs(PcrFamily::NitroEnclave));
+        this
+    }
+
+    /// Replaces the image of the enclave by the image `name`, see [`image_pcrs`].
+    #[must_use]
+    pub fn with_image(mut self, name: &str) -> Self {
+        self.measure(image_pcrs(name));
+        self
+    }
+
+    fn measure(&mut self, values: impl IntoIterator<Item = (u8, PcrValue)>) {
+        for (index, value) in values {
+            if let Some(register) = self.registers.get_mut(usize::from(index)) {
+                register.value = value;
+            }
         }
     }
 

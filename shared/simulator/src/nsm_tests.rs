@@ -95,6 +95,24 @@ fn attests_locked_registers_and_request_fields() {
     assert!(is_error(&call(&mut nsm, too_long), "InputTooLarge"));
 }
 
+#[test]
+fn image_changes_its_registers_only() {
+    let registers = |mut nsm: SimulatedNsm| {
+        [0, 1, 2, 3, 8].map(|index| match call(&mut nsm, Request::DescribePCR { index }) {
+            Response::DescribePCR { lock: true, data } => data,
+            _ => panic!("not described"),
+        })
+    };
+    let default = registers(nsm());
+    let [old, new] = ["v1", "v2"].map(|image| registers(nsm().with_image(image)));
+    for (index, value) in image_pcrs("v2") {
+        let index = usize::from(index);
+        assert_eq!(new[index], value);
+        assert!(new[index] != old[index] && new[index] != default[index]);
+    }
+    assert_eq!((&new[3..], &old[3..]), (&default[3..], &default[3..]));
+}
+
 /// Returns the responses of a module to `GetRandom`, with `None` for an error.
 fn blocks(faults: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
     let pki = Arc::new(SimulatedPki::new(Arc::new(|| NOW)).unwrap());

@@ -83,10 +83,14 @@ impl Simulator {
         let config = Config::load(config.as_deref()).map_err(start_error)?;
         config.add_anchors(&mut anchors).map_err(start_error)?;
         let faults = config.simulated_nsm().map_err(start_error)?;
+        let image = config.simulated_image();
         let settings = config.settings(Profile::Development).map_err(start_error)?;
         let settings = settings.with_peer_policy(PeerPolicy { parent_cid: None, proxy_protocol });
         let audit = audit.map_or_else(Audit::disabled, Audit::to_writer);
-        let nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
+        let mut nsm = SimulatedNsm::with_faults(faults, Arc::clone(&pki));
+        if let Some(image) = image {
+            nsm = nsm.with_image(&image);
+        }
         let platform = Simulated::new(Arc::clone(&pki), move || now(), nsm.readiness());
 
         let (stop, stopped) = oneshot::channel::<()>();

@@ -165,10 +165,25 @@ mod simulated {
     }
 
     #[test]
-    fn simulator_has_no_faults_by_default() {
+    fn simulator_has_no_faults_and_no_image_by_default() {
         for text in ["", "[simulator]\n", "[simulator.nsm]\n"] {
-            let fault_injection = load(text).unwrap().simulated_nsm().unwrap();
-            assert_eq!(fault_injection, FaultInjection::default());
+            let config = load(text).unwrap();
+            assert_eq!(config.simulated_nsm().unwrap(), FaultInjection::default());
+            assert_eq!(config.simulated_image(), None);
+        }
+    }
+
+    #[test]
+    fn reads_name_of_simulated_image() {
+        let load = |name: &str| load(&format!("[simulator.nsm]\nimage = \"{name}\"\n"));
+        assert_eq!(load("v2").unwrap().simulated_image().as_deref(), Some("v2"));
+        assert_eq!(
+            load(&"x".repeat(64)).unwrap().simulated_image().map(|name| name.len()),
+            Some(64)
+        );
+        for name in [String::new(), "x".repeat(65)] {
+            let error = load(&name).unwrap_err().to_string();
+            assert!(error.ends_with("expected a name of 1 to 64 characters"), "{error}");
         }
     }
 
@@ -183,7 +198,9 @@ mod simulated {
             latency: Duration::from_micros(100),
             fault: Some((Fault::Stuck, trigger)),
         };
-        assert_eq!(load(text).unwrap().simulated_nsm().unwrap(), expected);
+        let config = load(text).unwrap();
+        assert_eq!(config.simulated_nsm().unwrap(), expected);
+        assert_eq!(config.simulated_image().as_deref(), Some("v2"));
     }
 
     #[test]
