@@ -1,5 +1,7 @@
 //! Checks of receipts. The test reads the receipt key in the enclave's document by itself, because the
-//! checklist rejects a document without a signature.
+//! checklist rejects a document without a signature. `verify-receipt` uses the checklist.
+
+use std::fs;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,11 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::service::{attestation, on_first};
 use crate::clients::{Outcome, Sdk, TestKey};
-use crate::configuration::IDENTITY;
+use crate::configuration::{Configuration, IDENTITY};
+use crate::enclave_document::EnclaveDocument;
 use crate::guests::Guests;
 use crate::kms_calls::generate_random;
 use crate::receipt::Receipt;
-use crate::virtual_machine::VirtualMachine;
+use crate::virtual_machine::{VirtualMachine, setting};
+
+const RECEIPT_HEADER: &str = "x-attested-random-receipt";
 
 pub(super) fn verify(guests: &Guests) {
     on_first(guests, |machine| {
@@ -35,6 +40,9 @@ pub(super) fn verify(guests: &Guests) {
         let has_digest = [plain, sealed].map(|outcome| receipt(outcome).member("cek").is_some());
         assert_eq!(has_digest, [false, true]);
         guests.keep([plain.only_blob("Plaintext"), sealed.only_blob("CiphertextForRecipient")]);
+        for outcome in [plain, sealed, stores] {
+            assert_document_is_rejected(outcome, &document, guests.configuration());
+        }
     });
 }
 
@@ -52,7 +60,7 @@ fn exchanges(guests: &Guests, machine: &VirtualMachine) -> Vec<Outcome> {
 
 fn receipt(outcome: &Outcome) -> Receipt {
     assert_eq!(outcome.statuses(), [200], "{outcome:?}");
-    Receipt::read(&outcome.responses[0].headers["x-attested-random-receipt"])
+    Receipt::read(&outcome.responses[0].headers[RECEIPT_HEADER])
 }
 
 /// Asserts that the receipt covers the request and the response.
@@ -66,4 +74,35 @@ fn assert_covers(receipt: &Receipt, outcome: &Outcome) {
     assert_eq!(receipt.member("res"), digest(response.body.as_bytes()));
     assert_eq!(receipt.member("nonce"), Some(Value::Bytes(nonce)));
     assert_eq!(receipt.member("id"), Some(response.headers["x-amzn-requestid"].clone().into()));
+}
+
+/// Asserts that `verify-receipt` rejects the stored exchange, because its document has no signature.
+fn assert_document_is_rejected(
+    outcome: &Outcome,
+    document: &EnclaveDocument,
+    configuration: &Configuration,
+) {
+    let response = &outcome.responses[0];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("exchange.json");
+    let exchange = json!({
+        "request": response.attempt.as_ref().unwrap().request,
+        "response": STANDARD.encode(&response.body),
+        "receipt": STANDARD.encode(&response.headers[RECEIPT_HEADER]),
+        "document": STANDARD.encode(&document.bytes),
+    });
+    fs::write(&file, exchange.to_string()).unwrap();
+    let mut command = suite::command();
+    command.arg("verify-receipt").arg(&file);
+    command.arg("--pcrs-file").arg(setting("EIF").join("pcrs.json"));
+    let [pcr16, _] = configuration.pcrs();
+    command.arg("--pcr").arg(format!("16={}", const_hex::encode(pcr16)));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report = String::from_utf8(output.stdout).unwrap();
+    let mut lines = report.lines();
+    let rejected = lines.find(|line| line.starts_with("REJECTED")).unwrap();
+    assert!(rejected.starts_with("REJECTED  4 document: "), "{report}");
+    assert!(rejected.contains("ES384"), "{report}");
+    assert!(report.contains("ok        2 form\n") && report.ends_with("rejected\n"), "{report}");
 }
