@@ -49,7 +49,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-peers test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
-	ca-rotation soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-prose lint-text lint-toolchain lint-workflows \
+	ca-rotation proxy-restarts soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-prose lint-text lint-toolchain lint-workflows \
 	lint-planted-faults coverage lint-rust-sdk fmt deny advisories check-tools check-deploy preflight build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
@@ -142,6 +142,9 @@ handover: build clients ## Upgrade and restart relays while real SDKs send reque
 
 ca-rotation: build ## Restart enclaves with attested TLS while 20 new clients connect each second (2 min; DURATION=60).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench ca_rotation
+
+proxy-restarts: build clients ## Restart enclaves while boto3 sends 100 requests a second through `attested-recipient proxy` (10 min; two runs of DURATION=300).
+	DURATION=$(DURATION) cargo bench --locked -p suite --bench proxy_restarts
 
 soak: build clients ## Kill, pause and restart enclaves and relays at random while real SDKs send requests (10 min; DURATION=600, SEED=).
 	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p suite --bench soak

@@ -18,7 +18,7 @@ mod sdk_clients;
 mod server;
 
 pub(crate) use relay_metrics::RelayMetrics;
-pub(crate) use sdk_clients::{Outcome, RATE, RequestCounts, SdkClients};
+pub(crate) use sdk_clients::{Outcome, RATE, RequestCounts, SdkClients, Workload};
 pub(crate) use server::{ResourceUsage, Server};
 
 /// The configuration of the enclaves. The NSM has a realistic latency, so that requests are in flight
@@ -40,7 +40,7 @@ impl Fleet {
     /// Starts `count` enclaves with additional tables in their configuration.
     pub(crate) fn start_with(count: usize, tables: &str) -> Result<Self, BoxError> {
         let mut this = Self { enclaves: Vec::new(), folder: tempfile::tempdir()? };
-        fs::write(this.path("enclave.toml"), format!("{CONFIGURATION}{tables}"))?;
+        this.configure(tables)?;
         for n in 0..count {
             let name = format!("enclave-{n}");
             let mut command = Command::new(binary("enclave-simulator")?);
@@ -54,6 +54,20 @@ impl Fleet {
             this.enclaves.push(enclave);
         }
         Ok(this)
+    }
+
+    /// Replaces the additional tables of the configuration, which an enclave reads when it starts. The
+    /// text may begin with further keys of `[simulator.nsm]`.
+    pub(crate) fn configure(&self, tables: &str) -> Result<(), BoxError> {
+        Ok(fs::write(self.path("enclave.toml"), configuration(tables))?)
+    }
+
+    /// Returns a simulator without TLS that has the same root as the enclaves, so that they accept the
+    /// documents that it signs. The caller must start it.
+    pub(crate) fn document_signer(&self) -> Result<Server, BoxError> {
+        let mut command = Command::new(binary("enclave-simulator")?);
+        command.args(["--listen", "127.0.0.1:0", "--simulator-state"]).arg(self.path("root"));
+        Ok(self.server("document-signer", command, 1))
     }
 
     /// Returns a relay with these flags in front of all enclaves. The caller must start the relay.
@@ -105,6 +119,11 @@ impl Fleet {
     fn socket(&self, name: &str) -> String {
         format!("unix:{}", self.path(name).display())
     }
+}
+
+/// Returns the configuration of an enclave with these additional tables.
+pub(crate) fn configuration(tables: &str) -> String {
+    format!("{CONFIGURATION}{tables}")
 }
 
 /// Returns the duration from `DURATION`, in seconds.

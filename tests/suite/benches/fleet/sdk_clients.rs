@@ -15,9 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::load::BoxError;
 
-/// Requests per second of all clients. boto3 sends half of the requests.
+/// Requests per second of [`SdkClients::start`]. boto3 sends half of the requests.
 pub(crate) const RATE: u32 = 200;
-/// Minimum share of [`RATE`] that the clients must reach. At a lower rate, the machine is too slow
+/// Minimum share of the rate that the clients must reach. At a lower rate, the machine is too slow
 /// for the benchmark.
 const MIN_RATE_SHARE: f64 = 0.9;
 /// Number of boto3 processes. Each has its own interpreter lock.
@@ -50,12 +50,26 @@ pub(crate) struct RequestCounts {
     pub(crate) errors: Vec<String>,
 }
 
+/// The requests of all clients.
+pub(crate) struct Workload<'a> {
+    /// URL that the clients send requests to.
+    pub(crate) url: &'a str,
+    /// URL of the simulator that signs the documents of the requests.
+    pub(crate) documents_url: &'a str,
+    /// Requests per second of boto3.
+    pub(crate) boto3_rate: u32,
+    /// Requests per second of the SDK for JavaScript, or 0.
+    pub(crate) javascript_rate: u32,
+}
+
 /// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) counts: RequestCounts,
     /// Successful requests per second.
     rate: f64,
+    /// Requests per second that the clients should send.
+    expected_rate: f64,
 }
 
 /// Client processes that send requests until they are stopped.
@@ -67,35 +81,47 @@ pub(crate) struct SdkClients {
     counts: Arc<Mutex<RequestCounts>>,
     key: Arc<RecipientKey>,
     started: Instant,
+    expected_rate: f64,
 }
 
 /// The pipe to each process for new documents. `None` after the processes were told to stop.
 type DocumentPipes = Arc<Mutex<Option<Vec<ChildStdin>>>>;
 
 impl SdkClients {
-    /// Starts the clients, which send requests to `url`. The service at `url` must be a simulator.
+    /// Starts clients of both SDKs, which send [`RATE`] requests per second to `url`. The service at
+    /// `url` must be a simulator.
     pub(crate) fn start(url: &str) -> Result<Self, BoxError> {
-        let mut commands = Vec::new();
+        let (boto3_rate, javascript_rate) = (RATE / 2, RATE / 2);
+        Self::start_workload(&Workload { url, documents_url: url, boto3_rate, javascript_rate })
+    }
+
+    /// Starts the clients of `workload`.
+    pub(crate) fn start_workload(workload: &Workload<'_>) -> Result<Self, BoxError> {
+        let Workload { url, documents_url, boto3_rate, javascript_rate } = *workload;
+        let mut this = Self {
+            children: Vec::new(),
+            pipes: Arc::new(Mutex::new(Some(Vec::new()))),
+            refresher: None,
+            readers: Vec::new(),
+            counts: Arc::default(),
+            key: Arc::new(RecipientKey::generate()?),
+            started: Instant::now(),
+            expected_rate: f64::from(boto3_rate + javascript_rate),
+        };
         for _ in 0..BOTO3_PROCESSES {
             let mut command = Command::new(installed()?.join("venv/bin/python"));
             command.arg(source("boto3_worker.py"));
-            command.args([(RATE / 2 / BOTO3_PROCESSES).to_string(), BOTO3_THREADS.to_string()]);
-            commands.push(command);
+            command.args([(boto3_rate / BOTO3_PROCESSES).to_string(), BOTO3_THREADS.to_string()]);
+            this.spawn_client(command, url)?;
         }
-        let mut command = Command::new("node");
-        command.arg(source("javascript_worker.mjs")).arg(installed()?);
-        command.arg((RATE / 2).to_string());
-        commands.push(command);
-
-        let key = Arc::new(RecipientKey::generate()?);
-        let (counts, pipes) = (Arc::default(), Arc::new(Mutex::new(Some(Vec::new()))));
-        let (children, readers, started) = (Vec::new(), Vec::new(), Instant::now());
-        let mut this = Self { children, pipes, refresher: None, readers, counts, key, started };
-        for command in commands {
+        if javascript_rate > 0 {
+            let mut command = Command::new("node");
+            command.arg(source("javascript_worker.mjs")).arg(installed()?);
+            command.arg(javascript_rate.to_string());
             this.spawn_client(command, url)?;
         }
         let (client, key, pipes) =
-            (Client::new(url), Arc::clone(&this.key), Arc::clone(&this.pipes));
+            (Client::new(documents_url), Arc::clone(&this.key), Arc::clone(&this.pipes));
         send_document(&pipes, &client, &key)?;
         // Another thread requests the documents. The server may be paused, and a blocked caller could
         // not resume the server.
@@ -171,7 +197,8 @@ impl SdkClients {
         }
         let mut counts = lock(&self.counts);
         let rate = f64::from(u32::try_from(counts.succeeded)?) / elapsed.as_secs_f64();
-        Ok(Outcome { counts: mem::take(&mut counts), rate })
+        let expected_rate = self.expected_rate;
+        Ok(Outcome { counts: mem::take(&mut counts), rate, expected_rate })
     }
 }
 
@@ -259,7 +286,7 @@ impl RequestCounts {
 impl Outcome {
     /// Prints the result and the first errors.
     pub(crate) fn print(&self) {
-        let Self { counts, rate } = self;
+        let Self { counts, rate, .. } = self;
         let RequestCounts { requests, succeeded, retried, failed, opened, errors } = counts;
         println!(
             "{requests} requests, {succeeded} succeeded ({rate:.0}/s), {retried} of them after a \
@@ -278,7 +305,7 @@ impl Outcome {
     /// Returns whether all requests succeeded and the rate was high enough. Prints a note if the rate
     /// was too low.
     pub(crate) fn passed(&self) -> bool {
-        let slow = self.rate < MIN_RATE_SHARE * f64::from(RATE);
+        let slow = self.rate < MIN_RATE_SHARE * self.expected_rate;
         if slow {
             println!(
                 "the clients did not reach the required request rate: this machine is too slow"
