@@ -307,6 +307,11 @@ mod tests {
         let longest = AuditDigest { from: u64::MAX, to: u64::MAX, gaps, ..digest() };
         let bytes = longest.sign(&Es256Key::generate().unwrap()).unwrap();
         assert!(SignedAuditDigest::parse(bytes).is_ok());
+        let with_gaps = |count| AuditDigest { gaps: vec![(1, 1); count], ..digest() };
+        let parse = |digest: AuditDigest| AuditDigest::from_payload(&digest.to_payload());
+        assert!(parse(with_gaps(MAX_GAPS)).is_ok());
+        let error = AuditDigestError::Member { member: "gaps" };
+        assert_eq!(parse(with_gaps(MAX_GAPS + 1)), Err(error));
     }
 
     #[test]
@@ -325,6 +330,8 @@ mod tests {
         assert_eq!(replaced(b"\x62to", b"\x62tp"), error("to"));
         assert_eq!(replaced(b"end\xf4", b"end\xf6"), error("end"));
         assert_eq!(replaced(b"gaps\x82\x82\x03\x05", b"gaps\x82\x83\x03\x05"), error("gaps"));
+        assert_eq!(replaced(b"head\x58\x20\x01", b"head\x58\x1f"), error("head"));
+        assert_eq!(replaced(b"prev\x58\x20\x02", b"prev\x58\x1f"), error("prev"));
         let not_deterministic = Err(AuditDigestError::NotDeterministic);
         assert_eq!(replaced(b"gaps\x82", b"gaps\x9f"), error("gaps"));
         let longer = [&payload[..], &[0]].concat();

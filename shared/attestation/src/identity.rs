@@ -229,6 +229,17 @@ mod tests {
     }
 
     #[test]
+    fn reads_every_digit_and_version_0() {
+        let digest = "0123456789abcdef".repeat(4);
+        let receipt = "04".repeat(65);
+        let text =
+            format!("attested-random/2 identity receipt=p256:{receipt} config=0:sha256:{digest}");
+        let config = Identity::from_user_data(text.as_bytes()).unwrap().config.unwrap();
+        let bytes = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
+        assert_eq!((config.version, config.digest.as_chunks()), (0, (&[bytes; 4][..], &[][..])));
+    }
+
+    #[test]
     fn rejects_other_forms_with_their_own_error() {
         use InvalidIdentity::{Format, Part, Purpose, ReceiptKey, Version1};
         let v1 = format!("attested-random tls-ca/1 sha256:{}", "ab".repeat(32));
@@ -246,7 +257,11 @@ mod tests {
             (with(&[0, 1]), ReceiptKey),
             (with(&[0, 1, 3]), ReceiptKey),
             (text().replacen("0404", "040", 1), ReceiptKey),
+            (text().replacen("0404", "04040", 1), ReceiptKey),
+            (text().replacen("0404", "04", 1), ReceiptKey),
+            (text().replacen("0404", "040404", 1), ReceiptKey),
             (text().replacen("0404", "0A04", 1), ReceiptKey),
+            (text().replacen("0404", "0g04", 1), ReceiptKey),
             (text().replace("p256", "p384"), ReceiptKey),
             (with(&[0, 1, 2, 4, 3]), Part { number: 5 }),
             (with(&[0, 1, 2, 5, 4]), Part { number: 5 }),

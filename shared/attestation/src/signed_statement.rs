@@ -316,6 +316,35 @@ mod tests {
     }
 
     #[test]
+    fn names_the_other_type_only_if_it_is_one() {
+        let key_id = KeyId([7; SHA_256_LENGTH]);
+        let error = |typ: &[u8]| {
+            let protected = [&PROTECTED_BEFORE_KID[..], &key_id.0, typ].concat();
+            KIND.key_id(&protected).unwrap_err()
+        };
+        let other_type = StatementError::ContentType { expected: KIND.content_type };
+        assert_eq!(error(b"\x10\x61a"), other_type);
+        assert_eq!(error(b"\x10\x60"), other_type);
+        for typ in
+            [&b""[..], b"\x10", b"\x11\x61a", b"\x10\x41a", b"\x10\x61a\x00", b"\x10\x78\x01a"]
+        {
+            assert_eq!(error(typ), StatementError::ProtectedMembers, "{typ:02x?}");
+        }
+    }
+
+    #[test]
+    fn statement_has_a_maximum_length() {
+        let key = Es256Key::generate().unwrap();
+        let empty = KIND.sign(&key, b"").unwrap().len();
+        // The head of a byte string of this length has three bytes instead of one.
+        let longest = KIND.max_length - empty - 2;
+        assert!(KIND.parse(&KIND.sign(&key, &vec![0; longest]).unwrap()).is_ok());
+        let bytes = KIND.sign(&key, &vec![0; longest + 1]).unwrap();
+        let error = StatementError::TooLong { length: KIND.max_length + 1, max: KIND.max_length };
+        assert_eq!(KIND.parse(&bytes).unwrap_err(), error);
+    }
+
+    #[test]
     fn heads_have_their_shortest_form() {
         for (argument, head) in [
             (23, &[0x17][..]),

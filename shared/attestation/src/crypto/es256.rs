@@ -121,6 +121,11 @@ mod tests {
     }
 
     #[test]
+    fn debug_output_has_no_key() {
+        assert_eq!(format!("{:?}", Es256Key::generate().unwrap()), "Es256Key(..)");
+    }
+
+    #[test]
     fn high_s_is_the_complement_and_verifies_too() {
         let key = Es256Key::generate().unwrap();
         let low = key.sign(b"message").unwrap();

@@ -33,6 +33,7 @@ fn longest(operation: ReceiptOperation) -> Receipt<'static> {
 
 #[test]
 fn longest_receipt_fits_into_600_characters() {
+    assert_eq!(RECEIPT.max_length, 450, "that of 600 characters");
     let key = Es256Key::generate().unwrap();
     let lengths = ReceiptOperation::ALL.map(|operation| {
         let receipt = longest(operation);

@@ -3,7 +3,7 @@
 use attestation::receipt::{ReceiptError, ReceiptStep, VerifiedIdentity};
 use attestation::{
     ClockReading, Identity, InvalidIdentity, MalformedDocument, MeasurementSet, MeasurementSets,
-    PcrFamily, UntrustedDocument, VerificationTime,
+    PcrFamily, UntrustedDocument, UnverifiedDocument, VerificationTime,
 };
 use simulator::DocumentSpec;
 
@@ -115,6 +115,17 @@ fn registers_match_one_whole_set() {
     let second = MeasurementSets::new(vec![image, set_of(&[0, 1, 2, 3, 4, 8, 16])]).unwrap();
     let verified = enclave.verify_live_at(enclave.document(), &second, NOW).unwrap();
     assert_eq!(verified.set_name(), Some(SET));
+}
+
+#[test]
+fn sets_match_no_registers_of_nitro_tpms() {
+    let enclave = TestEnclave::new();
+    let document = enclave.document_with(|spec| spec.family = PcrFamily::NitroTpm);
+    let document = UnverifiedDocument::parse(document).unwrap();
+    let pcrs = document.dangerous_unverified_claims().pcrs();
+    let text = "the enclave matches no expected set of measurements: the registers are those of a \
+                NitroTPM, not of an enclave";
+    assert_eq!(sets().find_match(pcrs).unwrap_err().to_string(), text);
 }
 
 /// An image may be in two files, of which one ends earlier.
