@@ -113,6 +113,7 @@ mod sig_structure;
 mod signature_cache;
 mod signed_statement;
 pub mod time;
+pub mod time_stamp;
 pub mod tls;
 mod trust_anchors;
 mod untrusted_document;

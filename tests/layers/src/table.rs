@@ -102,7 +102,7 @@ pub const TABLE: &[Entry] = &[
         layers: &[
             &["verifier", "receipt"],
             &["document"],
-            &["chain", "verifier_caches", "claims", "cms"],
+            &["chain", "verifier_caches", "claims", "cms", "time_stamp"],
             &[
                 "trust_anchors",
                 "parsed_document",

@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::atomic_file::AtomicFile;
 use super::error::CommandError;
-use super::exchange_file::read_exchange;
+use super::exchange_file::ExchangeFile;
 use super::recipient_key::read_recipient_key;
 
 /// Print the content key of a stored exchange. Whoever has the content key can read the random bytes.
@@ -30,7 +31,7 @@ pub(super) struct Disclose {
 impl Disclose {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let key = read_recipient_key(&self.key)?;
-        let exchange = read_exchange(&self.file)?;
+        let exchange = ExchangeFile::read(&self.file)?.exchange;
         let content_key = exchange.content_key(&key)?.to_hex();
         writeln!(
             io::stderr(),
@@ -38,7 +39,7 @@ impl Disclose {
              the random bytes: publish them only if the bytes are no secret"
         )?;
         if let Some(path) = &self.out {
-            let line = zeroize::Zeroizing::new(format!("{}\n", *content_key));
+            let line = Zeroizing::new(format!("{}\n", *content_key));
             return AtomicFile::write_secret(path, line.as_bytes())?.commit();
         }
         let mut stdout = io::stdout().lock();

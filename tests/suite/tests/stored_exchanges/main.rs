@@ -12,4 +12,6 @@ mod disclosure;
 mod enclave;
 mod envelope;
 mod python_example;
+mod time_stamp;
+mod time_stamp_authority;
 mod verify_receipt;

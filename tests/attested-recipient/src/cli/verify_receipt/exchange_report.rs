@@ -1,16 +1,25 @@
 //! The report of one exchange.
 
+use attestation::MAX_CLOCK_SKEW_SECS;
 use attestation::receipt::{ReceiptError, ReceiptSet, ReceiptStep};
+use attestation::time::UnixMillis;
+use attestation::time_stamp::verify_time_stamp;
 use attested_recipient::{
-    AllowedSources, ContentKey, ExchangeError, Expectations, StoredExchange, VerifiedExchange,
+    AllowedSources, ContentKey, ExchangeError, Expectations, VerifiedExchange,
 };
 use serde_json::{Map, Value};
 
+use crate::cli::exchange_file::ExchangeFile;
 use crate::cli::report::{Outcome, Report};
 
 const NONCE: &str = "nonce as expected";
 const SET: &str = "key and number occur once";
 const DISCLOSURE: &str = "disclosure";
+const TIME_STAMP: &str = "time stamp";
+
+/// Maximum time from the receipt to the time stamp, in seconds. The certificate that signed the document is
+/// valid for three hours.
+const MAX_TIME_TO_STAMP_SECS: u64 = 3 * 3600;
 
 /// The checks that the options add to the checklist.
 pub(super) struct Options {
@@ -18,8 +27,15 @@ pub(super) struct Options {
     pub(super) sources: AllowedSources,
     pub(super) nonce: Option<Vec<u8>>,
     pub(super) disclosure: Option<ContentKey>,
+    pub(super) time_stamp: Option<TimeStamp>,
     /// The receipts of all files. `None` if there is one file.
     pub(super) set: Option<ReceiptSet>,
+}
+
+/// A time stamp of the file, and the root of its authority.
+pub(super) struct TimeStamp {
+    pub(super) token: Vec<u8>,
+    pub(super) roots_pem: Vec<u8>,
 }
 
 /// The steps in the order in which the verification of a stored exchange makes them: the document comes before the
@@ -36,10 +52,10 @@ const ORDER: [ReceiptStep; 9] = [
     ReceiptStep::Content,
 ];
 
-/// Verifies `exchange`, and returns the report.
-pub(super) fn exchange_report(exchange: &StoredExchange, options: &mut Options) -> Report {
-    match exchange.verify(&options.expectations, &options.sources) {
-        Ok(verified) => verified_report(&verified, options),
+/// Verifies the exchange of `file`, and returns the report.
+pub(super) fn exchange_report(file: &ExchangeFile, options: &mut Options) -> Report {
+    match file.exchange.verify(&options.expectations, &options.sources) {
+        Ok(verified) => verified_report(&file.bytes, &verified, options),
         Err(error) => rejection_report(&error, options),
     }
 }
@@ -63,7 +79,7 @@ fn rejection_report(error: &ExchangeError, options: &Options) -> Report {
     report
 }
 
-fn verified_report(verified: &VerifiedExchange<'_>, options: &mut Options) -> Report {
+fn verified_report(file: &[u8], verified: &VerifiedExchange<'_>, options: &mut Options) -> Report {
     let mut report = Report::default();
     for step in ReceiptStep::ALL {
         report.push(step.name(), passed_outcome(step, options));
@@ -90,6 +106,13 @@ fn verified_report(verified: &VerifiedExchange<'_>, options: &mut Options) -> Re
         }
         report.push(DISCLOSURE, outcome(opened.map(drop).map_err(|error| error.to_string())));
     }
+    if let Some(time_stamp) = &options.time_stamp {
+        let stamped = time_stamp.verify(file, receipt.time);
+        if let Ok(time) = &stamped {
+            content.insert("stamped".to_owned(), time.to_string().into());
+        }
+        report.push(TIME_STAMP, outcome(stamped.map(drop)));
+    }
     if report.is_verified() {
         report.content = content.into();
     }
@@ -102,8 +125,29 @@ fn optional_checks(options: &Options) -> Vec<&'static str> {
         (NONCE, options.nonce.is_some()),
         (SET, options.set.is_some()),
         (DISCLOSURE, options.disclosure.is_some()),
+        (TIME_STAMP, options.time_stamp.is_some()),
     ];
     checks.into_iter().filter_map(|(name, is_made)| is_made.then_some(name)).collect()
+}
+
+impl TimeStamp {
+    /// Verifies the time stamp of `file`, and compares it with the time of the receipt.
+    fn verify(&self, file: &[u8], receipt_time: UnixMillis) -> Result<UnixMillis, String> {
+        let time = verify_time_stamp(&self.token, file, &self.roots_pem)
+            .map_err(|error| error.to_string())?;
+        // The clocks of both differ, and the time stamp has whole seconds.
+        if receipt_time.millis_since(time) > MAX_CLOCK_SKEW_SECS * 1000 {
+            return Err(format!(
+                "the time stamp is of {time}, before the receipt of {receipt_time}"
+            ));
+        }
+        if time.millis_since(receipt_time) > MAX_TIME_TO_STAMP_SECS * 1000 {
+            return Err(format!(
+                "the time stamp is of {time}, over 3 h after the receipt of {receipt_time}"
+            ));
+        }
+        Ok(time)
+    }
 }
 
 fn outcome(result: Result<(), String>) -> Outcome {

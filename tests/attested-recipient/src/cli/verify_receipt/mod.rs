@@ -10,10 +10,10 @@ use attested_recipient::{AllowedSources, ContentKey};
 use clap::Args;
 use serde_json::{Value, json};
 
-use self::exchange_report::{Options, exchange_report};
+use self::exchange_report::{Options, TimeStamp, exchange_report};
 use super::bounded_read::read;
 use super::error::CommandError;
-use super::exchange_file::read_exchange;
+use super::exchange_file::ExchangeFile;
 use super::expectations::ExpectationArgs;
 use super::report::{OutputFormat, Report};
 use super::value_parsers::Hex;
@@ -42,6 +42,14 @@ pub(super) struct VerifyReceipt {
     /// then prints the random bytes. Only with one FILE.
     #[arg(long, value_name = "FILE")]
     disclosure: Option<PathBuf>,
+    /// RFC 3161 time stamp of FILE, as a TimeStampResp or TimeStampToken in DER, within three hours after the
+    /// receipt. It shows that FILE existed before the certificates of the document expired. Only with one
+    /// FILE.
+    #[arg(long, value_name = "TOKEN", requires = "tsa_root")]
+    timestamp: Option<PathBuf>,
+    /// Root certificate of the time-stamping authority.
+    #[arg(long, value_name = "PEM", requires = "timestamp")]
+    tsa_root: Option<PathBuf>,
     /// Format of the report.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     output: OutputFormat,
@@ -52,8 +60,8 @@ impl VerifyReceipt {
         let mut options = self.options()?;
         let mut reports = Vec::new();
         for path in &self.files {
-            let exchange = read_exchange(path)?;
-            let report = exchange_report(&exchange, &mut options);
+            let file = ExchangeFile::read(path)?;
+            let report = exchange_report(&file, &mut options);
             reports.push((path.as_path(), report));
         }
         let mut stdout = io::stdout().lock();
@@ -70,9 +78,11 @@ impl VerifyReceipt {
 
     fn options(&self) -> Result<Options, CommandError> {
         let has_several = self.files.len() > 1;
-        for (option, is_given) in
-            [("--nonce", self.nonce.is_some()), ("--disclosure", self.disclosure.is_some())]
-        {
+        for (option, is_given) in [
+            ("--nonce", self.nonce.is_some()),
+            ("--disclosure", self.disclosure.is_some()),
+            ("--timestamp", self.timestamp.is_some()),
+        ] {
             if has_several && is_given {
                 return Err(CommandError::Usage(format!(
                     "{option} belongs to one exchange: give one FILE"
@@ -89,7 +99,13 @@ impl VerifyReceipt {
             nonce: self.nonce.as_ref().map(|Hex(nonce)| nonce.clone()),
             disclosure: self.disclosure.as_deref().map(read_disclosure).transpose()?,
             set: has_several.then(ReceiptSet::default),
+            time_stamp: self.time_stamp()?,
         })
+    }
+
+    fn time_stamp(&self) -> Result<Option<TimeStamp>, CommandError> {
+        let (Some(token), Some(root)) = (&self.timestamp, &self.tsa_root) else { return Ok(None) };
+        Ok(Some(TimeStamp { token: read(token)?, roots_pem: read(root)? }))
     }
 }
 
