@@ -46,13 +46,23 @@ impl AuditChain {
         Self(first.finish())
     }
 
+    /// Returns the chain whose end is `head`, to continue after a digest.
+    pub const fn from_head(head: [u8; SHA_256_LENGTH]) -> Self {
+        Self(head)
+    }
+
     /// Appends record `sequence`: SHA-256(h ‖ sequence as 8 bytes ‖ SHA-256(line)). `line` is the line as the enclave
     /// wrote it, without its line feed.
     pub fn append(&mut self, sequence: u64, line: &[u8]) {
+        self.append_digest(sequence, &Sha256::digest(line));
+    }
+
+    /// Appends record `sequence`, whose line has the SHA-256 digest `line_digest`.
+    pub fn append_digest(&mut self, sequence: u64, line_digest: &[u8; SHA_256_LENGTH]) {
         let mut next = Sha256::new();
         next.update(&self.0);
         next.update(&sequence.to_be_bytes());
-        next.update(&Sha256::digest(line));
+        next.update(line_digest);
         self.0 = next.finish();
     }
 
@@ -348,5 +358,8 @@ mod tests {
         let number = [0, 0, 0, 0, 0, 0, 1, 2];
         let next = [&first[..], &number, &Sha256::digest(b"{}")].concat();
         assert_eq!(chain.head(), Sha256::digest(&next));
+        let mut continued = AuditChain::from_head(first);
+        continued.append_digest(258, &Sha256::digest(b"{}"));
+        assert_eq!(continued, chain);
     }
 }
