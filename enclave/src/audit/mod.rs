@@ -15,6 +15,8 @@ mod digests;
 mod metrics;
 mod record;
 mod record_builder;
+#[cfg(feature = "simulator")]
+mod test_trail;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -31,6 +33,8 @@ pub use self::digest_sources::DigestSources;
 pub(crate) use self::metrics::AuditMetrics;
 pub(crate) use self::record_builder::Recipient;
 pub use self::record_builder::RecordBuilder;
+#[cfg(feature = "simulator")]
+pub use self::test_trail::TestTrail;
 pub(crate) use self::trail::AuditTrail;
 pub(crate) use self::unauthenticated_limits::UnauthenticatedLimits;
 use crate::log_forwarder::LogForwarder;
