@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 mod client;
 mod credentials;
 mod document;

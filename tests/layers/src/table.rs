@@ -178,7 +178,7 @@ pub const TABLE: &[Entry] = &[
         layers: &[
             &["cli"],
             &["simulator"],
-            &["client"],
+            &["client", "audit"],
             &["exchange", "verified_connection"],
             &[
                 "document",

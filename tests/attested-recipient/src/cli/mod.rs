@@ -4,6 +4,7 @@
 //! subcommand `trust` has a different status for each kind of rejection.
 
 mod atomic_file;
+mod audit;
 mod bounded_read;
 mod build_eif;
 mod config;
@@ -51,6 +52,7 @@ enum Command {
     Verify(verify::Verify),
     VerifyReceipt(verify_receipt::VerifyReceipt),
     Disclose(disclose::Disclose),
+    Audit(audit::AuditCommand),
     Trust(trust::Trust),
     Policy(policy::PolicyCommand),
     ConfigArchive(config::ConfigArchive),
@@ -70,6 +72,7 @@ impl Cli {
             Command::Verify(command) => command.run(),
             Command::VerifyReceipt(command) => command.run(),
             Command::Disclose(command) => command.run(),
+            Command::Audit(command) => command.run(),
             Command::Trust(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::ConfigArchive(command) => command.run(),
