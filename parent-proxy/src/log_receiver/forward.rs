@@ -137,6 +137,9 @@ impl<I: Iterator<Item = Vec<u8>>> Drop for Unqueued<'_, I> {
 
 /// Inserts the CID of the enclave as the last member, if `line` is a non-empty JSON object. Parsers use the
 /// last of two members with the same name, so a `cid` that the enclave wrote has no effect.
+///
+/// The rest of the line is unchanged: the verifier of an audit trail removes exactly these bytes before it computes the
+/// hash of the line.
 fn add_cid(line: Vec<u8>, cid: Option<u32>) -> Vec<u8> {
     match (cid, line.trim_ascii().strip_suffix(b"}")) {
         (Some(cid), Some(members @ [b'{', ..])) if members.trim_ascii_end() != b"{" => {
