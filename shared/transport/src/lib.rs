@@ -28,7 +28,7 @@ pub use command_line::parse_command_line;
 pub use detached_stream::DetachedStream;
 pub use endpoint::{Endpoint, HEARTBEAT_PORT, InvalidEndpoint, listening_message};
 pub use error::{ConnectError, ListenError};
-pub use listener::{Listener, listen};
+pub use listener::{Listener, listen, listen_private};
 pub use log_throttle::LogThrottle;
 pub use proxy_header::{ConnectionId, ProxyHeader, ProxyHeaderError};
 pub use signals::shutdown_signal;

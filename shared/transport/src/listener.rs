@@ -10,7 +10,7 @@ use tokio_vsock::{VsockAddr, VsockListener};
 use super::endpoint::MAX_UNIX_PATH;
 use super::limits::LISTEN_BACKLOG;
 use super::stream::Socket;
-use super::unix_socket::{self, SocketFile};
+use super::unix_socket::{self, Access, SocketFile};
 use super::{Endpoint, HEARTBEAT_PORT, ListenError, Stream, vsock_mux};
 
 /// Listens on an endpoint. A Unix socket file without a listener is replaced.
@@ -30,11 +30,21 @@ pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
             Ok(Listener { socket, local: endpoint.clone() })
         }
         Endpoint::Unix(path) => {
-            let (listener, file) = unix_socket::listen(path).await?;
+            let (listener, file) = unix_socket::listen(path, Access::Umask).await?;
             let socket = ListenerSocket::Unix { listener, file: Some(file) };
             Ok(Listener { socket, local: endpoint.clone() })
         }
     }
+}
+
+/// Listens on a Unix socket with mode 0600: only processes of the same user can connect, and root.
+///
+/// # Errors
+/// If listening fails. [`ListenError`] contains the endpoint and a remedy.
+pub async fn listen_private(path: &Path) -> Result<Listener, ListenError> {
+    let (listener, file) = unix_socket::listen(path, Access::Owner).await?;
+    let socket = ListenerSocket::Unix { listener, file: Some(file) };
+    Ok(Listener { socket, local: Endpoint::Unix(path.to_owned()) })
 }
 
 impl Listener {
@@ -189,7 +199,7 @@ async fn listen_vsock_mux(
     if length > MAX_UNIX_PATH {
         return Err(ListenError::UnixPathTooLong { path, length });
     }
-    unix_socket::listen(&path).await
+    unix_socket::listen(&path, Access::Umask).await
 }
 
 #[cfg(test)]

@@ -46,6 +46,19 @@ impl Stream {
         }
     }
 
+    /// Returns the user of the process that connected to a Unix socket, which the kernel guarantees.
+    ///
+    /// Returns `None` for other kinds.
+    ///
+    /// # Errors
+    /// If the kernel does not tell the user.
+    pub fn peer_uid(&self) -> io::Result<Option<u32>> {
+        match &self.0 {
+            Socket::Unix(stream) => stream.peer_cred().map(|peer| Some(peer.uid())),
+            Socket::Tcp(_) | Socket::Vsock(_) | Socket::VsockMux(_) => Ok(None),
+        }
+    }
+
     /// Returns the address of a TCP peer. Returns `None` for other kinds, and if the connection has ended.
     pub fn peer_address(&self) -> Option<SocketAddr> {
         match &self.0 {

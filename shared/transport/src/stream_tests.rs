@@ -63,3 +63,16 @@ async fn bounded_vectored_writes_keep_order() {
         assert!(received == bytes);
     }
 }
+
+#[tokio::test]
+async fn only_unix_peers_have_a_user() {
+    use std::os::unix::fs::MetadataExt;
+
+    let own_files = tempfile::tempdir().unwrap();
+    let own_uid = std::fs::metadata(own_files.path()).unwrap().uid();
+    let (unix, _end) = UnixStream::pair().unwrap();
+    assert_eq!(Stream::new(Socket::Unix(unix)).peer_uid().unwrap(), Some(own_uid));
+    for (stream, _end) in vsocks() {
+        assert_eq!(stream.peer_uid().unwrap(), None);
+    }
+}

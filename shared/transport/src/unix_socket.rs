@@ -1,7 +1,8 @@
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
@@ -9,12 +10,27 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use super::limits::LISTEN_BACKLOG;
 use super::{Endpoint, ListenError, vsock_mux};
 
+/// Mode of a socket to which only its owner may connect.
+const OWNER_ONLY: u32 = 0o600;
+
+/// The processes that may connect to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// The umask of this process decides.
+    Umask,
+    /// The owner of the socket's file, which is the user of this process.
+    Owner,
+}
+
 /// Listens on `path`. Replaces a socket file without a listener, but no other file.
-pub(super) async fn listen(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
-    match bind(path) {
+pub(super) async fn listen(
+    path: &Path,
+    access: Access,
+) -> Result<(UnixListener, SocketFile), ListenError> {
+    match bind(path, access) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             remove_stale(path).await?;
-            bind(path)
+            bind(path, access)
         }
         bound => bound,
     }
@@ -65,8 +81,13 @@ impl Drop for SocketFile {
     }
 }
 
-fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+fn bind(path: &Path, access: Access) -> io::Result<(UnixListener, SocketFile)> {
     let socket = UnixSocket::new_stream()?;
+    if access == Access::Owner {
+        // Linux gives the file the mode of the socket, so the file never has another mode.
+        let socket = File::from(socket.as_fd().try_clone_to_owned()?);
+        socket.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+    }
     socket.bind(path)?;
     let file = SocketFile::new(path, &fs::symlink_metadata(path)?);
     Ok((socket.listen(LISTEN_BACKLOG)?, file))
@@ -111,7 +132,7 @@ mod tests {
         drop(StdListener::bind(&path).unwrap());
         assert!(path.exists());
 
-        let (_listener, _file) = listen(&path).await.unwrap();
+        let (_listener, _file) = listen(&path, Access::Umask).await.unwrap();
 
         UnixStream::connect(&path).await.unwrap();
     }
@@ -122,7 +143,7 @@ mod tests {
         let path = directory.path().join("s");
         let _live = StdListener::bind(&path).unwrap();
 
-        let error = listen(&path).await.unwrap_err();
+        let error = listen(&path, Access::Umask).await.unwrap_err();
 
         let ListenError::Io { endpoint, source } = error else { panic!("{error:?}") };
         assert_eq!(endpoint, Endpoint::Unix(path.clone()));
@@ -136,7 +157,7 @@ mod tests {
         let path = directory.path().join("s");
         fs::write(&path, "precious").unwrap();
 
-        let error = listen(&path).await.unwrap_err();
+        let error = listen(&path, Access::Umask).await.unwrap_err();
 
         assert!(matches!(error, ListenError::NotASocket { path: named } if named == path));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
@@ -149,7 +170,7 @@ mod tests {
         drop(StdListener::bind(&target).unwrap());
         std::os::unix::fs::symlink(&target, &link).unwrap();
 
-        let error = listen(&link).await.unwrap_err();
+        let error = listen(&link, Access::Umask).await.unwrap_err();
 
         assert!(matches!(error, ListenError::NotASocket { path } if path == link));
         assert!(target.exists());
@@ -159,14 +180,25 @@ mod tests {
     async fn drop_removes_own_file_but_not_a_successor() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let ours = listen(&path).await.unwrap();
+        let ours = listen(&path, Access::Umask).await.unwrap();
         drop(ours);
         assert!(!path.exists());
 
-        let ours = listen(&path).await.unwrap();
+        let ours = listen(&path, Access::Umask).await.unwrap();
         fs::rename(&path, directory.path().join("moved")).unwrap();
         let _successor = StdListener::bind(&path).unwrap();
         drop(ours);
         assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn private_socket_has_mode_0600_from_the_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let (_listener, _file) = listen(&path, Access::Owner).await.unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        let other = directory.path().join("t");
+        let (_listener, _file) = listen(&other, Access::Umask).await.unwrap();
+        assert_ne!(fs::metadata(&other).unwrap().permissions().mode() & 0o7777, 0o600);
     }
 }
