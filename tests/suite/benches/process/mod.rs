@@ -102,7 +102,8 @@ impl Drop for Process {
     }
 }
 
-fn cpu_time(id: u32) -> Result<Duration, BoxError> {
+/// Returns the processor time of the process with this ID, without its children.
+pub(crate) fn cpu_time(id: u32) -> Result<Duration, BoxError> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
     // The name of the process is before the fields, and may contain any characters.
     let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/PID/stat is malformed")?;

@@ -31,6 +31,7 @@ mod load;
 mod over_tls;
 #[path = "../process/mod.rs"]
 mod process;
+mod proxy;
 mod receipts;
 mod scenarios;
 #[allow(dead_code, reason = "other benchmarks use the other items")]
@@ -47,10 +48,11 @@ const KEYS: [(&str, &str); 3] = [
 
 type Group = fn(&mut Figures) -> Result<(), BoxError>;
 
-const GROUPS: [(&str, Group); 7] = [
+const GROUPS: [(&str, Group); 8] = [
     ("plain", scenarios::plain),
     ("attested", scenarios::attested),
     ("receipts", receipts::receipts),
+    ("proxy", proxy::proxy),
     ("tls", over_tls::tls),
     ("signed", authorization::signed),
     ("latency", under_load::latency),

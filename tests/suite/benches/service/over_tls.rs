@@ -20,7 +20,7 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(600);
 const CLIENTS: [u64; 3] = [1, 32, 256];
 
-const TLS: &str = "[tls]\nmode = \"attested\"\nnames = [\"localhost\", \"127.0.0.1\"]\n";
+pub(crate) const TLS: &str = "[tls]\nmode = \"attested\"\nnames = [\"localhost\", \"127.0.0.1\"]\n";
 
 struct Scenario {
     name: String,
@@ -93,7 +93,7 @@ fn measure(scenario: &Scenario) -> Result<f64, BoxError> {
 }
 
 /// Returns the CA certificate of the service's TLS, in PEM.
-fn authority(address: SocketAddr) -> Result<String, BoxError> {
+pub(crate) fn authority(address: SocketAddr) -> Result<String, BoxError> {
     let folder = tempfile::tempdir()?;
     let pem = folder.path().join("ca.pem");
     let mut command = Command::new(binary("attested-recipient")?);

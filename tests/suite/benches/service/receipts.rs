@@ -54,7 +54,7 @@ pub(crate) fn receipts(figures: &mut Figures) -> Result<(), BoxError> {
 }
 
 /// Returns the request with a nonce after the request line.
-fn with_nonce(request: &[u8]) -> Result<Vec<u8>, BoxError> {
+pub(crate) fn with_nonce(request: &[u8]) -> Result<Vec<u8>, BoxError> {
     let end = request.windows(2).position(|window| window == b"\r\n").ok_or("no request line")?;
     let (line, rest) = request.split_at(end + 2);
     Ok([line, NONCE_LINE, rest].concat())

@@ -20,7 +20,7 @@ pub(crate) struct Scenario<'a> {
     name: String,
     server: &'a Process,
     clients: ConcurrentClients,
-    rates: Vec<f64>,
+    pub(crate) rates: Vec<f64>,
     /// Processor time of the server per request, in microseconds.
     pub(crate) costs: Vec<f64>,
 }
@@ -44,7 +44,7 @@ impl RelayedService {
 }
 
 impl<'a> Scenario<'a> {
-    fn new(
+    pub(crate) fn new(
         name: &str,
         server: &'a Process,
         relay: &Process,
