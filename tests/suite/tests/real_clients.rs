@@ -10,6 +10,7 @@
     reason = "a panic fails the test"
 )]
 
+#[allow(dead_code, unused_imports, reason = "other tests use the other items")]
 mod clients;
 #[path = "secret_leaks/secret_search.rs"]
 mod secret_search;
