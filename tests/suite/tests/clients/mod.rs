@@ -8,7 +8,7 @@ mod sdk;
 mod tampering_proxy;
 
 pub(crate) use enveloped_data::{TestKey, assert_kms_layout};
-pub(crate) use process::{ServiceUrl, cli, cli_as, model};
+pub(crate) use process::{ServiceUrl, cli, cli_as, model, python_path};
 pub(crate) use relayed_service::{CannedErrorServer, RelayedService};
 pub(crate) use sdk::{Outcome, Sdk, SdkError};
 pub(crate) use tampering_proxy::{Message, TamperingProxy};

@@ -44,6 +44,11 @@ pub(super) fn python(program: &str) -> Command {
     clean(Command::new(installed().join("venv/bin").join(program)))
 }
 
+/// Returns the path of the interpreter of the Python virtual environment.
+pub(crate) fn python_path() -> PathBuf {
+    installed().join("venv/bin/python")
+}
+
 /// Removes all environment variables except `PATH`, so that the developer's credentials, proxies
 /// and settings have no effect.
 pub(super) fn clean(mut command: Command) -> Command {

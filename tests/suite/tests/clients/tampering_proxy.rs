@@ -109,13 +109,22 @@ impl Message {
         *line = format!("{name}: {value}\r\n");
     }
 
+    /// Removes a header. Asserts that the header is present.
+    pub(crate) fn remove_header(&mut self, name: &str) {
+        assert!(self.header(name).is_some(), "{name} is absent");
+        let is_header = |line: &String| {
+            line.split_once(':').is_some_and(|(header, _)| header.eq_ignore_ascii_case(name))
+        };
+        self.head.retain(|line| !is_header(line));
+    }
+
     /// Replaces the body and its Content-Length.
     pub(crate) fn set_body(&mut self, body: Vec<u8>) {
         self.set_header("content-length", &body.len().to_string());
         self.body = body;
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         [self.head.concat().as_bytes(), b"\r\n", &self.body].concat()
     }
 }
