@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use attestation::{
-    ClockReading, DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
+    ClockReading, DebugMode, Identity, MaxAge, PcrFamily, Simulated, TrustAnchors,
+    UnverifiedDocument,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -384,7 +385,8 @@ async fn attestation_contains_nonce_and_configuration_pcrs() {
     let nonce = const_hex::decode("0123456789abcdef0123456789abcdef").unwrap();
     let claims = verified.claims();
     assert_eq!(claims.nonce(), Some(&nonce[..]));
-    assert_eq!((claims.user_data(), claims.public_key()), (None, None));
+    let identity = Identity::from_user_data(claims.user_data().unwrap()).unwrap();
+    assert_eq!((identity.tls_key, identity.tls_ca, claims.public_key()), (None, None, None));
     assert_eq!(claims.pcrs().value(16), Some(&measured.configuration_pcr()));
     assert_eq!(claims.pcrs().value(17), Some(&measured.secrets_pcr()));
 
@@ -394,7 +396,7 @@ async fn attestation_contains_nonce_and_configuration_pcrs() {
     let document = STANDARD.decode(json["attestation_document"].as_str().unwrap()).unwrap();
     assert_eq!(verify(document).claims().nonce(), Some(&nonce[..]));
 
-    for path in ["/attestation", "/attestation?nonce=00", "/attestation?nonce="] {
+    for path in ["/attestation?", "/attestation?nonce=00", "/attestation?nonce="] {
         let (status, text) = get(&service, path, "*/*").await;
         assert_eq!(status, 400);
         assert!(String::from_utf8(text).unwrap().starts_with("write /attestation?nonce=HEX"));

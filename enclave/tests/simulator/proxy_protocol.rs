@@ -55,7 +55,8 @@ fn client_addr_is_from_the_proxy_header() {
     assert_eq!(simulator.terminate(), Some(0));
     let mut records = String::new();
     stdout.read_to_string(&mut records).unwrap();
-    let [record] = &records.lines().collect::<Vec<_>>()[..] else { panic!("{records}") };
+    let records = records.lines().filter(|line| line.contains(r#""eventVersion""#));
+    let [record] = records.collect::<Vec<_>>()[..] else { panic!("not one record") };
     assert!(record.contains(r#""sourceIPAddress":"192.0.2.7""#), "{record}");
     assert!(record.contains(r#""requestID":"1b2c3d4e-5f60-4"#), "{record}");
 }

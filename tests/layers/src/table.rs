@@ -51,6 +51,8 @@ pub const TABLE: &[Entry] = &[
                 "json_body",
                 "endpoint",
                 "proxy_header",
+                "receipt",
+                "identity",
             ],
             &["connection", "decoders", "placeholder"],
             &["fixture", "shortest_form"],
