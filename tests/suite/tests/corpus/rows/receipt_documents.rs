@@ -45,7 +45,7 @@ fn verify_user_data(change: impl FnOnce(String) -> String) -> Result<(), Receipt
     verify(|spec| spec.user_data = Some(change(parts.to_string()).into_bytes()))
 }
 
-/// G10
+/// Returns row G10.
 fn another_enclave() -> Row {
     let key_id = |enclave: &TestEnclave| KeyId::of(enclave.key.public_key());
     let (found, expected) = (key_id(&ENCLAVE), key_id(&OTHER_ENCLAVE));
@@ -61,7 +61,7 @@ fn another_enclave() -> Row {
         })
 }
 
-/// G11
+/// Returns row G11.
 fn old_document() -> Row {
     let late = NOW.plus_secs(301);
     let at = VerificationTime { reading: ClockReading::given(late), signed_at: NOW };
@@ -80,7 +80,7 @@ fn old_document() -> Row {
         })
 }
 
-/// G12
+/// Returns row G12.
 fn distant_document() -> Row {
     let too_far = |receipt_time| ReceiptError::DocumentTooFar { document_time: NOW, receipt_time };
     let verify = |receipt_time: UnixMillis| {
@@ -96,14 +96,14 @@ fn distant_document() -> Row {
         .rejects_receipt("after", too_far(after), move || verify(after))
 }
 
-/// G13
+/// Returns row G13.
 fn debug_mode() -> Row {
     row("G13", "debug mode").rejects_receipt("", UntrustedDocument::DebugMode, || {
         verify(|spec| spec.pcrs.extend((0..3).map(|index| (index, [0; 48]))))
     })
 }
 
-/// G14
+/// Returns row G14.
 fn nitro_tpm() -> Row {
     row("G14", "a NitroTPM with the right registers").rejects_receipt(
         "",
@@ -112,7 +112,7 @@ fn nitro_tpm() -> Row {
     )
 }
 
-/// G15
+/// Returns row G15.
 fn no_identity() -> Row {
     row("G15", "no user_data, or version 1")
         .rejects_receipt("absent", ReceiptError::NoUserData, || {
@@ -126,14 +126,14 @@ fn no_identity() -> Row {
         })
 }
 
-/// G16
+/// Returns row G16.
 fn another_purpose() -> Row {
     row("G16", "user_data of another purpose").rejects_receipt("", InvalidIdentity::Purpose, || {
         verify_user_data(|text| text.replace(" identity ", " recipient "))
     })
 }
 
-/// G17
+/// Returns row G17.
 fn other_parts() -> Row {
     let part = |number| InvalidIdentity::Part { number };
     let digest = |name: &str, byte: &str| format!(" {name}=sha256:{}", byte.repeat(32));
@@ -163,7 +163,7 @@ fn other_parts() -> Row {
         .rejects_receipt("a space at the end", part(6), || verify_user_data(|text| text + " "))
 }
 
-/// G18
+/// Returns row G18.
 fn key_in_public_key() -> Row {
     row("G18", "a receipt key in public_key")
         .rejects_receipt("only there", ReceiptError::NoUserData, || {
@@ -177,7 +177,7 @@ fn key_in_public_key() -> Row {
         })
 }
 
-/// G19
+/// Returns row G19.
 fn off_the_curve() -> Row {
     row("G19", "a receipt key that is not on the curve").rejects_receipt(
         "",
@@ -190,7 +190,7 @@ fn off_the_curve() -> Row {
     )
 }
 
-/// G20
+/// Returns row G20.
 fn mixed_sets() -> Row {
     let other = |name: &str, register| {
         let mut registers = set_of(&[0, 16]).registers().clone();
@@ -220,7 +220,7 @@ fn mixed_sets() -> Row {
         )
 }
 
-/// G21
+/// Returns row G21.
 fn incomplete_sets() -> Row {
     let missing = |index| InvalidMeasurements::MissingRegister { name: SET.to_owned(), index };
     let row = row("G21", "a set of PCR8 alone, or without PCR0 or PCR16");
@@ -239,7 +239,7 @@ fn incomplete_sets() -> Row {
     })
 }
 
-/// G22
+/// Returns row G22.
 fn ended_set() -> Row {
     let not_after = NOW.minus_secs(1);
     let error = ReceiptError::SetExpired { set: SET.to_owned(), not_after, receipt_time: NOW };

@@ -35,7 +35,7 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// G23
+/// Returns row G23.
 fn another_key() -> Row {
     let key_id = KeyId::of(ENCLAVE.key.public_key());
     let found = KeyId::of(OTHER_ENCLAVE.key.public_key());
@@ -56,14 +56,14 @@ fn another_key() -> Row {
         })
 }
 
-/// G24
+/// Returns row G24.
 fn high_s() -> Row {
     row("G24", "high s").rejects_receipt("", StatementSignatureError::HighS, || {
         verify_header(&statement().with_high_s().header())
     })
 }
 
-/// G25
+/// Returns row G25.
 fn external_aad() -> Row {
     let row = row("G25", "another external_aad");
     let cases = [("none", &[][..]), ("of an audit digest", DIGEST_AAD)];
@@ -76,7 +76,7 @@ fn external_aad() -> Row {
     })
 }
 
-/// G26
+/// Returns row G26.
 fn other_bodies() -> Row {
     row("G26", "swapped request or response")
         .rejects_receipt("another request", ReceiptError::OtherRequest, || {
@@ -97,7 +97,7 @@ fn other_bodies() -> Row {
         })
 }
 
-/// G27
+/// Returns row G27.
 fn empty_nonce() -> Row {
     row("G27", "an empty nonce")
         .rejects_receipt("in the receipt", ReceiptError::EmptyNonce, || {
@@ -110,7 +110,7 @@ fn empty_nonce() -> Row {
         })
 }
 
-/// G28
+/// Returns row G28.
 fn nonce_of_another_attempt() -> Row {
     row("G28", "the nonce of another attempt")
         .rejects_receipt("another nonce", ReceiptError::OtherNonce, || {
@@ -121,7 +121,7 @@ fn nonce_of_another_attempt() -> Row {
         })
 }
 
-/// G29
+/// Returns row G29.
 fn other_operation() -> Row {
     let operation = ReceiptOperation::DescribeCustomKeyStores;
     let (found, expected) = ("GenerateRandom", operation.name());
@@ -138,7 +138,7 @@ fn other_operation() -> Row {
         })
 }
 
-/// G30
+/// Returns row G30.
 fn key_store() -> Row {
     let error = || ReceiptError::Source { source_id: "cks-1".to_owned() };
     row("G30", "src of a key store")
@@ -153,7 +153,7 @@ fn key_store() -> Row {
         })
 }
 
-/// G31
+/// Returns row G31.
 fn content_key_digest() -> Row {
     row("G31", "cek missing, or on a plain answer")
         .rejects_receipt("missing", ReceiptError::NoContentKeyDigest, || {
@@ -166,7 +166,7 @@ fn content_key_digest() -> Row {
         })
 }
 
-/// G32
+/// Returns row G32.
 fn content() -> Row {
     let bodies = |request: &'static [u8], response: &'static [u8]| {
         move || verify_exchange(|exchange| *exchange = TestExchange::of(request, response))
@@ -186,7 +186,7 @@ fn content() -> Row {
         .rejects_receipt("an array", error("request"), bodies(b"[]", SEALED_RESPONSE))
 }
 
-/// G33
+/// Returns row G33.
 fn time() -> Row {
     let row = row("G33", "time over 5 minutes from now");
     let late = one_ms_after(NOW.plus_secs(300));
@@ -199,7 +199,7 @@ fn time() -> Row {
     })
 }
 
-/// G34
+/// Returns row G34.
 fn repeated_sequence() -> Row {
     let key_id = KeyId::of(ENCLAVE.key.public_key());
     let error = ReceiptError::RepeatedSequence { key_id, sequence: 4 };

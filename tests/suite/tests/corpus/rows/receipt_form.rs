@@ -39,7 +39,7 @@ fn check_head(status: u16, receipts: &[&[u8]], encoded: bool) -> Result<(), Rece
     ReceiptBytes::from_response(head).map(drop)
 }
 
-/// G01
+/// Returns row G01.
 fn other_statuses() -> Row {
     let mut row = row("G01", "status 201, 203, 206, 299 or 302 with a forged body");
     for status in [201, 203, 206, 299, 302] {
@@ -55,13 +55,13 @@ fn other_statuses() -> Row {
     row
 }
 
-/// G02
+/// Returns row G02.
 fn no_receipt() -> Row {
     row("G02", "status 200 without a receipt")
         .rejects_receipt("", ReceiptError::NoReceipt, || check_head(200, &[], false))
 }
 
-/// G03
+/// Returns row G03.
 fn two_receipts() -> Row {
     let several = |count| ReceiptError::SeveralReceipts { count };
     row("G03", "two receipt headers")
@@ -75,14 +75,14 @@ fn two_receipts() -> Row {
         })
 }
 
-/// G04
+/// Returns row G04.
 fn content_encoding() -> Row {
     let error = ReceiptError::ContentEncoding;
     row("G04", "Content-Encoding")
         .rejects_receipt("", error, || check_head(200, &[header().as_bytes()], true))
 }
 
-/// G05
+/// Returns row G05.
 fn base64() -> Row {
     let too_long = ReceiptError::TooLong { length: MAX_RECEIPT_HEADER_LENGTH + 4 };
     let row = row("G05", "base64 over 600 characters or in another form").rejects_receipt(
@@ -105,7 +105,7 @@ fn base64() -> Row {
     row.rejects_receipt("canonical", StatementError::NotCoseSign1, || verify_header("0v/70oQ="))
 }
 
-/// G06
+/// Returns row G06.
 fn truncated() -> Row {
     row("G06", "truncated COSE").custom("at every offset", Outcome::Rejected, || {
         let bytes = statement().bytes();
@@ -116,7 +116,7 @@ fn truncated() -> Row {
     })
 }
 
-/// G07
+/// Returns row G07.
 fn encodings_of_the_statement() -> Row {
     use StatementError::{
         NotCoseSign1, Payload, ProtectedHeader, ProtectedMembers, SignatureLength, TrailingBytes,
@@ -188,7 +188,7 @@ fn verify_payload(payload: &[u8]) -> Result<(), ReceiptError> {
     verify_header(&signed.header())
 }
 
-/// G08
+/// Returns row G08.
 fn encodings_of_the_payload() -> Row {
     use ReceiptPayloadError::{Cbor, Member, NotDeterministic, Value};
     let not_shortest = |member, offset| Cbor {
@@ -226,7 +226,7 @@ fn encodings_of_the_payload() -> Row {
     })
 }
 
-/// G09
+/// Returns row G09.
 fn audit_digests() -> Row {
     let expected = RECEIPT_TYPE;
     row("G09", "an audit digest as a receipt, and the reverse")
