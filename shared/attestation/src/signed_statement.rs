@@ -345,6 +345,13 @@ mod tests {
     }
 
     #[test]
+    fn key_id_is_displayed_in_hexadecimal() {
+        let mut key_id = KeyId([0xab; SHA_256_LENGTH]);
+        key_id.0[0] = 0x0c;
+        assert_eq!(key_id.to_string(), format!("0c{}", "ab".repeat(31)));
+    }
+
+    #[test]
     fn heads_have_their_shortest_form() {
         for (argument, head) in [
             (23, &[0x17][..]),
