@@ -41,7 +41,12 @@ impl TestEnclave {
     }
 
     pub(crate) fn anchors(&self) -> TrustAnchors<Simulated> {
-        TrustAnchors::simulator_root(self.builder.root())
+        TrustAnchors::simulator_root(self.root())
+    }
+
+    /// Returns the root of the document's certificates, as DER.
+    pub(crate) fn root(&self) -> &[u8] {
+        self.builder.root()
     }
 
     pub(crate) fn document(&self) -> Vec<u8> {

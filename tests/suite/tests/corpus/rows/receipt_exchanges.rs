@@ -4,15 +4,19 @@ use attestation::receipt::{
     AllowedSources, ContentError, ReceiptError, ReceiptOperation, ReceiptSet,
 };
 use attestation::{KeyId, StatementSignatureError};
+use attested_recipient::{ContentKey, DisclosureError, Expectations, StoredExchange};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::harness::receipts::{
     ENCLAVE, OTHER_ENCLAVE, header, statement, verify_exchange, verify_header,
 };
 use crate::harness::row::{Row, row};
+use crate::harness::summary::Outcome;
 use crate::statement::{DIGEST_AAD, RECEIPT_TYPE, Statement};
 use crate::test_enclave::{
     NONCE, NOW, REQUEST_ID, SEALED_REQUEST, SEALED_RESPONSE, TestExchange, one_ms_after,
-    one_ms_before,
+    one_ms_before, sets,
 };
 
 const PLAIN_REQUEST: &[u8] = br#"{"NumberOfBytes":32}"#;
@@ -155,7 +159,7 @@ fn key_store() -> Row {
 
 /// Returns row G31.
 fn content_key_digest() -> Row {
-    row("G31", "cek missing, or on a plain answer")
+    row("G31", "cek missing, on a plain answer, or of another key")
         .rejects_receipt("missing", ReceiptError::NoContentKeyDigest, || {
             verify_exchange(|exchange| exchange.receipt.content_key_digest = None)
         })
@@ -164,6 +168,21 @@ fn content_key_digest() -> Row {
                 *exchange = TestExchange::of(PLAIN_REQUEST, PLAIN_RESPONSE);
             })
         })
+        .custom("of another key", Outcome::Rejected, || {
+            let other = ContentKey::from_hex(&"5a".repeat(32)).unwrap();
+            assert_eq!(disclosure_error(&other), DisclosureError::OtherKey);
+        })
+}
+
+/// Verifies the valid exchange as a stored one, and returns the error of this disclosure.
+fn disclosure_error(content_key: &ContentKey) -> DisclosureError {
+    let der = STANDARD.encode(ENCLAVE.root());
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n");
+    let expectations = Expectations::new(sets()).with_root_pem(pem.as_bytes()).unwrap();
+    let (request, response) = (SEALED_REQUEST.to_vec(), SEALED_RESPONSE.to_vec());
+    let stored = StoredExchange::new(request, response, header(), ENCLAVE.document()).unwrap();
+    let verified = stored.verify(&expectations, &AllowedSources::nsm()).unwrap();
+    verified.open(content_key).unwrap_err()
 }
 
 /// Returns row G32.
