@@ -8,7 +8,7 @@ use attested_recipient::audit::{TrailReport, verify_trail};
 use clap::Args;
 
 use super::super::error::CommandError;
-use super::super::exchange_file::read_exchange;
+use super::super::exchange_file::ExchangeFile;
 use super::super::expectations::ExpectationArgs;
 
 /// Verify an audit trail by the digests that enclaves sign every minute.
@@ -41,8 +41,8 @@ pub(super) struct VerifyTrail {
 impl VerifyTrail {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let expectations = self.expectations.expectations()?;
-        let exchanges = self.receipt.iter().map(|path| read_exchange(path));
-        let exchanges = exchanges.collect::<Result<Vec<_>, _>>()?;
+        let exchanges = self.receipt.iter().map(|path| Ok(ExchangeFile::read(path)?.exchange));
+        let exchanges = exchanges.collect::<Result<Vec<_>, CommandError>>()?;
         let report = verify_trail(&self.files, &expectations, &exchanges, self.until)
             .map_err(|error| CommandError::File { path: error.path, error: error.error })?;
         let receipts: Vec<_> = self.receipt.iter().map(PathBuf::as_path).collect();
