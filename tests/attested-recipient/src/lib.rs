@@ -27,6 +27,7 @@ mod exchange;
 mod expectations;
 mod http1;
 mod measurements;
+pub mod proxy;
 mod recipient;
 mod retries;
 mod simulator;

@@ -180,7 +180,7 @@ pub const TABLE: &[Entry] = &[
         layers: &[
             &["cli"],
             &["simulator"],
-            &["client", "audit"],
+            &["client", "audit", "proxy"],
             &["exchange", "verified_connection"],
             &[
                 "document",

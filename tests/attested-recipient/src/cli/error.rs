@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use attestation::{AnchorError, MalformedDocument};
+use attested_recipient::proxy::ProxyError;
 use attested_recipient::{ClientError, DisclosureError, OpenError, PrivateKeyError};
 use enclave::config::{BundleError, ConfigError};
 use enclave::iam::PolicyError;
@@ -56,6 +57,8 @@ pub(super) enum CommandError {
     /// The server at a URL is not an enclave that can be trusted.
     #[error("{url}: {error}")]
     Untrusted { url: String, error: Box<TrustError> },
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     #[error(transparent)]
     NsmUnavailable(#[from] NsmUnavailable),
     #[error("the Nitro Secure Module returned no attestation document: {0}")]

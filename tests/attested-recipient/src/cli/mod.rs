@@ -18,6 +18,7 @@ mod expectations;
 mod inspect;
 mod open;
 mod policy;
+mod proxy;
 mod random;
 mod recipient_key;
 mod report;
@@ -54,6 +55,7 @@ enum Command {
     Disclose(disclose::Disclose),
     Audit(audit::AuditCommand),
     Trust(trust::Trust),
+    Proxy(proxy::ProxyCommand),
     Policy(policy::PolicyCommand),
     ConfigArchive(config::ConfigArchive),
     ConfigPcr(config::ConfigPcr),
@@ -74,6 +76,7 @@ impl Cli {
             Command::Disclose(command) => command.run(),
             Command::Audit(command) => command.run(),
             Command::Trust(command) => command.run(),
+            Command::Proxy(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::ConfigArchive(command) => command.run(),
             Command::ConfigPcr(command) => command.run(),

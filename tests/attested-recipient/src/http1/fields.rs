@@ -52,6 +52,11 @@ impl Fields {
         }
     }
 
+    /// Removes the fields with this name.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.retain(|field| !field.name.eq_ignore_ascii_case(name));
+    }
+
     /// Returns names and values in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|field| (field.name.as_str(), field.value.as_slice()))
@@ -113,6 +118,8 @@ mod tests {
         let encoded = fields.encode("POST / HTTP/1.1", &[("n", "v")], b"body");
         let expected = b"POST / HTTP/1.1\r\nX-A: 1\r\nb: \xff\r\nx-a: 2\r\nn: v\r\n\r\nbody";
         assert_eq!(encoded.as_slice(), expected);
+        fields.remove("X-A");
+        assert_eq!(fields.iter().count(), 1);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! Reads one message from a connection.
 
-use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use zeroize::Zeroizing;
@@ -23,6 +22,9 @@ pub(crate) struct Limits {
 pub(crate) trait Head: Sized {
     /// Parses a head. Returns its length as well, or `None` if the head is incomplete.
     fn parse(received: &[u8]) -> Result<Option<(Self, usize)>, FramingError>;
+
+    /// Checks the head before the body is read.
+    fn check(&self) -> Result<(), FramingError>;
 
     /// Returns the fields.
     fn fields(&self) -> &Fields;
@@ -59,6 +61,7 @@ pub(crate) async fn read_message<H: Head>(
             break head;
         }
     };
+    head.check()?;
     let body_length = body_length(head.fields(), limits)?;
     let begin = received.get(head_length..length).unwrap_or_default();
     // The whole body is allocated at once, because a growing vector would leave copies behind.
@@ -95,12 +98,12 @@ fn body_length(fields: &Fields, limits: Limits) -> Result<usize, FramingError> {
 
 /// Returns the reason why an idle connection cannot be used: the peer closed it, or sent bytes. Does not
 /// wait.
-pub(crate) async fn idle_fault(stream: &mut (impl AsyncRead + Unpin)) -> Option<ReadError> {
+pub(crate) fn idle_fault(stream: &mut (impl AsyncRead + Unpin)) -> Option<ReadError> {
     let mut byte = [0];
     let mut buffer = ReadBuf::new(&mut byte);
-    let read =
-        poll_fn(|context| Poll::Ready(Pin::new(&mut *stream).poll_read(context, &mut buffer)));
-    match read.await {
+    // No task waits for the bytes of an idle connection, so there is none to wake.
+    let mut context = Context::from_waker(Waker::noop());
+    match Pin::new(stream).poll_read(&mut context, &mut buffer) {
         Poll::Pending => None,
         Poll::Ready(Err(error)) => Some(error.into()),
         Poll::Ready(Ok(())) if buffer.filled().is_empty() => Some(ReadError::Closed),

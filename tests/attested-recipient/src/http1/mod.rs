@@ -8,12 +8,14 @@
 mod error;
 mod fields;
 mod message;
+mod request_head;
 mod response_head;
 
 pub use self::error::FramingError;
 pub(crate) use self::error::ReadError;
 pub(crate) use self::fields::Fields;
 pub(crate) use self::message::{Limits, Message, idle_fault, read_message};
+pub(crate) use self::request_head::RequestHead;
 pub(crate) use self::response_head::ResponseHead;
 
 /// Maximum length of the head of a message, in bytes. SDKs send about 1,000.

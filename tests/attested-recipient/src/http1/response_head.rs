@@ -24,12 +24,18 @@ impl Head for ResponseHead {
         };
         let fields = Fields::parsed(response.headers);
         match (response.version, response.code) {
-            (Some(1), Some(status @ 100..200)) => Err(FramingError::Informational { status }),
-            (Some(1), Some(status)) => {
-                check(&fields)?;
-                Ok(Some((Self { status, fields }, length)))
-            }
+            (Some(1), Some(status)) => Ok(Some((Self { status, fields }, length))),
             _ => Err(FramingError::NotHttp),
+        }
+    }
+
+    fn check(&self) -> Result<(), FramingError> {
+        let Self { status, fields } = self;
+        match status {
+            100..200 => Err(FramingError::Informational { status: *status }),
+            _ if fields.contains("content-encoding") => Err(FramingError::ContentEncoding),
+            _ if fields.contains("trailer") => Err(FramingError::Trailer),
+            _ => Ok(()),
         }
     }
 
@@ -47,17 +53,6 @@ impl ResponseHead {
                 .fields
                 .single("connection")
                 .is_some_and(|options| options.eq_ignore_ascii_case("keep-alive"))
-    }
-}
-
-/// Rejects fields that change the meaning of the body.
-fn check(fields: &Fields) -> Result<(), FramingError> {
-    if fields.contains("content-encoding") {
-        return Err(FramingError::ContentEncoding);
-    }
-    match fields.contains("trailer") {
-        true => Err(FramingError::Trailer),
-        false => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use attestation::crypto::Sha256;
-use attestation::receipt::{NONCE_HEADER, VerifiedIdentity};
+use attestation::receipt::{NONCE_HEADER, ReceiptOperation, VerifiedIdentity};
 use attestation::time::UnixMillis;
 use attestation::{ClockReading, MAX_DOCUMENT_LENGTH};
 use rustls::pki_types::CertificateDer;
@@ -92,6 +92,25 @@ impl Verifier {
         Ok(VerifiedConnection { verifier: self.clone(), identity, document, link: Some(link) })
     }
 
+    /// Checks that the response to a request can be verified, without sending the request.
+    ///
+    /// # Errors
+    /// If the upstream is http, and no receipt covers the operation, or the client's nonce is malformed.
+    pub fn check_request(&self, request: &Request) -> Result<(), ConnectionError> {
+        self.attempt(request).map(drop)
+    }
+
+    /// Returns the operation and the nonce that the receipt must have. Returns `None` for https.
+    fn attempt(
+        &self,
+        request: &Request,
+    ) -> Result<Option<(ReceiptOperation, Nonce)>, ConnectionError> {
+        match self.upstream.is_https() {
+            true => Ok(None),
+            false => Ok(Some((request.operation()?, request.nonce()?))),
+        }
+    }
+
     /// Fetches the enclave's document on the connection, and verifies it: steps 4 to 6, and the key of TLS.
     async fn verify(
         &self,
@@ -146,9 +165,12 @@ impl VerifiedConnection {
     }
 
     /// Checks an idle connection without waiting. Closes it if the server closed it or sent bytes.
-    pub async fn check_idle(&mut self) -> Result<(), ConnectionError> {
+    ///
+    /// # Errors
+    /// If the connection is closed.
+    pub fn check_idle(&mut self) -> Result<(), ConnectionError> {
         let Some(link) = &mut self.link else { return Err(ConnectionError::Closed) };
-        match idle_fault(&mut link.stream).await {
+        match idle_fault(&mut link.stream) {
             None => Ok(()),
             Some(fault) => {
                 self.link = None;
@@ -167,11 +189,8 @@ impl VerifiedConnection {
     /// If the request cannot be sent, the connection fails, or a rule rejects the response. Unless the request
     /// is invalid, the connection is then closed.
     pub async fn send(&mut self, request: &Request) -> Result<Response, ConnectionError> {
-        let attempt = match self.verifier.upstream.is_https() {
-            true => None,
-            false => Some((request.operation()?, request.nonce()?)),
-        };
-        self.check_idle().await?;
+        let attempt = self.verifier.attempt(request)?;
+        self.check_idle()?;
         // If this future is dropped, the link is dropped with it.
         let mut link = self.link.take().ok_or(ConnectionError::Closed)?;
         self.renew_document(&mut link).await?;

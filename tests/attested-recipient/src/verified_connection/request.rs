@@ -81,6 +81,11 @@ impl Request {
         Ok(Self { fields: checked, body })
     }
 
+    /// Returns the request with the fields and the body that a client sent.
+    pub(crate) const fn received(fields: Fields, body: Vec<u8>) -> Self {
+        Self { fields, body }
+    }
+
     /// Returns the body.
     pub fn body(&self) -> &[u8] {
         &self.body

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::request::{Nonce, Request};
 use crate::expectations::Expectations;
-use crate::http1::{Message, ResponseHead};
+use crate::http1::{Fields, Message, ResponseHead};
 
 /// The first status that is an error. Nothing authenticates an error without TLS.
 const FIRST_ERROR: u16 = 400;
@@ -58,6 +58,10 @@ impl Response {
     /// Returns the body, and drops the rest.
     pub fn into_body(self) -> Zeroizing<Vec<u8>> {
         self.message.body
+    }
+
+    pub(crate) const fn fields(&self) -> &Fields {
+        &self.message.head.fields
     }
 
     /// Returns the value of the receipt header, which a verified receipt has.

@@ -10,5 +10,9 @@
 mod enclave;
 mod forged_responses;
 mod http;
+mod proxy;
+mod proxy_command;
+mod proxy_requests;
+mod proxy_retries;
 mod relay;
 mod verified_connection;

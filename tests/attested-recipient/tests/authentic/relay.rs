@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{RwLock, RwLockWriteGuard, broadcast, mpsc};
 use tokio::task::JoinSet;
 
 use crate::http::Message;
@@ -29,6 +29,8 @@ struct Shared {
     /// Forges the responses to other requests.
     documents: Mutex<Box<Forge>>,
     ended: mpsc::UnboundedSender<usize>,
+    /// Responses to KMS requests wait for this lock.
+    gate: RwLock<()>,
     /// Bytes for the clients of all connections.
     idle_bytes: broadcast::Sender<Vec<u8>>,
 }
@@ -48,6 +50,7 @@ impl Relay {
             answers: honest(),
             documents: honest(),
             ended,
+            gate: RwLock::default(),
             idle_bytes: broadcast::channel(8).0,
         });
         let mut tasks = JoinSet::new();
@@ -70,6 +73,11 @@ impl Relay {
     ) {
         let forge = move |_: &Message, response| Some(forge(response));
         *self.shared.documents.lock().unwrap() = Box::new(forge);
+    }
+
+    /// Withholds the responses to KMS requests until the guard is dropped.
+    pub(crate) async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.shared.gate.write().await
     }
 
     /// Sends bytes to the clients of all open connections.
@@ -118,7 +126,10 @@ impl Shared {
             }
             let Some(response) = Message::read(&mut responses).await else { return };
             let forge = match request.start_line().starts_with("POST") {
-                true => &self.answers,
+                true => {
+                    drop(self.gate.read().await);
+                    &self.answers
+                }
                 false => &self.documents,
             };
             let bytes = (*forge.lock().unwrap())(&request, response);

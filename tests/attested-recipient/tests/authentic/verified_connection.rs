@@ -214,7 +214,7 @@ async fn closed_idle_connection_is_a_transport_fault() {
 /// Waits until an idle connection is closed.
 async fn until_closed(connection: &mut VerifiedConnection) -> ConnectionError {
     loop {
-        match connection.check_idle().await {
+        match connection.check_idle() {
             Ok(()) => tokio::task::yield_now().await,
             Err(error) => return error,
         }
