@@ -37,18 +37,19 @@ check_systemd() {
     local root=$scratch/root program output units=()
     mkdir -p "$root/usr/lib" "$root/etc/systemd/system" "$root/usr/local/bin" "$root/bin" "$root/opt/attested-random"
     cp -r /usr/lib/systemd "$root/usr/lib/"
-    for program in usr/local/bin/parent-proxy bin/kill; do
+    for program in usr/local/bin/{parent-proxy,attested-recipient} bin/kill; do
         printf '#!/bin/sh\n' >"$root/$program" && chmod +x "$root/$program"
     done
     cp "$deploy"/{nitro-cli/run-enclave,systemd/restart-unready}.sh "$root/opt/attested-random/"
     cp "$deploy"/systemd/*.{service,socket,timer} "$root/etc/systemd/system/"
     units=(parent-proxy.socket parent-proxy.service attested-random-enclave@16.service
-        attested-random-unready@16.service attested-random-unready@16.timer)
+        attested-random-unready@16.service attested-random-unready@16.timer
+        attested-recipient-proxy.socket attested-recipient-proxy.service)
     # systemd-analyze only warns about unknown keys, so any output is an error.
     output=$(systemd-analyze verify --man=no --root="$root" "${units[@]}" 2>&1) || output+=" (systemd-analyze failed)"
     [[ -z $output ]] || { echo "$output" >&2; return 1; }
     # The highest accepted exposure level of each unit, in tenths. A unit without hardening has level 10.
-    for program in parent-proxy=20 attested-random-enclave@16=35 attested-random-unready@16=35; do
+    for program in parent-proxy=20 attested-recipient-proxy=20 attested-random-enclave@16=35 attested-random-unready@16=35; do
         systemd-analyze security --no-pager --offline=yes --root="$root" --threshold="${program#*=}" \
             "${program%=*}.service" >"$scratch/security" || { tail -n 1 "$scratch/security" >&2; return 1; }
     done

@@ -94,6 +94,19 @@ require_lines("attested-random-unready@.service", "ExecStart=/opt/attested-rando
 timers = [setting("attested-random-unready@.timer", key) for key in ("OnActiveSec", "OnUnitInactiveSec")]
 require(all(timers), "attested-random-unready@.timer: OnActiveSec or OnUnitInactiveSec is missing")
 
+# The proxy for clients: no user but root can take its address, and it waits for the current requests.
+require_lines("attested-recipient-proxy.service", "Requires=attested-recipient-proxy.socket", "Type=notify", "Restart=always")
+[address] = setting("attested-recipient-proxy.socket", r"Listen\w+") or [""]
+port = re.fullmatch(r"127\.0\.0\.1:(\d+)", address)
+require(port and 0 < int(port[1]) < 1024, f"attested-recipient-proxy.socket: {address} is not a loopback address with a port below 1024")
+start = setting("attested-recipient-proxy.service", "ExecStart")[-1]
+require(start.startswith("/usr/local/bin/attested-recipient proxy --listen systemd "),
+        f"attested-recipient-proxy.service: ExecStart is {start}")
+require("--simulator" not in (FOLDER / "attested-recipient-proxy.service").read_text(),
+        "attested-recipient-proxy.service: --simulator proves nothing")
+stop = int(setting("attested-recipient-proxy.service", "TimeoutStopSec")[-1])
+require(stop > 32, f"attested-recipient-proxy.service: TimeoutStopSec {stop} is not more than the default of --timeout and 2 s")
+
 # restart-unready.sh queries the admin listener of the relay.
 requested = re.search(r"http://127\.0\.0\.1:(\d+)/metrics", (FOLDER / "restart-unready.sh").read_text())[1]
 require(file["admin_listen"] in (f"127.0.0.1:{requested}", f"0.0.0.0:{requested}"),
