@@ -13,7 +13,7 @@ use listenfd::ListenFd;
 use thiserror::Error;
 use transport::{Endpoint, Listener, listen, listen_private};
 
-use super::ProxyError;
+use super::error::ProxyError;
 
 /// The first port that any user can listen on (ip(7), `ip_unprivileged_port_start`).
 const FIRST_UNPRIVILEGED_PORT: u16 = 1024;

@@ -8,6 +8,7 @@
 
 mod admin;
 mod client_response;
+mod error;
 mod forward;
 mod listener;
 mod metrics;
@@ -16,16 +17,15 @@ mod server;
 mod systemd;
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use transport::limits::MAX_ADMIN_CONNECTIONS;
-use transport::{Acceptor, Endpoint, ListenError, listen};
+use transport::{Acceptor, Endpoint, listen};
 
+pub use self::error::ProxyError;
 use self::forward::Forwarder;
 pub use self::listener::{InvalidListenAddress, ListenAddress};
 use self::metrics::Metrics;
@@ -60,20 +60,6 @@ pub struct Proxy {
     admin: Option<Acceptor>,
     server: Arc<Server>,
     settings: ProxySettings,
-}
-
-/// The reason why a proxy cannot start.
-#[derive(Debug, Error)]
-pub enum ProxyError {
-    /// An address cannot be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The socket that the service manager passed cannot be used.
-    #[error("the socket of the service manager cannot be used: {0}; start the proxy from its unit")]
-    Inherited(io::Error),
-    /// The user of this process is not known.
-    #[error("cannot read the user of this process from /proc/self: {0}")]
-    OwnUser(io::Error),
 }
 
 impl Proxy {

@@ -39,7 +39,7 @@ const SIMULATOR_ROOT_PATH: &str = "/simulator/root.pem";
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
-/// What every connection to an upstream needs: the address, the requirements and the clock.
+/// The address of an upstream, the requirements on its enclaves, and the clock.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     upstream: Arc<Upstream>,

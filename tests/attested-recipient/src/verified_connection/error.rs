@@ -2,13 +2,12 @@
 
 use std::io;
 
-use attestation::crypto::CryptoError;
 use attestation::receipt::ReceiptError;
 use enclave::clock::ClockFault;
 use thiserror::Error;
 use transport::ConnectError;
 
-use super::request::InvalidRequest;
+use super::request::{InvalidRequest, NonceError};
 use crate::http1::{FramingError, ReadError};
 
 /// The reason why a connection is not verified, or a request has no answer that can be trusted.
@@ -154,8 +153,11 @@ impl From<ReadError> for ConnectionError {
     }
 }
 
-impl From<CryptoError> for ConnectionError {
-    fn from(error: CryptoError) -> Self {
-        Self::Local(error.to_string())
+impl From<NonceError> for ConnectionError {
+    fn from(error: NonceError) -> Self {
+        match error {
+            NonceError::Request(error) => Self::Request(error),
+            NonceError::Random(error) => Self::Local(error.to_string()),
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! A request to the KMS API.
 
-use attestation::crypto::fill_random;
+use attestation::crypto::{CryptoError, fill_random};
 use attestation::receipt::{NONCE_HEADER, NONCE_LENGTHS, ReceiptOperation};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
 
-use super::error::ConnectionError;
 use crate::http1::Fields;
 
 /// Length of the nonce of an attempt, in bytes.
@@ -44,6 +43,17 @@ pub enum InvalidRequest {
          padding"
     )]
     Nonce,
+}
+
+/// The reason why an attempt has no nonce.
+#[derive(Debug, Error)]
+pub(super) enum NonceError {
+    /// The client's own nonce is malformed.
+    #[error(transparent)]
+    Request(#[from] InvalidRequest),
+    /// The source of randomness failed.
+    #[error(transparent)]
+    Random(#[from] CryptoError),
 }
 
 /// The nonce of one attempt.
@@ -111,7 +121,7 @@ impl Request {
     }
 
     /// Returns a new nonce, or the client's own.
-    pub(super) fn nonce(&self) -> Result<Nonce, ConnectionError> {
+    pub(super) fn nonce(&self) -> Result<Nonce, NonceError> {
         if !self.has_own_nonce() {
             let mut bytes = vec![0; NONCE_LENGTH];
             fill_random(&mut bytes)?;
@@ -162,7 +172,7 @@ mod tests {
             assert!(request.has_own_nonce());
             let error = request.nonce().unwrap_err();
             assert!(
-                matches!(error, ConnectionError::Request(InvalidRequest::Nonce)),
+                matches!(error, NonceError::Request(InvalidRequest::Nonce)),
                 "{fields:?}: {error}"
             );
         }

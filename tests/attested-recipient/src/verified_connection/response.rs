@@ -30,8 +30,8 @@ pub enum Proof {
     AttestedTls,
     /// The receipt covers request and response.
     Receipt,
-    /// There is none: the status is an error, and the connection is not attested TLS. Anyone on the path may
-    /// have sent the response.
+    /// There is none: the status is an error, and the connection is not attested TLS. The network or a relay
+    /// may have sent the response.
     None,
 }
 

@@ -28,12 +28,12 @@ use crate::http::Message;
 
 pub(crate) const RANDOM: &str = "TrentService.GenerateRandom";
 
-/// The PCRs of every test enclave.
+/// Returns the PCRs of every test enclave.
 pub(crate) fn pcrs() -> BTreeMap<u8, PcrValue> {
     BTreeMap::from([(0, [1; 48]), (1, [2; 48]), (2, [3; 48]), (16, [4; 48])])
 }
 
-/// The signer of an enclave. Enclaves of one machine have the same.
+/// Creates a signer of documents. Two enclaves can share one.
 pub(crate) fn pki() -> Arc<SimulatedPki> {
     Arc::new(SimulatedPki::new(Arc::new(|| SystemClock.now())).unwrap())
 }

@@ -1,4 +1,4 @@
-//! Responses are authentic, whatever stands between client and enclave.
+//! Tests of verified connections and of the proxy, with a relay that forges responses.
 
 #![expect(
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! Verified connections, and what they reject.
+//! Tests of verified connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
