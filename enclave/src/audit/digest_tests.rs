@@ -71,6 +71,22 @@ fn digest_covers_written_lines_and_names_gaps() {
 }
 
 #[test]
+fn first_digest_follows_the_first_record() {
+    let (mut digests, _) = digests(NEVER);
+    let due = |digests: &mut StreamDigests| {
+        let mut line = Vec::new();
+        digests.append_due(false, &mut line);
+        digests.done(true);
+        !line.is_empty()
+    };
+    assert!(!due(&mut digests), "a digest without a record");
+    digests.cover(1, b"one");
+    assert!(due(&mut digests));
+    digests.cover(2, b"two");
+    assert!(!due(&mut digests), "the second digest follows a minute later");
+}
+
+#[test]
 fn more_gaps_than_the_maximum_need_several_digests() {
     let (mut digests, point) = digests(NEVER);
     let gaps = 2 * u64::try_from(MAX_GAPS).unwrap() + 1;
