@@ -54,7 +54,7 @@ cat <<END
   aws kms generate-random --number-of-bytes 32 --recipient "KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument=\$(base64 -w0 document.bin)"
 
   # The same in one command
-  $BIN/attested-recipient random --endpoint $endpoint$ca_option --bytes 32
+  $BIN/attested-recipient random --endpoint $endpoint$ca_option --simulator --bytes 32
 
 END
 if [[ ${KEY_STORE:-} == softhsm ]]; then

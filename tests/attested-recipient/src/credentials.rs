@@ -66,6 +66,20 @@ impl Credentials {
         })
     }
 
+    /// Returns the headers of a signed `POST /` request, for tests that send the request themselves.
+    #[doc(hidden)]
+    pub fn signed_headers(
+        &self,
+        host: &str,
+        target: &str,
+        body: &[u8],
+        now: UnixMillis,
+    ) -> Vec<(String, String)> {
+        let content_type = "application/x-amz-json-1.1";
+        let headers = self.sign(&UnsignedRequest { host, content_type, target, body }, now);
+        headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Returns the headers of a signed `POST /` request.
     pub(crate) fn sign(
         &self,

@@ -6,14 +6,14 @@
 //! - the decryption of sealed responses
 //!
 //! ```
-//! use attested_recipient::{Client, Document, RecipientKey, Simulator};
+//! use attested_recipient::{Document, RecipientKey, Simulator};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let simulator = Simulator::start()?; // any KMS SDK can use simulator.endpoint_url()
 //! let key = RecipientKey::generate()?;
 //! let document = simulator.document(&Document::for_key(&key))?;
 //!
-//! let sealed = Client::new(simulator.endpoint_url()).generate_random_for(32, &document)?;
+//! let sealed = simulator.client()?.generate_random_for(32, &document)?;
 //! assert_eq!(key.open(&sealed)?.len(), 32);
 //! # Ok(())
 //! # }

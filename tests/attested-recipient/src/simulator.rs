@@ -25,6 +25,8 @@ use transport::{Acceptor, Endpoint, listen};
 
 use crate::client::{Client, ClientError};
 use crate::document::Document;
+use crate::expectations::Expectations;
+use crate::verified_connection::VerifierClock;
 
 /// An error at the start of the simulator. For example, no port, thread or source of randomness is
 /// available.
@@ -47,6 +49,7 @@ pub struct Simulator {
     address: SocketAddr,
     authority_pem: Option<String>,
     pki: Arc<SimulatedPki>,
+    clock: VerifierClock,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -79,6 +82,7 @@ impl Simulator {
     fn start_with(builder: SimulatorBuilder) -> Result<Self, SimulatorError> {
         let SimulatorBuilder { now, config, audit, proxy_protocol } = builder;
         let pki = Arc::new(SimulatedPki::new(Arc::clone(&now)).map_err(start_error)?);
+        let client_now = Arc::clone(&now);
         let mut anchors = TrustAnchors::simulator_root(pki.root_certificate());
         let config = Config::load(config.as_deref()).map_err(start_error)?;
         config.add_anchors(&mut anchors).map_err(start_error)?;
@@ -124,6 +128,7 @@ impl Simulator {
             address,
             authority_pem,
             pki,
+            clock: VerifierClock::given(move || client_now()),
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -146,17 +151,31 @@ impl Simulator {
         self.authority_pem.as_deref()
     }
 
-    /// Creates a client that trusts this simulator. The client sends its requests to `url`, for example
-    /// the URL of a relay.
+    /// Creates a client of this simulator. The client verifies the simulator as it would verify an enclave, under the
+    /// simulator's root, but does not compare measurements.
     ///
     /// # Errors
-    /// Returns an error only if the simulator's own certificate is invalid.
+    /// If the URL of the simulator or its root is unusable, which does not happen.
+    pub fn client(&self) -> Result<Client, ClientError> {
+        self.client_at(&self.endpoint_url)
+    }
+
+    /// Creates a client like [`client`](Self::client), which sends its requests to `url`, for example the URL of a
+    /// relay.
+    ///
+    /// # Errors
+    /// If `url` is not a URL.
     pub fn client_at(&self, url: &str) -> Result<Client, ClientError> {
-        let client = Client::new(url);
-        match &self.authority_pem {
-            Some(pem) => client.with_ca_certificates(pem.as_bytes()),
-            None => Ok(client),
-        }
+        Client::with_clock(url, self.expectations(), self.clock.clone())
+    }
+
+    /// Returns expectations that only this simulator meets: any measurements, under the simulator's root. Clients that
+    /// expect an enclave reject the simulator.
+    pub fn expectations(&self) -> Expectations {
+        let expectations = Expectations::simulator();
+        // Without the root, the client fetches it from the simulator.
+        let with_root = expectations.with_root_pem(self.root_certificate_pem().as_bytes());
+        with_root.unwrap_or_else(|_| Expectations::simulator())
     }
 
     /// Returns the root certificate of the simulator's documents, in PEM.
@@ -169,7 +188,7 @@ impl Simulator {
     /// # Errors
     /// Returns an error if the request fails, for example because a field is too long.
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
-        self.client_at(&self.endpoint_url)?.document(document)
+        self.client()?.document(document)
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
+use attested_recipient::{Client, Expectations};
+
 /// Returns the path of a binary of this workspace. The binary must be built before the tests run.
 /// `make test` builds all binaries. For a single test, run `cargo build --workspace --features
 /// enclave/simulator,enclave/pkcs11` first.
@@ -38,6 +40,14 @@ pub fn binary(name: &str) -> PathBuf {
 /// Panics if [`binary`] does.
 pub fn command() -> Command {
     Command::new(binary("attested-recipient"))
+}
+
+/// Returns a client that accepts any simulator at `url`.
+///
+/// # Panics
+/// Panics if `url` is not a URL.
+pub fn client(url: &str) -> Client {
+    Client::new(url, Expectations::simulator()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

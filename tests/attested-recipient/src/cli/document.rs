@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use attestation::{PcrValue, check_spki};
-use attested_recipient::{Document, Kind};
+use attested_recipient::{Document, Expectations, Kind};
 use clap::{Args, ValueEnum};
 
 use super::bounded_read::read;
@@ -70,7 +70,7 @@ impl DocumentCommand {
             debug: self.debug,
             age_seconds: self.age,
         };
-        let document = self.simulator.client()?.document(&document)?;
+        let document = self.simulator.client(Expectations::simulator())?.document(&document)?;
         fs::write(&self.out, document)
             .map_err(|error| CommandError::File { path: self.out.clone(), error })
     }

@@ -4,31 +4,46 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::exchange::InvalidExchange;
+use crate::verified_connection::{
+    ClockUnavailable, ConnectionError, ErrorKind, InvalidAuthorities,
+};
+
 /// Time limit for a request, including all attempts.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An error of a request to the service.
 #[derive(Debug, Error)]
 pub enum ClientError {
+    /// The URL is not that of a service.
+    #[error("{url}: expected https://HOST[:PORT] or http://HOST[:PORT], without a path")]
+    InvalidUrl {
+        /// The URL.
+        url: String,
+    },
     /// The request could not be sent, or the response could not be read.
     #[error("the request to {url} failed: {error}")]
     Transport {
-        /// The requested URL.
+        /// The URL of the service.
         url: String,
-        /// The error of the HTTP client.
-        error: Box<ureq::Error>,
+        /// The error of the connection.
+        error: Box<ConnectionError>,
     },
-    /// The client does not trust the authority that issued the server's certificate.
-    #[error(
-        "{url}: the server's certificate is not from a trusted authority: the enclave restarted, \
-         or another server answers at this address; verify it again with `attested-recipient \
-         trust`"
-    )]
-    UnknownAuthority {
-        /// The requested URL.
+    /// The server or its response is rejected: nothing proves that the expected enclave sent it.
+    #[error("{url}: rejected: {error}")]
+    Unverified {
+        /// The URL of the service.
+        url: String,
+        /// The reason.
+        error: Box<ConnectionError>,
+    },
+    /// There was no response within the time limit.
+    #[error("{url}: no response within {} s", TIMEOUT.as_secs())]
+    TimedOut {
+        /// The URL of the service.
         url: String,
     },
-    /// The service returned a KMS error.
+    /// The service returned a KMS error. Without attested TLS, any server on the path can have sent it.
     #[error("{error_type}: {message}")]
     Rejected {
         /// The error's `__type`.
@@ -36,18 +51,15 @@ pub enum ClientError {
         /// The error's message.
         message: String,
     },
-    /// The URL has the scheme https, but the client trusts no certificate authority.
-    #[error(
-        "{url}: https requires the enclave's CA certificate: pass the file that \
-         `attested-recipient trust` writes to `Client::with_ca_certificates`"
-    )]
-    NoAuthority {
-        /// The requested URL.
-        url: String,
-    },
     /// The PEM text is malformed, contains no certificate, or contains an invalid certificate.
     #[error("invalid CA certificates ({0}): expected PEM, as `attested-recipient trust` writes it")]
-    InvalidAuthority(&'static str),
+    InvalidAuthority(#[from] InvalidAuthorities),
+    /// The client has CA certificates, but the URL has the scheme http.
+    #[error("{url}: CA certificates require https: write https://HOST:PORT")]
+    AuthorityWithoutTls {
+        /// The URL of the service.
+        url: String,
+    },
     /// The endpoint signs no attestation documents.
     #[error(
         "{url} is not a simulator, so it signs no attestation documents: use the URL of a \
@@ -64,7 +76,7 @@ pub enum ClientError {
         TIMEOUT.as_secs()
     )]
     Throttled {
-        /// The requested URL.
+        /// The URL of the service.
         url: String,
         /// Number of attempts.
         throttled: u32,
@@ -85,4 +97,26 @@ pub enum ClientError {
          not sealed and may have been read in transit, so the response is rejected"
     )]
     NotSealed,
+    /// The exchange cannot be stored.
+    #[error("the exchange cannot be stored: {0}")]
+    Exchange(#[from] InvalidExchange),
+    /// This machine has no clock that can be trusted.
+    #[error(transparent)]
+    Clock(#[from] ClockUnavailable),
+    /// The thread of the requests failed.
+    #[error("the thread of the client's requests failed: {0}")]
+    Thread(String),
+}
+
+impl ClientError {
+    /// Returns the error for a failed connection to `url`.
+    pub(super) fn of_connection(url: &str, error: ConnectionError) -> Self {
+        let (url, error) = (url.to_owned(), Box::new(error));
+        match error.kind() {
+            ErrorKind::Rejection => Self::Unverified { url, error },
+            ErrorKind::Transport | ErrorKind::Request | ErrorKind::Local => {
+                Self::Transport { url, error }
+            }
+        }
+    }
 }

@@ -3,30 +3,27 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use ureq::Body;
-use ureq::http;
+use zeroize::Zeroizing;
 
 use super::error::ClientError;
-
-/// Maximum length of a response body, in bytes.
-const MAX_RESPONSE_LENGTH: u64 = 64 * 1024;
+use crate::http1::{Message, ResponseHead};
 
 /// A response to one HTTP request.
 pub(super) struct Response {
     pub(super) status: u16,
     /// Value of the Retry-After field.
     pub(super) retry_after: Option<String>,
-    pub(super) body: Vec<u8>,
+    /// Value of the receipt header, if the receipt was verified.
+    pub(super) receipt: Option<String>,
+    pub(super) body: Zeroizing<Vec<u8>>,
 }
 
 impl Response {
-    /// Reads a response of at most [`MAX_RESPONSE_LENGTH`] bytes.
-    pub(super) fn read(mut response: http::Response<Body>) -> Result<Self, ureq::Error> {
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get("retry-after");
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = response.body_mut().with_config().limit(MAX_RESPONSE_LENGTH).read_to_vec()?;
-        Ok(Self { status, retry_after, body })
+    /// Creates a response that nothing proves.
+    pub(super) fn unverified(message: Message<ResponseHead>) -> Self {
+        let Message { head, body } = message;
+        let retry_after = head.fields.single("retry-after").map(str::to_owned);
+        Self { status: head.status, retry_after, receipt: None, body }
     }
 
     /// Parses the body of a successful response.

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use transport::{Stream, connect};
 
+use super::authorities::Authorities;
 use super::clock::VerifierClock;
 use super::document::{Verdict, verify, verify_simulated};
 use super::error::ConnectionError;
@@ -45,6 +46,10 @@ pub struct Verifier {
     upstream: Arc<Upstream>,
     expectations: Arc<Expectations>,
     clock: VerifierClock,
+    /// The authorities of an https upstream. `None` means attested TLS.
+    authorities: Option<Authorities>,
+    /// True if responses need a receipt also over attested TLS.
+    requires_receipts: bool,
 }
 
 /// A connection to an enclave that met the expectations when the connection was opened.
@@ -62,14 +67,28 @@ pub struct VerifiedConnection {
 /// An open connection.
 struct Link {
     stream: Box<dyn Socket>,
-    /// The SHA-256 digest of the SubjectPublicKeyInfo of the server's certificate. `None` without TLS.
+    /// The SHA-256 digest of the SubjectPublicKeyInfo of the server's certificate. `None` without attested TLS.
     tls_key: Option<[u8; 32]>,
 }
 
 impl Verifier {
     /// Creates a verifier.
     pub fn new(upstream: Upstream, expectations: Expectations, clock: VerifierClock) -> Self {
-        Self { upstream: Arc::new(upstream), expectations: Arc::new(expectations), clock }
+        let (upstream, expectations) = (Arc::new(upstream), Arc::new(expectations));
+        Self { upstream, expectations, clock, authorities: None, requires_receipts: false }
+    }
+
+    /// Trusts `authorities` for the TLS connections to an https upstream, instead of the key that the enclave
+    /// attests. TLS may then end outside the enclave, so each response needs a receipt.
+    #[must_use]
+    pub fn with_authorities(self, authorities: Authorities) -> Self {
+        Self { authorities: Some(authorities), ..self }
+    }
+
+    /// Requires a receipt also over attested TLS, for an exchange that is stored.
+    #[must_use]
+    pub fn require_receipts(self) -> Self {
+        Self { requires_receipts: true, ..self }
     }
 
     /// Returns the upstream.
@@ -87,7 +106,7 @@ impl Verifier {
     /// # Errors
     /// If the connection fails, or a rule rejects the enclave.
     pub async fn open(&self) -> Result<VerifiedConnection, ConnectionError> {
-        let mut link = Link::open(&self.upstream).await?;
+        let mut link = Link::open(self).await?;
         let (identity, document) = self.verify(&mut link).await?;
         Ok(VerifiedConnection { verifier: self.clone(), identity, document, link: Some(link) })
     }
@@ -95,17 +114,33 @@ impl Verifier {
     /// Checks that the response to a request can be verified, without sending the request.
     ///
     /// # Errors
-    /// If the upstream is http, and no receipt covers the operation, or the client's nonce is malformed.
+    /// If the response needs a receipt, and no receipt covers the operation, or the client's nonce is malformed.
     pub fn check_request(&self, request: &Request) -> Result<(), ConnectionError> {
         self.attempt(request).map(drop)
     }
 
-    /// Returns the operation and the nonce that the receipt must have. Returns `None` for https.
+    /// Sends one request on a connection of its own, and returns the response without any verification.
+    pub(crate) async fn send_unverified(
+        &self,
+        start_line: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Message<ResponseHead>, ConnectionError> {
+        let mut link = Link::open(self).await?;
+        let (host, length) = (("host", self.upstream.authority()), body.len().to_string());
+        let extra = [&[host, ("content-length", &length)], fields].concat();
+        link.write(&Fields::default().encode(start_line, &extra, body)).await?;
+        link.read(MAX_RESPONSE_LENGTH).await
+    }
+
+    /// Returns the operation and the nonce that the receipt must have. Returns `None` if attested TLS is the
+    /// proof.
     fn attempt(
         &self,
         request: &Request,
     ) -> Result<Option<(ReceiptOperation, Nonce)>, ConnectionError> {
-        match self.upstream.is_https() {
+        let is_attested = self.upstream.is_https() && self.authorities.is_none();
+        match is_attested && !self.requires_receipts {
             true => Ok(None),
             false => Ok(Some((request.operation()?, request.nonce()?))),
         }
@@ -116,7 +151,7 @@ impl Verifier {
         &self,
         link: &mut Link,
     ) -> Result<(VerifiedIdentity, Vec<u8>), ConnectionError> {
-        let Self { upstream, expectations, clock } = self;
+        let Self { upstream, expectations, clock, .. } = self;
         let document = link.get(upstream, DOCUMENT_PATH).await?;
         let now = clock.read().await?;
         let identity = match verify(expectations, document.clone(), now)? {
@@ -181,8 +216,8 @@ impl VerifiedConnection {
 
     /// Sends a request, and returns its response once the whole response was read and judged.
     ///
-    /// With an http upstream, the request has the client's nonce or a new one, and a response with a status
-    /// below 400 needs a receipt. With an https upstream, the connection itself is the proof. If the document
+    /// Over attested TLS, the connection itself is the proof, unless the verifier requires receipts. Otherwise the
+    /// request has the client's nonce or a new one, and a response with a status below 400 needs a receipt. If the document
     /// is over an hour old, a new one is fetched and verified first. The caller sets the deadline.
     ///
     /// # Errors
@@ -247,11 +282,17 @@ impl fmt::Debug for VerifiedConnection {
 }
 
 impl Link {
-    async fn open(upstream: &Upstream) -> Result<Self, ConnectionError> {
+    async fn open(verifier: &Verifier) -> Result<Self, ConnectionError> {
+        let upstream = &verifier.upstream;
         let stream = connect(upstream.endpoint()).await?;
-        match upstream.is_https() {
-            true => Self::open_tls(upstream, stream).await,
-            false => Ok(Self { stream: Box::new(stream), tls_key: None }),
+        match (upstream.is_https(), &verifier.authorities) {
+            (true, None) => Self::open_tls(upstream, stream).await,
+            (true, Some(authorities)) => {
+                let connector = TlsConnector::from(authorities.tls());
+                let stream = connector.connect(upstream.host().clone(), stream).await;
+                Ok(Self { stream: Box::new(stream.map_err(handshake_error)?), tls_key: None })
+            }
+            (false, _) => Ok(Self { stream: Box::new(stream), tls_key: None }),
         }
     }
 
@@ -315,6 +356,9 @@ fn handshake_error(error: io::Error) -> ConnectionError {
     match error.get_ref().and_then(|error| error.downcast_ref()) {
         Some(TlsError::InvalidCertificate(CertificateError::BadSignature)) => {
             ConnectionError::HandshakeSignature
+        }
+        Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            ConnectionError::UnknownAuthority
         }
         _ => ConnectionError::Handshake(error),
     }

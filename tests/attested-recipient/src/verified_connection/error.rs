@@ -17,7 +17,7 @@ pub enum ConnectionError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The TLS handshake failed.
-    #[error("the TLS handshake failed: {0} (TLS 1.3 is required)")]
+    #[error("the TLS handshake failed: {0} (attested TLS requires TLS 1.3)")]
     Handshake(io::Error),
     /// The server does not hold the key of its certificate.
     #[error(
@@ -25,6 +25,13 @@ pub enum ConnectionError {
          signature does not verify): a man in the middle"
     )]
     HandshakeSignature,
+    /// The client does not trust the authority that issued the server's certificate.
+    #[error(
+        "the server's certificate is not from a trusted authority: the enclave restarted, or \
+         another server answers at this address; verify it again with `attested-recipient trust`, \
+         or omit the authority, so that the client verifies the enclave on each connection"
+    )]
+    UnknownAuthority,
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
@@ -112,6 +119,7 @@ impl ConnectionError {
             | Self::Closed
             | Self::Service { .. } => ErrorKind::Transport,
             Self::HandshakeSignature
+            | Self::UnknownAuthority
             | Self::Framing(_)
             | Self::Receipt { .. }
             | Self::Simulator
@@ -130,9 +138,11 @@ impl ConnectionError {
         match self {
             Self::Receipt { error } => Some(error.step().name()),
             Self::Framing(_) => Some("framing"),
-            Self::HandshakeSignature | Self::NoTlsKey | Self::OtherTlsKey | Self::Certificate => {
-                Some("tls")
-            }
+            Self::HandshakeSignature
+            | Self::UnknownAuthority
+            | Self::NoTlsKey
+            | Self::OtherTlsKey
+            | Self::Certificate => Some("tls"),
             Self::Simulator | Self::SimulatorRoot => Some("document"),
             _ => None,
         }

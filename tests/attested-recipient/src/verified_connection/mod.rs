@@ -11,6 +11,7 @@
 //! The module keeps no state between connections, so a restarted enclave with a new identity needs no change
 //! of the configuration.
 
+mod authorities;
 mod clock;
 mod connection;
 mod document;
@@ -19,6 +20,7 @@ mod request;
 mod response;
 mod upstream;
 
+pub use self::authorities::{Authorities, InvalidAuthorities};
 pub use self::clock::{ClockUnavailable, VerifierClock};
 pub use self::connection::{MAX_RESPONSE_LENGTH, VerifiedConnection, Verifier};
 pub use self::error::{ConnectionError, ErrorKind};

@@ -121,7 +121,7 @@ impl SdkClients {
             this.spawn_client(command, url)?;
         }
         let (client, key, pipes) =
-            (Client::new(documents_url), Arc::clone(&this.key), Arc::clone(&this.pipes));
+            (suite::client(documents_url), Arc::clone(&this.key), Arc::clone(&this.pipes));
         send_document(&pipes, &client, &key)?;
         // Another thread requests the documents. The server may be paused, and a blocked caller could
         // not resume the server.

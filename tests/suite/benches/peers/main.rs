@@ -46,7 +46,8 @@ fn main() -> Result<(), BoxError> {
     let moto = moto()?;
     // moto requires a signature in the correct form. Neither moto nor the service verifies the
     // signature.
-    let plain = signed_request::capture(Credentials::new("AKIDEXAMPLE", "secret", "us-east-1"))?;
+    let plain =
+        signed_request::signed_request(&Credentials::new("AKIDEXAMPLE", "secret", "us-east-1"));
     let attested = enclave.attested_request(KEY)?;
     let client_groups = [
         ("moto_plain", ConcurrentClients::new(moto.address(), CLIENTS, &plain).reconnecting()),

@@ -31,7 +31,7 @@ pub(crate) fn signed(figures: &mut Figures) -> Result<(), BoxError> {
         ));
     }
     // The credentials of the first principal.
-    let request = signed_request::capture(Credentials::new("AKID0", SECRET, REGION))?;
+    let request = signed_request::signed_request(&Credentials::new("AKID0", SECRET, REGION));
     scenarios::signed(&services, &request, figures)
 }
 

@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use attested_recipient::Client;
-
 use crate::KEYS;
 use crate::connector::{Connector, Session};
 use crate::figures::Figures;
@@ -36,10 +34,10 @@ pub(crate) fn tls(figures: &mut Figures) -> Result<(), BoxError> {
     let plain = RelayedService::start(&cold, &[])?;
     let tls = RelayedService::start(&[TLS, &cold].concat(), &[])?;
     let (plain_address, tls_address) = (plain.relay.address(), tls.relay.address());
-    let plain_client = Client::new(&format!("http://{plain_address}"));
+    let plain_client = suite::client(&format!("http://{plain_address}"));
     let pem = authority(tls_address)?;
     let tls_client =
-        Client::new(&format!("https://{tls_address}")).with_ca_certificates(pem.as_bytes())?;
+        suite::client(&format!("https://{tls_address}")).with_ca_certificates(pem.as_bytes())?;
     let [(_, key), ..] = KEYS;
     let mut scenarios = Vec::new();
     for clients in CLIENTS {

@@ -80,7 +80,7 @@ impl Enclave {
 
     /// Returns a request with a new document of the enclave for this private key in PEM.
     pub(crate) fn attested_request(&self, key: &str) -> Result<Vec<u8>, BoxError> {
-        let client = Client::new(&format!("http://{}", self.address()));
+        let client = suite::client(&format!("http://{}", self.address()));
         attested_request(&client, key)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use attested_recipient::{Client, Credentials, Document, Kind, UnixMillis};
+use attested_recipient::{Credentials, Document, Kind, UnixMillis};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -43,7 +43,7 @@ fn remove_variable_fields(record: &mut Value) {
         let groups: Vec<_> = id.split('-').map(str::len).collect();
         assert_eq!(groups, [8, 4, 4, 4, 12], "{id}");
     }
-    assert!(take("userAgent").starts_with("ureq/"));
+    assert!(take("userAgent").starts_with("attested-recipient/"));
     let stream = take("stream");
     assert!(stream.len() == 16 && stream.bytes().all(|byte| byte.is_ascii_hexdigit()), "{stream}");
 }
@@ -181,7 +181,7 @@ fn omits_claims_of_unverified_document() {
 fn records_forged_signature_as_anonymous() {
     let service = ConfiguredService::start(&sigv4(), ALLOW);
     let forger = Credentials::new(ACCESS_KEY_ID, "wrong secret", "eu-west-1");
-    let forger = Client::new(service.endpoint_url()).with_credentials(forger);
+    let forger = suite::client(service.endpoint_url()).with_credentials(forger);
     let (error_type, message) = rejection(forger.generate_random(32).map(|bytes| bytes.to_vec()));
     assert_eq!(error_type, "InvalidSignatureException");
     let mut expected = expected(json!({

@@ -88,8 +88,8 @@ impl TlsModeService {
         };
         runtime.spawn(enclave::http::serve(acceptor, None, service, pending(), Duration::ZERO));
         let client = match authority {
-            None => Client::new(&format!("http://{address}")),
-            Some(pem) => Client::new(&format!("https://{address}"))
+            None => suite::client(&format!("http://{address}")),
+            Some(pem) => suite::client(&format!("https://{address}"))
                 .with_ca_certificates(pem.as_bytes())
                 .unwrap(),
         };

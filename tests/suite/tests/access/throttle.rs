@@ -37,9 +37,9 @@ fn two_principals(throttle: &str) -> (ConfiguredService, Client, Client) {
         .replace("role/wallet", "role/other");
     let config = format!("{}{other}[throttle]\n{throttle}\n", sigv4());
     let service = ConfiguredService::start(&config, ALLOW);
-    let one = Client::new(service.endpoint_url()).with_credentials(credentials());
+    let one = suite::client(service.endpoint_url()).with_credentials(credentials());
     let other = Credentials::new("AKIDOTHER", SECRET, "eu-west-1");
-    let other = Client::new(service.endpoint_url()).with_credentials(other);
+    let other = suite::client(service.endpoint_url()).with_credentials(other);
     (service, one, other)
 }
 
@@ -47,7 +47,7 @@ fn two_principals(throttle: &str) -> (ConfiguredService, Client, Client) {
 fn rate_is_per_principal_and_ignores_forged_requests() {
     let (service, one, other) = two_principals("requests_per_second_per_principal = 1");
     let forger = Credentials::new("AKIDEXAMPLE", "wrong secret", "eu-west-1");
-    let forger = Client::new(service.endpoint_url()).with_credentials(forger);
+    let forger = suite::client(service.endpoint_url()).with_credentials(forger);
     for _ in 0..10 {
         let (error_type, _) = rejection(generate_one_byte(&forger));
         assert_eq!(error_type, "InvalidSignatureException");

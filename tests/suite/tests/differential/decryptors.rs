@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use aes::Aes256;
-use attested_recipient::{Client, Document, RecipientKey, Simulator};
+use attested_recipient::{Document, RecipientKey, Simulator};
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use rsa::pkcs8::DecodePrivateKey;
@@ -69,7 +69,7 @@ fn decrypt_by_offsets(sealed: &[u8], pem: &str, modulus_length: usize) -> Vec<u8
 #[test]
 fn three_decryptors_agree_on_every_envelope() {
     let simulator = Simulator::start().unwrap();
-    let client = Client::new(simulator.endpoint_url());
+    let client = simulator.client().unwrap();
     for bits in [2048, 3072, 4096] {
         let path = pem_of_bits(bits);
         let pem = std::fs::read_to_string(&path).unwrap();

@@ -1,12 +1,11 @@
 //! Tests of the command `attested-recipient`, which runs as a process.
 
-use std::io::{Read, Write};
+use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
-use std::{fs, thread};
 
-use attested_recipient::{Client, Document, RecipientKey};
+use attested_recipient::{Document, RecipientKey};
 use tempfile::TempDir;
 
 use crate::service::Service;
@@ -55,7 +54,8 @@ fn random_prints_requested_bytes_in_each_format() {
     let service = Service::start();
     let random = |bytes: &str, form: &str| {
         let url = service.url();
-        let output = run(&["random", "--endpoint", &url, "--bytes", bytes, "--output", form]);
+        let random = ["random", "--simulator", "--endpoint", &url, "--bytes", bytes];
+        let output = run(&[&random[..], &["--output", form]].concat());
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         output.stdout
     };
@@ -63,7 +63,7 @@ fn random_prints_requested_bytes_in_each_format() {
     assert_eq!(random("1", "hex").len(), 3);
     assert_eq!(random("32", "base64").len(), 45);
     assert_ne!(random("32", "hex"), random("32", "hex"));
-    let by_default = run(&["random", "--endpoint", &service.url(), "--bytes", "16"]);
+    let by_default = run(&["random", "--simulator", "--endpoint", &service.url(), "--bytes", "16"]);
     let text = stdout(&by_default);
     assert_eq!(text.len(), 33);
     assert!(text.trim_end().bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
@@ -82,41 +82,39 @@ fn random_error_names_the_unreachable_endpoint() {
     // The port has no listener, because its listener is dropped.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint = format!("http://{address}");
-    let output = run(&["random", "--endpoint", &endpoint, "--bytes", "1"]);
+    let output = run(&["random", "--simulator", "--endpoint", &endpoint, "--bytes", "1"]);
     assert_eq!(code(&output), 1);
     assert!(stderr(&output).contains(&endpoint), "{}", stderr(&output));
 }
 
-/// Starts a server that behaves like a proxy that removes the Recipient. The server returns
-/// documents, and responds to GenerateRandom in plaintext.
-fn plaintext_service(document: Vec<u8>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().take(2) {
-            let mut stream = stream.unwrap();
-            let mut request = [0; 16 * 1024];
-            let length = stream.read(&mut request).unwrap();
-            let body: &[u8] = if request[..length].starts_with(b"POST /simulator") {
-                &document
-            } else {
-                br#"{"Plaintext":"AAAA","CiphertextForRecipient":"AAAA"}"#
-            };
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
-            stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
-        }
-    });
-    format!("http://{address}")
-}
-
+/// Inside an enclave and on its parent instance, a loopback address is the relay.
 #[test]
-fn random_rejects_plaintext_response() {
-    let output = run(&["random", "--endpoint", &plaintext_service(vec![1]), "--bytes", "3"]);
-    assert_eq!((code(&output), output.stdout.as_slice()), (1, &b""[..]));
-    assert!(stderr(&output).contains("contains a Plaintext"), "{}", stderr(&output));
+fn random_refuses_to_start_without_measurements() {
+    let service = Service::start();
+    let pcr = |index: u8| format!("{index}={}", "16".repeat(48));
+    let (pcr0, pcr8, pcr16) = (pcr(0), pcr(8), pcr(16));
+    let random = |options: &[&str]| {
+        let url = service.url();
+        run(&[&["random", "--endpoint", &url, "--bytes", "16"], options].concat())
+    };
+    for (options, status, message) in [
+        (&[][..], 2, "no measurement is expected, so any enclave would pass"),
+        (&["--pcr", &pcr8], 2, "no value of PCR0"),
+        (&["--pcr", &pcr0, "--pcr", &pcr8], 2, "no value of PCR16"),
+        (&["--pcr", &pcr0, "--pcr", &pcr16], 1, "the document comes from a simulator"),
+        (
+            &["--pcr", &pcr0, "--pcr", &pcr16, "--simulator"],
+            1,
+            "step 5 (measurements): the enclave matches no expected set",
+        ),
+    ] {
+        let output = random(options);
+        assert_eq!((code(&output), output.stdout.len()), (status, 0), "{options:?}");
+        assert!(stderr(&output).contains(message), "{message}: {}", stderr(&output));
+    }
+    let output = random(&["--simulator"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(stderr(&output).matches("NOTHING IS PROVED").count(), 1, "{}", stderr(&output));
 }
 
 #[test]
@@ -183,7 +181,7 @@ fn open_decrypts_with_pkcs8_and_pkcs1_keys() {
     let service = Service::start();
     let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
     let document = service.simulator.document(&Document::for_key(&key)).unwrap();
-    let sealed = Client::new(&service.url()).generate_random_for(100, &document).unwrap();
+    let sealed = suite::client(&service.url()).generate_random_for(100, &document).unwrap();
     let (_folder, path) = file("sealed.bin", &sealed);
     let expected = key.open(&sealed).unwrap();
     for name in ["rsa-2048.pem", "rsa-2048-pkcs1.pem"] {

@@ -1,6 +1,6 @@
 //! Tests of the route `POST /simulator/attest` with other clients than `attested-recipient`.
 
-use attested_recipient::{Client, Document, RecipientKey, Simulator};
+use attested_recipient::{Document, RecipientKey, Simulator};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -13,7 +13,7 @@ async fn simulator_runs_inside_an_async_test() {
     let simulator = Simulator::start().unwrap();
     let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
     let document = simulator.document(&Document::for_key(&key)).unwrap();
-    let client = Client::new(simulator.endpoint_url());
+    let client = simulator.client().unwrap();
     let sealed = client.generate_random_for(7, &document).unwrap();
     assert_eq!(key.open(&sealed).unwrap().len(), 7);
 }

@@ -141,7 +141,7 @@ impl<'a> Service<'a> {
 
     /// Requests a document from the simulator.
     pub(crate) fn document(&self, document: &attested_recipient::Document) -> Vec<u8> {
-        attested_recipient::Client::new(self.url()).document(document).unwrap()
+        suite::client(self.url()).document(document).unwrap()
     }
 
     /// Returns the store's entry in DescribeCustomKeyStores.

@@ -59,18 +59,18 @@ pub(crate) fn sealed<'a>(
     opened
 }
 
-/// Returns a signing client of `attested-recipient`.
-pub(crate) fn client(url: &str) -> Client {
+/// Returns a signing client that verifies nothing.
+pub(crate) fn client(url: &str) -> UnverifiedClient {
     let credentials =
         Credentials::new(IDENTITY.access_key_id, IDENTITY.secret_access_key, IDENTITY.region);
     let credentials = credentials.with_session_token(IDENTITY.session_token.unwrap());
-    Client::new(url).with_credentials(credentials)
+    UnverifiedClient::new(url, credentials)
 }
 
 /// Requests 32 bytes with 64 concurrent clients, each on its own connection. Clients whose number
 /// is a multiple of `sealed_each` request sealed bytes.
 pub(crate) fn generate_concurrently(
-    client: impl Fn() -> Client + Sync,
+    client: impl Fn() -> UnverifiedClient + Sync,
     configuration: &Configuration,
     sealed_each: usize,
 ) -> Vec<Vec<u8>> {
@@ -82,7 +82,7 @@ pub(crate) fn generate_concurrently(
                 let (key, document, client) = (&key, &document, &client);
                 scope.spawn(move || match number % sealed_each {
                     0 => key.open(&client().generate_random_for(32, document).unwrap()),
-                    _ => client().generate_random(32).unwrap().to_vec(),
+                    _ => client().generate_random(32).unwrap(),
                 })
             })
             .collect();

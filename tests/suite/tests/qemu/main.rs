@@ -33,6 +33,7 @@ mod s_client;
 #[allow(dead_code, unused_imports, reason = "other tests use the other items")]
 mod sigv4;
 mod tls_guest;
+mod unverified_client;
 mod virtual_machine;
 
 use std::process::ExitCode;

@@ -21,7 +21,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use attested_recipient::{Client, Credentials, Document, RecipientKey};
+use attested_recipient::{Credentials, Document, RecipientKey};
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
@@ -168,12 +168,12 @@ fn config(folder: &std::path::Path) -> Config {
 fn send_every_request(url: &str) -> Vec<String> {
     let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
     let client = |id: &str, secret: &str, region: &str| {
-        Client::new(url).with_credentials(Credentials::new(id, secret, region))
+        suite::client(url).with_credentials(Credentials::new(id, secret, region))
     };
     let good = client(ACCESS_KEY_ID, SECRET, "eu-west-1");
     let temporary = |id: &str, token: &str| {
         let credentials = Credentials::new(id, SECRET, "eu-west-1");
-        Client::new(url).with_credentials(credentials.with_session_token(token))
+        suite::client(url).with_credentials(credentials.with_session_token(token))
     };
     let document = good.document(&Document::for_key(&key)).unwrap();
     let stale = good.document(&Document { age_seconds: 900, ..Document::for_key(&key) }).unwrap();
@@ -186,7 +186,7 @@ fn send_every_request(url: &str) -> Vec<String> {
         client(SECRET, SECRET, "eu-west-1"),
         temporary("AKIDTEMPORARY", SECRET),
         temporary("AKIDEXPIRED", TOKEN),
-        Client::new(url),
+        suite::client(url),
     ];
     let mut rejections = Vec::new();
     let mut opened = 0;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use attested_recipient::{Client, ClientError};
+use attested_recipient::ClientError;
 use serde_json::{Value, json};
 
 use super::client::{Call, SigningClient};
@@ -186,8 +186,9 @@ fn test_client_rejects_plaintext_after_recipient_is_removed() {
         let reply = client.call(&WALLET, tamperer.endpoint_url(), &[call]).remove(0);
         assert_eq!(reply.only_blob("Plaintext").len(), 32, "{client:?}");
     }
-    let rejected = Client::new(tamperer.endpoint_url()).generate_random_for(32, &document);
-    assert!(matches!(rejected, Err(ClientError::NotSealed)), "{rejected:?}");
+    let rejected = suite::client(tamperer.endpoint_url()).generate_random_for(32, &document);
+    let Err(ClientError::Unverified { error, .. }) = rejected else { panic!("{rejected:?}") };
+    assert!(error.to_string().contains("the receipt is of another request"), "{error}");
 }
 
 fn drop_recipient(request: &mut Message) {

@@ -12,6 +12,9 @@ mod disclosure;
 mod enclave;
 mod envelope;
 mod python_example;
+mod random;
 mod time_stamp;
 mod time_stamp_authority;
+#[path = "../../../../shared/attestation/tests/vectors/mod.rs"]
+mod vectors;
 mod verify_receipt;

@@ -10,7 +10,7 @@ use crate::enclave::{CONTENT, Enclave, NONCE, RECIPIENT, measurements_json, run}
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/verify_receipt.py");
 
 /// Returns the Python interpreter that `tests/suite/clients/setup.sh` installs.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/setup.sh");
     let is_up_to_date =

@@ -32,7 +32,7 @@ impl Service {
 
     fn client(&self, host: &str) -> Client {
         let pem = self.authority.certificate_pem();
-        Client::new(&self.url(host)).with_ca_certificates(pem.as_bytes()).unwrap()
+        suite::client(&self.url(host)).with_ca_certificates(pem.as_bytes()).unwrap()
     }
 }
 
@@ -54,11 +54,8 @@ fn client_connects_by_each_host_form() {
     }
 }
 
-fn transport_error(client: &Client) -> String {
-    match client.generate_random(1).unwrap_err() {
-        ClientError::Transport { error, .. } => error.to_string(),
-        other => other.to_string(),
-    }
+fn error(client: &Client) -> String {
+    client.generate_random(1).unwrap_err().to_string()
 }
 
 #[test]
@@ -66,32 +63,35 @@ fn client_rejects_other_ca_other_name_and_plain_http() {
     let service = Service::start("127.0.0.1:0", &["localhost"]);
     let other = authority(&["localhost"]).certificate_pem();
     let client =
-        Client::new(&service.url("localhost")).with_ca_certificates(other.as_bytes()).unwrap();
-    let error = transport_error(&client);
+        suite::client(&service.url("localhost")).with_ca_certificates(other.as_bytes()).unwrap();
+    let error = error(&client);
     assert!(error.contains("the enclave restarted, or another server answers"), "{error}");
-    let error = transport_error(&service.client("127.0.0.1"));
+    let error = self::error(&service.client("127.0.0.1"));
     assert!(error.contains("not valid for name"), "{error}");
-    let plain = Client::new("http://127.0.0.1:1").with_ca_certificates(other.as_bytes()).unwrap();
-    let error = transport_error(&plain);
-    assert!(error.contains("https only"), "{error}");
+    let plain = suite::client("http://127.0.0.1:1").with_ca_certificates(other.as_bytes());
+    let error = plain.unwrap_err().to_string();
+    assert!(error.contains("CA certificates require https"), "{error}");
+}
+
+/// The certificate of the TLS terminator has another key than the enclave attests.
+#[test]
+fn client_without_ca_requires_attested_tls() {
+    let service = Service::start("127.0.0.1:0", &["localhost"]);
+    let error = error(&suite::client(&service.url("localhost")));
+    assert!(error.contains("rejected: the enclave's document attests no TLS key"), "{error}");
 }
 
 #[test]
-fn client_requires_a_ca_for_https() {
-    let error = Client::new("https://127.0.0.1:1").generate_random(1).unwrap_err();
-    assert!(matches!(error, ClientError::NoAuthority { .. }), "{error}");
-    assert!(error.to_string().contains("attested-recipient trust"), "{error}");
+fn client_rejects_invalid_ca_certificates() {
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (pem, expected) in [
         ("", "no CERTIFICATE section"),
         (garbage, "not an X.509 certificate"),
         ("-----BEGIN CERTIFICATE-----\n", "malformed PEM"),
     ] {
-        let error = Client::new("https://h").with_ca_certificates(pem.as_bytes()).unwrap_err();
-        assert!(
-            matches!(error, ClientError::InvalidAuthority(case) if case == expected),
-            "{error}"
-        );
+        let error = suite::client("https://h").with_ca_certificates(pem.as_bytes()).unwrap_err();
+        assert!(matches!(error, ClientError::InvalidAuthority(_)), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }
 
@@ -109,22 +109,24 @@ fn commands_accept_the_ca_bundle() {
     fs::write(&key, RecipientKey::generate().unwrap().public_key_der()).unwrap();
     let url = service.url("localhost");
 
-    let output = run(&["random", "--endpoint", &url, "--ca", &ca, "--bytes", "16"]);
+    let random = ["random", "--simulator", "--bytes", "16"];
+    let output = run(&[&random[..], &["--endpoint", &url, "--ca", &ca]].concat());
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 33), "{output:?}");
     let order = ["document", "--public-key", &key, "--out", &document, "--endpoint", &url];
     let output = run(&[&order[..], &["--ca", &ca]].concat());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(!fs::read(&document).unwrap().is_empty());
 
-    for (arguments, message) in [
-        (&["--endpoint", &url][..], "attested-recipient trust https://localhost:"),
-        (&["--endpoint", "http://127.0.0.1:1", "--ca", &ca], "write https://HOST:PORT"),
-        (&["--endpoint", &url, "--ca", &key], "no CERTIFICATE section"),
-        (&["--endpoint", &url, "--ca", "/does/not/exist"], "/does/not/exist"),
+    for (arguments, status, message) in [
+        (&["--endpoint", &url][..], 1, "attests no TLS key"),
+        (&["--endpoint", "http://127.0.0.1:1", "--ca", &ca], 2, "write https://HOST:PORT"),
+        (&["--endpoint", &url, "--ca", &key], 2, "no CERTIFICATE section"),
+        (&["--endpoint", &url, "--ca", "/does/not/exist"], 2, "/does/not/exist"),
+        (&["--endpoint", "https://localhost/path"], 2, "without a path"),
     ] {
-        let output = run(&[&["random", "--bytes", "16"], arguments].concat());
+        let output = run(&[&random, arguments].concat());
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert_eq!(output.status.code(), Some(status), "{stderr}");
         assert!(stderr.contains(message), "{stderr}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use attested_recipient::{Client, Simulator};
+use attested_recipient::Simulator;
 use enclave::tls::load_tls_key;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -36,7 +36,7 @@ fn generate_under_constraint(permitted: &str) -> Result<usize, String> {
     let simulator = Simulator::start().unwrap();
     let certified = Arc::new(CertifiedKey::new(vec![certificate], key));
     let terminator = TlsTerminator::start(certified, simulator.address());
-    let client = Client::new(&terminator.url()).with_ca_certificates(&read("ca.pem")).unwrap();
+    let client = suite::client(&terminator.url()).with_ca_certificates(&read("ca.pem")).unwrap();
     client.generate_random(8).map(|random| random.len()).map_err(|error| error.to_string())
 }
 

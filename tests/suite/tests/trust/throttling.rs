@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use attested_recipient::{Client, ClientError};
+use attested_recipient::ClientError;
 
 use crate::enclave::{Enclave, authority, now, pcr0};
 use crate::not_an_enclave::listener;
@@ -72,7 +72,7 @@ fn timeout_error_reports_that_tls_succeeded() {
 fn library_client_retries_when_throttled() {
     let enclave = Enclave::with_throttling(2, "Retry-After: 1\r\n");
     let pem = enclave.authority.certificate_pem();
-    let client = Client::new(&enclave.url()).with_ca_certificates(pem.as_bytes()).unwrap();
+    let client = suite::client(&enclave.url()).with_ca_certificates(pem.as_bytes()).unwrap();
     let start = Instant::now();
     let document = client.attestation_document(&[7; 16]).unwrap();
     assert!(document.windows(16).any(|window| window == [7; 16]));
@@ -82,7 +82,7 @@ fn library_client_retries_when_throttled() {
 #[test]
 fn library_client_fails_at_its_timeout() {
     let enclave = Enclave::with_throttling(usize::MAX, "Retry-After: 3600\r\n");
-    let client = Client::new(&format!("http://{}", enclave.plain_address));
+    let client = suite::client(&format!("http://{}", enclave.plain_address));
     let error = client.attestation_document(&[7; 16]).unwrap_err();
     assert!(matches!(error, ClientError::Throttled { throttled: 1, .. }), "{error}");
     assert!(error.to_string().contains("throttled 1 times within 30 s (HTTP 429)"), "{error}");

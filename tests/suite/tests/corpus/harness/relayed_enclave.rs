@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use attested_recipient::{Client, Document};
+use attested_recipient::Document;
 use tempfile::TempDir;
 
 use crate::binaries::{HANG_TIMEOUT, Process, binary, wait_until};
@@ -76,7 +76,7 @@ impl RelayedEnclave {
 
     /// Returns a request with a document that the enclave signed.
     pub(crate) fn attested(&self) -> Vec<u8> {
-        let client = Client::new(&format!("http://{}", address(&self.proxy)));
+        let client = suite::client(&format!("http://{}", address(&self.proxy)));
         let document = client.document(&Document::for_key(recipient())).unwrap();
         crate::harness::service::generate_random(&document)
     }

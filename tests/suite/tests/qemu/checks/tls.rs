@@ -109,7 +109,7 @@ pub(super) fn without_tls(guests: &Guests) {
 pub(super) fn concurrent_clients(guests: &Guests) {
     on_tls(guests, |guest| {
         let (url, pem) = (guest.url(), fs::read(guest.authority.path()).unwrap());
-        let with_authority = || client(&url).with_ca_certificates(&pem).unwrap();
+        let with_authority = || client(&url).with_ca_certificates(&pem);
         guests.keep(generate_concurrently(with_authority, guests.tls_configuration(), 2));
     });
 }
