@@ -4,23 +4,30 @@ use attested_recipient::Expectations;
 use attested_recipient::verified_connection::{Request, Verifier, VerifierClock};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
+
+use crate::binaries::Process;
+use crate::clients::{Outcome, Sdk};
 
 /// A kind of client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ClientKind {
     /// The verified connections of the Rust library.
     Connection,
+    /// boto3, which does not know receipts, behind `attested-recipient proxy`.
+    Boto3,
 }
 
 /// A running client.
 pub(crate) enum Victim {
     Connection(Verifier, Runtime),
+    /// The proxy of the SDK.
+    Boto3(Process),
 }
 
 impl ClientKind {
-    pub(crate) const ALL: [Self; 1] = [Self::Connection];
+    pub(crate) const ALL: [Self; 2] = [Self::Connection, Self::Boto3];
 
     /// Starts a client of the service at `url`.
     pub(crate) fn start(self, url: &str) -> Victim {
@@ -30,6 +37,12 @@ impl ClientKind {
                 let upstream = url.parse().unwrap();
                 let verifier = Verifier::new(upstream, Expectations::simulator(), clock);
                 Victim::Connection(verifier, Runtime::new().unwrap())
+            }
+            Self::Boto3 => {
+                let mut command = suite::command();
+                command.args(["proxy", "--listen", "127.0.0.1:0", "--upstream", url]);
+                command.arg("--simulator");
+                Victim::Boto3(Process::start(command, 1))
             }
         }
     }
@@ -41,6 +54,16 @@ impl Victim {
     pub(crate) fn random(&self, document: Option<&[u8]>) -> Result<Vec<u8>, String> {
         match self {
             Self::Connection(verifier, runtime) => runtime.block_on(send(verifier, document)),
+            Self::Boto3(proxy) => {
+                let address = proxy.endpoint(0).trim_start_matches("tcp:");
+                let call = json!({
+                    "operation": "GenerateRandom",
+                    "parameters": parameters(document),
+                });
+                let outcomes = Sdk::Boto3.call(&*format!("http://{address}"), &[call]);
+                let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
+                result(outcome)
+            }
         }
     }
 
@@ -60,11 +83,23 @@ async fn send(verifier: &Verifier, document: Option<&[u8]>) -> Result<Vec<u8>, S
     let mut connection = verifier.open().await.map_err(|error| error.to_string())?;
     let response = connection.send(&request).await.map_err(|error| error.to_string())?;
     assert_eq!(response.status(), 200);
-    let body: Value = serde_json::from_slice(response.body()).unwrap();
-    let [(_, blob)] = &body.as_object().unwrap().iter().collect::<Vec<_>>()[..] else {
-        panic!("{body}")
+    Ok(only_blob(&serde_json::from_slice(response.body()).unwrap()))
+}
+
+/// Returns the bytes that boto3 received, or the reason in the proxy's error.
+fn result(outcome: &Outcome) -> Result<Vec<u8>, String> {
+    let Some(error) = &outcome.error else {
+        return Ok(only_blob(outcome.output.as_ref().unwrap()));
     };
-    Ok(STANDARD.decode(blob.as_str().unwrap()).unwrap())
+    assert_eq!(error.name, "KMSInternalException", "{error:?}");
+    assert!(outcome.statuses().iter().all(|status| *status == 502), "{outcome:?}");
+    Err(error.message.clone())
+}
+
+/// Returns the blob of a response that has no other member.
+fn only_blob(members: &Map<String, Value>) -> Vec<u8> {
+    let [(_, blob)] = &members.iter().collect::<Vec<_>>()[..] else { panic!("{members:?}") };
+    STANDARD.decode(blob.as_str().unwrap()).unwrap()
 }
 
 fn parameters(document: Option<&[u8]>) -> Value {
