@@ -88,7 +88,7 @@ pub enum ReceiptError {
     #[error(transparent)]
     Measurements(#[from] MeasurementMismatch),
     /// The set ended before the receipt.
-    #[error("{set}: the set ends at {not_after}, and the receipt is of {receipt_time}")]
+    #[error("{set}: the set ends at {not_after}, and the response is of {receipt_time}")]
     SetExpired {
         /// The name of the set.
         set: String,

@@ -138,8 +138,12 @@ impl VerifiedIdentity {
         }
     }
 
-    /// Checks the part of step 5 that depends on the time of the receipt.
-    pub(super) fn check_set_time(&self, receipt_time: UnixMillis) -> Result<(), ReceiptError> {
+    /// Checks the part of step 5 that depends on the time of the receipt. If attested TLS replaces the receipt,
+    /// `receipt_time` is the time of the response.
+    ///
+    /// # Errors
+    /// If the set ended before `receipt_time`.
+    pub fn check_set_time(&self, receipt_time: UnixMillis) -> Result<(), ReceiptError> {
         match self.set_not_after {
             Some(not_after) if receipt_time > not_after => Err(ReceiptError::SetExpired {
                 set: self.set_name.clone().unwrap_or_default(),

@@ -1,44 +1,30 @@
 //! A connection to an enclave whose identity was verified on that connection.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
-use attestation::crypto::Sha256;
+use attestation::ClockReading;
 use attestation::receipt::{NONCE_HEADER, ReceiptOperation, VerifiedIdentity};
 use attestation::time::UnixMillis;
-use attestation::{ClockReading, MAX_DOCUMENT_LENGTH};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::server::ParsedCertificate;
-use rustls::version::TLS13;
-use rustls::{CertificateError, Error as TlsError};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::TlsConnector;
-use transport::{Stream, connect};
 
 use super::authorities::Authorities;
 use super::clock::VerifierClock;
 use super::document::{Verdict, verify, verify_simulated};
 use super::error::ConnectionError;
+use super::link::Link;
 use super::request::{Nonce, Request};
 use super::response::{Attempt, Proof, Response};
 use super::upstream::Upstream;
 use crate::expectations::Expectations;
-use crate::http1::{Fields, Limits, Message, ResponseHead, idle_fault, read_message};
-use crate::unauthenticated_tls::unauthenticated_tls;
+use crate::http1::{Fields, Message, ResponseHead, idle_fault};
 
 /// Maximum length of a response body, in bytes. The longest response to a KMS request has about 9,000.
 pub const MAX_RESPONSE_LENGTH: usize = 64 * 1024;
 
-/// Maximum number of characters of an error response that an error contains.
-const MAX_PRINTED_CHARS: usize = 200;
-
 const DOCUMENT_PATH: &str = "/attestation";
 const SIMULATOR_ROOT_PATH: &str = "/simulator/root.pem";
-
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
 /// The address of an upstream, the requirements on its enclaves, and the clock.
 #[derive(Clone, Debug)]
@@ -62,13 +48,6 @@ pub struct VerifiedConnection {
     document: Vec<u8>,
     /// `None` after an error, during a request, and after the server announced the end of the connection.
     link: Option<Link>,
-}
-
-/// An open connection.
-struct Link {
-    stream: Box<dyn Socket>,
-    /// The SHA-256 digest of the SubjectPublicKeyInfo of the server's certificate. `None` without attested TLS.
-    tls_key: Option<[u8; 32]>,
 }
 
 impl Verifier {
@@ -106,7 +85,7 @@ impl Verifier {
     /// # Errors
     /// If the connection fails, or a rule rejects the enclave.
     pub async fn open(&self) -> Result<VerifiedConnection, ConnectionError> {
-        let mut link = Link::open(self).await?;
+        let mut link = Link::open(&self.upstream, self.authorities.as_ref()).await?;
         let (identity, document) = self.verify(&mut link).await?;
         Ok(VerifiedConnection { verifier: self.clone(), identity, document, link: Some(link) })
     }
@@ -126,7 +105,7 @@ impl Verifier {
         fields: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Message<ResponseHead>, ConnectionError> {
-        let mut link = Link::open(self).await?;
+        let mut link = Link::open(&self.upstream, self.authorities.as_ref()).await?;
         let (host, length) = (("host", self.upstream.authority()), body.len().to_string());
         let extra = [&[host, ("content-length", &length)], fields].concat();
         link.write(&Fields::default().encode(start_line, &extra, body)).await?;
@@ -232,11 +211,14 @@ impl VerifiedConnection {
         let nonce = attempt.as_ref().map(|(_, nonce)| nonce);
         link.write(&self.encode(request, nonce)).await?;
         let response = link.read(MAX_RESPONSE_LENGTH).await?;
+        let now = self.verifier.clock.read().await?.time;
         let proof = match &attempt {
-            None => Proof::AttestedTls,
+            None => {
+                self.identity.check_set_time(now)?;
+                Proof::AttestedTls
+            }
             Some((operation, nonce)) => {
                 let attempt = Attempt { request, operation: *operation, nonce };
-                let now = self.verifier.clock.read().await?.time;
                 attempt.judge(&response, &self.identity, &self.verifier.expectations, now)?
             }
         };
@@ -278,88 +260,5 @@ impl fmt::Debug for VerifiedConnection {
             .field("upstream", &self.verifier.upstream)
             .field("is_open", &self.is_open())
             .finish_non_exhaustive()
-    }
-}
-
-impl Link {
-    async fn open(verifier: &Verifier) -> Result<Self, ConnectionError> {
-        let upstream = &verifier.upstream;
-        let stream = connect(upstream.endpoint()).await?;
-        match (upstream.is_https(), &verifier.authorities) {
-            (true, None) => Self::open_tls(upstream, stream).await,
-            (true, Some(authorities)) => {
-                let connector = TlsConnector::from(authorities.tls());
-                let stream = connector.connect(upstream.host().clone(), stream).await;
-                Ok(Self { stream: Box::new(stream.map_err(handshake_error)?), tls_key: None })
-            }
-            (false, _) => Ok(Self { stream: Box::new(stream), tls_key: None }),
-        }
-    }
-
-    /// Makes a handshake that proves that the server holds the key of its certificate. The document proves
-    /// later whose key it is, so names and issuers are not judged.
-    async fn open_tls(upstream: &Upstream, stream: Stream) -> Result<Self, ConnectionError> {
-        let config = unauthenticated_tls(&[&TLS13])
-            .map_err(|error| ConnectionError::Local(error.to_string()))?;
-        let connector = TlsConnector::from(config);
-        let stream = connector.connect(upstream.host().clone(), stream).await;
-        let stream = stream.map_err(handshake_error)?;
-        let certificates = stream.get_ref().1.peer_certificates();
-        let certificate =
-            certificates.and_then(<[_]>::first).ok_or(ConnectionError::Certificate)?;
-        // The parser that read the key for the signature of the handshake also reads it here.
-        let certificate =
-            ParsedCertificate::try_from(certificate).map_err(|_| ConnectionError::Certificate)?;
-        let tls_key = Some(Sha256::digest(&certificate.subject_public_key_info()));
-        Ok(Self { stream: Box::new(stream), tls_key })
-    }
-
-    /// Returns the body of a response with status 200.
-    async fn get(
-        &mut self,
-        upstream: &Upstream,
-        path: &'static str,
-    ) -> Result<Vec<u8>, ConnectionError> {
-        let mut fields = Fields::default();
-        fields.push("host", upstream.authority().as_bytes());
-        fields.push("accept", b"application/octet-stream");
-        self.write(&fields.encode(&format!("GET {path} HTTP/1.1"), &[], b"")).await?;
-        let response = self.read(MAX_DOCUMENT_LENGTH).await?;
-        match response.head.status {
-            200 if response.head.keeps_alive() => Ok(response.body.to_vec()),
-            200 => Err(ConnectionError::Closed),
-            status => {
-                let text = printable(&response.body);
-                Err(ConnectionError::Service { path, status, text })
-            }
-        }
-    }
-
-    async fn write(&mut self, message: &[u8]) -> io::Result<()> {
-        self.stream.write_all(message).await?;
-        self.stream.flush().await
-    }
-
-    async fn read(&mut self, body: usize) -> Result<Message<ResponseHead>, ConnectionError> {
-        let limits = Limits { body, may_lack_length: false };
-        Ok(read_message(&mut self.stream, limits).await?)
-    }
-}
-
-/// Escapes control characters of text from a server that is not verified.
-fn printable(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    text.trim().chars().take(MAX_PRINTED_CHARS).flat_map(char::escape_debug).collect()
-}
-
-fn handshake_error(error: io::Error) -> ConnectionError {
-    match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(TlsError::InvalidCertificate(CertificateError::BadSignature)) => {
-            ConnectionError::HandshakeSignature
-        }
-        Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            ConnectionError::UnknownAuthority
-        }
-        _ => ConnectionError::Handshake(error),
     }
 }

@@ -16,6 +16,7 @@ mod clock;
 mod connection;
 mod document;
 mod error;
+mod link;
 mod request;
 mod response;
 mod upstream;

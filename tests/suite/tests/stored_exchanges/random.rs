@@ -4,10 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use attestation::UnverifiedDocument;
 use attested_recipient::{ClientError, Document, RecipientKey, Simulator};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::enclave::{RECIPIENT, Run, run};
@@ -16,6 +19,8 @@ use crate::vectors::vectors;
 
 /// Time limit that only a hang reaches.
 const HANG_TIMEOUT: Duration = Duration::from_secs(60);
+
+const ATTESTED_TLS: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
 
 /// Runs `random` for the service at `url`, with a simulator as the only expectation.
 fn random(url: &str, more: &[&str]) -> Run {
@@ -28,15 +33,14 @@ fn path(folder: &TempDir, name: &str) -> String {
 
 #[test]
 fn saved_exchange_verifies_and_discloses_the_bytes() {
-    let attested = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
-    for (scheme, config) in [("http", ""), ("https", attested)] {
+    for (scheme, config) in [("http", ""), ("https", ATTESTED_TLS)] {
         let folder = tempfile::tempdir().unwrap();
         let (file, key) = (path(&folder, "exchange.json"), path(&folder, "content-key"));
         let (root, configuration) = (path(&folder, "root.pem"), path(&folder, "enclave.toml"));
-        std::fs::write(&configuration, config).unwrap();
+        fs::write(&configuration, config).unwrap();
         let simulator = Simulator::builder().config_file(&configuration).start().unwrap();
         assert!(simulator.endpoint_url().starts_with(&format!("{scheme}://")));
-        std::fs::write(&root, simulator.root_certificate_pem()).unwrap();
+        fs::write(&root, simulator.root_certificate_pem()).unwrap();
         let url = simulator.endpoint_url();
         let saved = random(url, &["--key", RECIPIENT, "--save-exchange", &file]);
         assert_eq!((saved.status, saved.stdout.len()), (0, 65), "{saved:?}");
@@ -50,6 +54,37 @@ fn saved_exchange_verifies_and_discloses_the_bytes() {
             verified.stdout.contains(&format!("disclosed     {}", saved.stdout)),
             "{verified:?}"
         );
+    }
+}
+
+/// Returns a file with PCR0 and PCR16 of the simulator, which ends at `not_after`.
+fn measurements(folder: &TempDir, simulator: &Simulator, not_after: &str) -> String {
+    let document = simulator.client().unwrap().attestation_document(&[7; 16]).unwrap();
+    let document = UnverifiedDocument::parse(document).unwrap();
+    let claims = document.dangerous_unverified_claims();
+    let pcr = |index| const_hex::encode(claims.pcrs().value(index).unwrap());
+    let json = json!({ "PCR0": pcr(0), "PCR16": pcr(16), "not_after": not_after });
+    let file = path(folder, "measurements.json");
+    fs::write(&file, json.to_string()).unwrap();
+    file
+}
+
+#[test]
+fn rejects_enclave_after_the_end_of_its_set() {
+    for config in ["", ATTESTED_TLS] {
+        let folder = tempfile::tempdir().unwrap();
+        let configuration = path(&folder, "enclave.toml");
+        fs::write(&configuration, config).unwrap();
+        let simulator = Simulator::builder().config_file(&configuration).start().unwrap();
+        let random = |not_after| {
+            let measurements = measurements(&folder, &simulator, not_after);
+            random(simulator.endpoint_url(), &["--any-of", &measurements])
+        };
+        assert_eq!(random("2999-01-31T00:00:00Z").status, 0);
+        let rejected = random("2026-01-31T00:00:00Z");
+        assert_eq!((rejected.status, &*rejected.stdout), (1, ""), "{rejected:?}");
+        let reason = "measurements.json: the set ends at 2026-01-31T00:00:00Z";
+        assert!(rejected.stderr.contains(reason), "{rejected:?}");
     }
 }
 
