@@ -140,7 +140,7 @@ impl Deployment {
             let connections = self.metrics.counter("connections", &enclave.name)?;
             println!("{}: {recoveries} recoveries, {connections} connections", enclave.name);
         }
-        println!("counters of the proxy:");
+        println!("counters of the proxy that are not zero:");
         for counter in proxy_counters(&self.proxy_admin)? {
             println!("  {counter}");
         }
