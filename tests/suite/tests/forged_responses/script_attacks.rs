@@ -3,7 +3,7 @@
 use attested_recipient::{Document, RecipientKey, Simulator};
 
 use crate::forging_script::ForgingScript;
-use crate::victims::ClientKind;
+use crate::victims::{ClientKind, random_command};
 
 const NO_RECEIPT: &str = "the response has no receipt";
 const OTHER_NONCE: &str = "the receipt has another nonce than this request";
@@ -18,6 +18,8 @@ fn clients_reject_bytes_that_a_relay_sealed() {
     let simulator = Simulator::start().unwrap();
     let test = "clients_reject_bytes_that_a_relay_sealed";
     let Some(script) = ForgingScript::start(test, "forge", simulator.address()) else { return };
+    let error = random_command(&script.url()).unwrap_err();
+    assert!(error.contains(NO_RECEIPT), "{error}");
     let key = RecipientKey::generate().unwrap();
     let document = document(&simulator, &key);
     for kind in ClientKind::ALL {

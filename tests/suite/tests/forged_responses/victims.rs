@@ -1,7 +1,7 @@
 //! The clients that a relay tries to deceive.
 
-use attested_recipient::Expectations;
 use attested_recipient::verified_connection::{Request, Verifier, VerifierClock};
+use attested_recipient::{Client, Expectations};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -15,6 +15,8 @@ use crate::clients::{Outcome, Sdk};
 pub(crate) enum ClientKind {
     /// The verified connections of the Rust library.
     Connection,
+    /// The client of the Rust library.
+    Rust,
     /// boto3, which does not know receipts, behind `attested-recipient proxy`.
     Boto3,
 }
@@ -22,12 +24,13 @@ pub(crate) enum ClientKind {
 /// A running client.
 pub(crate) enum Victim {
     Connection(Verifier, Runtime),
+    Rust(Client),
     /// The proxy of the SDK.
     Boto3(Process),
 }
 
 impl ClientKind {
-    pub(crate) const ALL: [Self; 2] = [Self::Connection, Self::Boto3];
+    pub(crate) const ALL: [Self; 3] = [Self::Connection, Self::Rust, Self::Boto3];
 
     /// Starts a client of the service at `url`.
     pub(crate) fn start(self, url: &str) -> Victim {
@@ -38,6 +41,7 @@ impl ClientKind {
                 let verifier = Verifier::new(upstream, Expectations::simulator(), clock);
                 Victim::Connection(verifier, Runtime::new().unwrap())
             }
+            Self::Rust => Victim::Rust(suite::client(url)),
             Self::Boto3 => {
                 let mut command = suite::command();
                 command.args(["proxy", "--listen", "127.0.0.1:0", "--upstream", url]);
@@ -54,6 +58,11 @@ impl Victim {
     pub(crate) fn random(&self, document: Option<&[u8]>) -> Result<Vec<u8>, String> {
         match self {
             Self::Connection(verifier, runtime) => runtime.block_on(send(verifier, document)),
+            Self::Rust(client) => match document {
+                Some(document) => client.generate_random_for(32, document),
+                None => client.generate_random(32).map(|random| random.to_vec()),
+            }
+            .map_err(|error| error.to_string()),
             Self::Boto3(proxy) => {
                 let address = proxy.endpoint(0).trim_start_matches("tcp:");
                 let call = json!({
@@ -111,4 +120,18 @@ fn parameters(document: Option<&[u8]>) -> Value {
         });
     }
     parameters
+}
+
+/// Runs `attested-recipient random`. Returns the random bytes, or the error message.
+pub(crate) fn random_command(url: &str) -> Result<Vec<u8>, String> {
+    let mut command = suite::command();
+    command.args(["random", "--bytes", "32", "--output", "raw", "--endpoint", url, "--simulator"]);
+    let output = command.output().unwrap();
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => {
+            assert_eq!(output.stdout, b"");
+            Err(String::from_utf8(output.stderr).unwrap())
+        }
+    }
 }
