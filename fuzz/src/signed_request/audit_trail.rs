@@ -34,8 +34,14 @@ impl AuditTrail {
         };
         let marker = response.request_id.expect("an id");
         let next = || self.0.recv_timeout(RECORD_TIMEOUT).expect("the marker request has a record");
-        std::iter::repeat_with(next).take_while(|line| !line.contains(marker)).collect()
+        let lines = std::iter::repeat_with(next).take_while(|line| !line.contains(marker));
+        lines.filter(|line| !is_digest(line)).collect()
     }
+}
+
+/// Returns whether a line of the trail is a digest. The enclave writes digests between records.
+fn is_digest(line: &str) -> bool {
+    line.starts_with(r#"{"auditDigest":"#)
 }
 
 /// Parses a record, which is one line of printable ASCII.

@@ -65,7 +65,7 @@ impl ExpectedLogs {
     }
 }
 
-/// Parses the only audit record, before the digest with which the trail ends. All lines must be printable ASCII.
+/// Parses the only audit record. Only digests follow the record. All lines must be printable ASCII.
 fn only_record(trail: &[u8], context: &str) -> Value {
     let printed = trail.escape_ascii();
     let mut lines = Vec::new();
@@ -75,7 +75,8 @@ fn only_record(trail: &[u8], context: &str) -> Value {
         assert!(*end == b'\n' && line.iter().all(is_printable), "{context}: {printed}");
         lines.push(line);
     }
-    let [record, digest] = &lines[..] else { panic!("{context}: {printed}") };
-    assert!(digest.starts_with(br#"{"auditDigest":""#), "{context}: {printed}");
+    let [record, digests @ ..] = &lines[..] else { panic!("{context}: {printed}") };
+    let is_digest = |line: &&[u8]| line.starts_with(br#"{"auditDigest":""#);
+    assert!(!digests.is_empty() && digests.iter().all(is_digest), "{context}: {printed}");
     serde_json::from_slice(record).expect(context)
 }
