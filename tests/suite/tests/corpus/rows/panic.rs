@@ -51,5 +51,5 @@ fn panics() {
     let failed = |line: &&str| line.contains(r#""errorCode":"KMSInternalException""#);
     assert_eq!(trail.lines().filter(failed).count(), PANICS, "{trail}");
     let records = trail.lines().filter(|line| !line.starts_with(r#"{"auditDigest":"#));
-    assert_eq!(records.count(), PANICS + 2, "{trail}");
+    assert_eq!(records.count(), PANICS + 3, "{trail}");
 }
