@@ -1,5 +1,5 @@
-//! Mixes random bytes of the NSM into the kernel's random pool. The crypto provider seeds its generators from this
-//! pool.
+//! Mixes random bytes of the NSM into the kernel's random pool. The generators of the crypto provider take
+//! bytes from this pool.
 #![expect(unsafe_code, reason = "the standard library has no ioctl")]
 
 use std::fs::OpenOptions;

@@ -1,8 +1,8 @@
 //! The service: its start, and the routes to the KMS API, the attestation endpoint, diagnostics and the
 //! platform.
 
+mod keys;
 mod metrics;
-mod receipt_key;
 mod start;
 mod start_error;
 #[cfg(test)]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use attestation::crypto::Es256Key;
 use attestation::{Identity, TrustAnchors, Verifier};
 
+use super::keys::{self, Keys};
 use super::start_error::StartError;
-use super::{Service, metrics, receipt_key};
+use super::{Service, metrics};
 use crate::attestation_endpoint::AttestationEndpoint;
 use crate::audit::{Audit, DigestSources};
 use crate::clock::{Clock, TrustedClock};
@@ -44,8 +45,8 @@ impl<P: Platform> Service<P> {
             let clock = Arc::clone(&clock);
             Arc::new(move || clock.now())
         };
-        let receipt_key = receipt_key::generate(&platform, entropy.nsm()).await?;
-        let tls = Tls::start(&settings.tls, now, subsystems.tls_handshakes)?;
+        let start_tls = || Tls::start(&settings.tls, now, subsystems.tls_handshakes);
+        let Keys { receipt_key, tls } = keys::generate(&platform, entropy.nsm(), start_tls).await?;
         let identity = identity(&receipt_key, tls.as_ref());
         entropy.nsm().set_identity(identity.to_user_data()).await?;
         let stores = mem::take(&mut settings.key_stores);
