@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, UNIX_EPOCH};
 
+use attestation::receipt::RECEIPT_HEADER;
 use attestation::time::UnixMillis;
 use http_body_util::Full;
 use hyper::StatusCode;
@@ -21,7 +22,7 @@ const MAX_HEADERS: usize = 10;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
-const RECEIPT: HeaderName = HeaderName::from_static("x-attested-random-receipt");
+const RECEIPT: HeaderName = HeaderName::from_static(RECEIPT_HEADER);
 
 thread_local! {
     /// The last Date header, and its time in Unix seconds. All responses within the same second reuse the header.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use attestation::receipt::NONCE_LENGTHS;
+use attestation::receipt::{self, NONCE_LENGTHS};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::HeaderMap;
@@ -10,7 +10,7 @@ use hyper::header::HeaderName;
 use thiserror::Error;
 
 /// The request header with the nonce.
-pub(super) const NONCE_HEADER: HeaderName = HeaderName::from_static("x-attested-random-nonce");
+pub(super) const NONCE_HEADER: HeaderName = HeaderName::from_static(receipt::NONCE_HEADER);
 
 /// Length of the longest nonce in base64url without padding, in characters: 32 bytes.
 const MAX_HEADER_LENGTH: usize = 43;
