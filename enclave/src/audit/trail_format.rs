@@ -63,7 +63,7 @@ impl LineFormat for TrailFormat {
         Some(self.digests.due())
     }
 
-    /// Appends a digest. With a document, the line has about 10 KB, which exceeds `PIPE_BUF` (pipe(7)). If another
+    /// Appends a digest. With a document, the line has about 7 KB, which exceeds `PIPE_BUF` (pipe(7)). If another
     /// process writes to the same pipe, its lines can therefore mix with this line. The log receiver of the relay
     /// accepts lines of up to 64 KiB.
     fn append_own(&mut self, is_end: bool, batch: &mut Vec<u8>) {
