@@ -174,6 +174,7 @@ impl AuditDigest {
         }
         let from = members.read("from", Reader::unsigned)?;
         let gaps = members.gaps()?;
+        check_gaps(from, to, &gaps)?;
         let head = members.bytes("head")?;
         let head = head.try_into().map_err(|_| AuditDigestError::Member { member: "head" })?;
         let previous = match members.bytes("prev")? {
@@ -232,6 +233,19 @@ impl SignedAuditDigest {
         AUDIT_DIGEST.parse(&self.bytes)?.verify(point)?;
         Ok(&self.digest)
     }
+}
+
+/// Checks that the gaps ascend, do not touch each other, and lie between `from` and `to`.
+fn check_gaps(from: u64, to: u64, gaps: &[(u64, u64)]) -> Result<(), AuditDigestError> {
+    let mut lowest = from;
+    for &(first, last) in gaps {
+        if first < lowest || last < first || last > to {
+            return Err(AuditDigestError::Member { member: "gaps" });
+        }
+        // A gap that follows at once would be a part of this gap.
+        lowest = last.saturating_add(2);
+    }
+    Ok(())
 }
 
 /// A reader of the members of a payload, in their order.

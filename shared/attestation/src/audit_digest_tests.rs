@@ -29,11 +29,13 @@ fn signed_digest_round_trips_and_verifies() {
 
 #[test]
 fn longest_digest_fits_its_limit() {
-    let gaps = vec![(u64::MAX, u64::MAX); MAX_GAPS];
-    let longest = AuditDigest { from: u64::MAX, to: u64::MAX, gaps, ..digest() };
+    let first = u64::MAX - 3 * u64::try_from(MAX_GAPS).unwrap();
+    let gaps = (0_u64..).map(|gap| (first + 3 * gap, first + 3 * gap)).take(MAX_GAPS).collect();
+    let longest = AuditDigest { from: first, to: u64::MAX, gaps, ..digest() };
     let bytes = longest.sign(&Es256Key::generate().unwrap()).unwrap();
     assert!(SignedAuditDigest::parse(bytes).is_ok());
-    let with_gaps = |count| AuditDigest { gaps: vec![(1, 1); count], ..digest() };
+    let gaps = (0_u64..).map(|gap| (1 + 2 * gap, 1 + 2 * gap));
+    let with_gaps = |count| AuditDigest { gaps: gaps.clone().take(count).collect(), ..digest() };
     let parse = |digest: AuditDigest| AuditDigest::from_payload(&digest.to_payload());
     assert!(parse(with_gaps(MAX_GAPS)).is_ok());
     let error = AuditDigestError::Member { member: "gaps" };
@@ -62,6 +64,28 @@ fn rejects_other_payloads() {
     assert_eq!(replaced(b"gaps\x82", b"gaps\x9f"), error("gaps"));
     let longer = [&payload[..], &[0]].concat();
     assert_eq!(AuditDigest::from_payload(&longer), not_deterministic);
+}
+
+#[test]
+fn gaps_ascend_apart_from_each_other_within_the_records() {
+    let parse = |gaps: &[(u64, u64)]| {
+        let digest = AuditDigest { from: 10, to: 20, gaps: gaps.to_vec(), ..digest() };
+        AuditDigest::from_payload(&digest.to_payload()).is_ok()
+    };
+    for gaps in [&[(10, 20)][..], &[(10, 10), (12, 12), (20, 20)], &[]] {
+        assert!(parse(gaps), "{gaps:?}");
+    }
+    for gaps in [
+        &[(9, 10)][..],
+        &[(20, 21)],
+        &[(12, 11)],
+        &[(12, 12), (10, 10)],
+        &[(12, 14), (14, 15)],
+        &[(12, 14), (15, 15)],
+        &[(12, u64::MAX), (13, 13)],
+    ] {
+        assert!(!parse(gaps), "{gaps:?}");
+    }
 }
 
 #[test]

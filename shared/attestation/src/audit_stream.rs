@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hex::Hex;
 use crate::signed_statement::KeyId;
 
 /// Length of a name, in bytes. In text, it has twice as many hexadecimal digits.
@@ -23,7 +24,7 @@ impl AuditStream {
 
 impl fmt::Display for AuditStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        Hex(&self.0).fmt(formatter)
     }
 }
 

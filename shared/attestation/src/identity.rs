@@ -11,6 +11,7 @@ use std::fmt::{self, Formatter};
 use thiserror::Error;
 
 use crate::crypto::{P256_POINT_LENGTH, SHA_256_LENGTH};
+use crate::hex::Hex;
 use crate::signed_statement::KeyId;
 
 /// The first word: the format and its version.
@@ -181,15 +182,6 @@ impl fmt::Display for Identity {
             write!(formatter, " {CONFIG}{version}:{CONFIG_DIGEST}{}", Hex(digest))?;
         }
         Ok(())
-    }
-}
-
-/// Displays bytes as lower-case hexadecimal digits.
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 

@@ -100,6 +100,7 @@ pub mod crypto;
 mod debug_mode;
 mod document;
 mod document_age;
+mod hex;
 mod identity;
 mod malformed_document;
 mod measurements;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::hex::Hex;
 use crate::pcr::{PcrFamily, PcrValue, Pcrs};
 use crate::time::UnixMillis;
 
@@ -156,15 +157,6 @@ impl MeasurementSets {
             }
         }
         found.ok_or_else(|| MeasurementMismatch(mismatches.join("; ")))
-    }
-}
-
-/// Displays a register as lower-case hexadecimal digits.
-struct Hex<'a>(&'a PcrValue);
-
-impl std::fmt::Display for Hex<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::crypto::{
     CryptoError, ES256_SIGNATURE_LENGTH, Es256Key, P256_POINT_LENGTH, SHA_256_LENGTH, Sha256,
     has_low_s, verify_es256,
 };
+use crate::hex::Hex;
 
 /// Tag 18 and the head of an array of four.
 const TAGGED_ARRAY_OF_FOUR: [u8; 2] = [0xd2, 0x84];
@@ -41,7 +42,7 @@ impl KeyId {
 
 impl std::fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        Hex(&self.0).fmt(formatter)
     }
 }
 

@@ -130,7 +130,7 @@ pub const TABLE: &[Entry] = &[
             &["validity", "x509", "pcr"],
             &["malformed_document", "untrusted_document", "crypto", "cache_hit"],
             &["cbor", "verification_rule", "verification_time", "chain_position"],
-            &["time"],
+            &["time", "hex"],
         ],
     },
     Entry {

@@ -37,16 +37,20 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn parse(request: &[u8], response: &[u8]) -> Result<Self, ContentError> {
-        let request: Request =
-            serde_json::from_slice(request).map_err(|_| ContentError { body: "request" })?;
-        let response: Response =
-            serde_json::from_slice(response).map_err(|_| ContentError { body: "response" })?;
+        let request: Request = object(request).ok_or(ContentError { body: "request" })?;
+        let response: Response = object(response).ok_or(ContentError { body: "response" })?;
         Ok(Self {
             has_recipient: request.recipient.is_some(),
             has_plaintext: response.plaintext.is_some(),
             is_sealed: response.ciphertext_for_recipient.is_some(),
         })
     }
+}
+
+/// Parses a JSON object. A struct could otherwise also be a JSON array.
+fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace())?;
+    if *first == b'{' { serde_json::from_slice(body).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -70,7 +74,7 @@ mod tests {
             parse(r#"{"recipient":{}}"#, r#"{"Plaintext":""}"#),
             content(false, true, false)
         );
-        for bad in ["", "[]", r#"{"Plaintext":"","Plaintext":""}"#, "{}x"] {
+        for bad in ["", "[]", "[null,null]", r#"{"Plaintext":"","Plaintext":""}"#, "{}x"] {
             assert_eq!(parse("{}", bad), Err(ContentError { body: "response" }), "{bad}");
         }
         assert_eq!(parse("1", "{}"), Err(ContentError { body: "request" }));
