@@ -47,6 +47,8 @@ pub(super) struct StreamDigests {
     unwritten: Option<SignedLine>,
     /// The time of the next digest.
     due: Instant,
+    /// The time before which no digest is signed, because a signature failed.
+    retry_at: Instant,
     /// The time from which the next digest contains the document.
     document_due: Instant,
     has_ended: bool,
@@ -104,6 +106,7 @@ impl StreamDigests {
             previous: None,
             unwritten: None,
             due: now + schedule.digests,
+            retry_at: now,
             document_due: now,
             has_ended: false,
         }
@@ -147,17 +150,17 @@ impl StreamDigests {
 
     /// Returns the time of the next digest.
     pub(super) fn due(&self) -> Instant {
-        self.unwritten.as_ref().map_or(self.due, |line| line.due)
+        self.unwritten.as_ref().map_or(self.due.max(self.retry_at), |line| line.due)
     }
 
     /// Appends the next digest to `batch` if it is due. `is_end` is true after the last record.
     pub(super) fn append_due(&mut self, is_end: bool, batch: &mut Vec<u8>) {
         let now = Instant::now();
-        if self.unwritten.is_none() {
+        if self.unwritten.is_none() && (is_end || self.retry_at <= now) {
             match self.sign_next(is_end, now) {
                 Ok(line) => self.unwritten = line,
                 Err(error) => {
-                    self.due = now + self.schedule.digests;
+                    self.retry_at = now + self.schedule.digests;
                     self.record_failure();
                     tracing::error!(%error, "audit digest not signed");
                 }

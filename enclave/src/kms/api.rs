@@ -49,14 +49,11 @@ impl<T: Trust, C: Clock> Api<T, C> {
     /// Handles an awsJson1_1 request, and logs the request.
     pub(crate) async fn respond(&self, request: RequestContext<'_>) -> Response {
         // The time must be confirmed before it is read. Signatures, credentials and documents are checked against it.
-        let confirmed = self.clock_confirmed().await;
+        let confirmed = self.confirm_clock().await;
         let mut log = self.logger.begin(request, self.now());
         let result = match confirmed {
             Ok(()) => self.handle(request, &mut log).await,
-            Err(fault) => {
-                self.metrics.clock_failures.inc();
-                Err(fault.into())
-            }
+            Err(fault) => Err(fault.into()),
         };
         match result {
             Ok((success, nonce)) => {
@@ -97,7 +94,12 @@ impl<T: Trust, C: Clock> Api<T, C> {
                 describe_custom_key_stores::handle(policy, key_stores.as_slice(), &context, body)
             }
         };
-        Ok((success?, nonce))
+        let success = success?;
+        if self.receipts.has_receipt(nonce.as_ref()) {
+            // The receipt contains the time. A pause of this process during the work makes the time unconfirmed again.
+            self.confirm_clock().await?;
+        }
+        Ok((success, nonce))
     }
 
     /// Finishes the log, and then signs the receipt, which contains the number of the audit record. If the receipt
@@ -186,6 +188,14 @@ impl<T: Trust, C: Clock> Api<T, C> {
     /// Returns the trusted time.
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
+    }
+
+    /// Waits until the NSM has confirmed the time, and counts a failure.
+    async fn confirm_clock(&self) -> Result<(), ClockFault> {
+        let confirmed = self.clock_confirmed().await;
+        confirmed.inspect_err(|_| {
+            self.metrics.clock_failures.inc();
+        })
     }
 
     /// Waits until the NSM has confirmed the time that [`now`](Self::now) returns. After a pause of this process,

@@ -1,12 +1,15 @@
 //! A platform with a working NSM, for tests.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use attestation::{Production, TrustAnchors};
 use nsm_device::{NsmError, Request};
 
 use super::Platform;
 use crate::audit::Audit;
-use crate::clock::SystemClock;
-use crate::config::{Config, Profile};
+use crate::clock::{PauseDetector, SystemClock};
+use crate::config::{Config, Profile, Settings};
 use crate::nsm::test_nsm::{CallResult, TestNsm};
 use crate::service::Service;
 
@@ -39,8 +42,29 @@ pub(crate) async fn service_with_failing_clock_sync() -> Service<TestPlatform> {
     .await
 }
 
+/// Returns a service whose NSM fetches blocks only on demand. While `is_pausing` is true, a pause of this process
+/// occurs during the call for a block, and the NSM signs no document.
+pub(crate) async fn service_that_pauses(is_pausing: Arc<AtomicBool>) -> Service<TestPlatform> {
+    let pauses = PauseDetector::global();
+    let nsm = TestNsm::new(Box::new(move |_, request: &Request| {
+        let is_pausing = is_pausing.load(Ordering::Relaxed);
+        match request {
+            Request::GetRandom if is_pausing => pauses.simulate_pause(),
+            Request::Attestation { .. } if is_pausing => return Some(Err(NsmError::Malformed)),
+            _ => {}
+        }
+        None
+    }) as Box<dyn FnMut(usize, &Request) -> Option<CallResult> + Send>);
+    let mut settings = Config::default().settings(Profile::Development).unwrap();
+    settings.entropy.nsm.prefetch = 0;
+    start(nsm, settings).await
+}
+
 async fn service_on(nsm: <TestPlatform as Platform>::Nsm) -> Service<TestPlatform> {
-    let settings = Config::default().settings(Profile::Development).unwrap();
+    start(nsm, Config::default().settings(Profile::Development).unwrap()).await
+}
+
+async fn start(nsm: <TestPlatform as Platform>::Nsm, settings: Settings) -> Service<TestPlatform> {
     let anchors = TrustAnchors::aws_nitro();
     Service::start(TestPlatform, nsm, anchors, settings, Audit::disabled()).await.unwrap()
 }

@@ -72,6 +72,15 @@ impl ReceiptSigner {
         }
     }
 
+    /// Returns whether the successful response to a request with `nonce` has a receipt.
+    pub(crate) const fn has_receipt(&self, nonce: Option<&Nonce>) -> bool {
+        match self.mode {
+            ReceiptMode::OnRequest => nonce.is_some(),
+            ReceiptMode::Always => true,
+            ReceiptMode::Off => false,
+        }
+    }
+
     /// Signs the receipt of `exchange`. Returns the value of the response header, or `None` if the response has no
     /// receipt in this mode.
     ///
@@ -81,12 +90,7 @@ impl ReceiptSigner {
         &self,
         exchange: SignedExchange<'_>,
     ) -> Result<Option<HeaderValue>, ReceiptError> {
-        let has_receipt = match self.mode {
-            ReceiptMode::OnRequest => exchange.nonce.is_some(),
-            ReceiptMode::Always => true,
-            ReceiptMode::Off => false,
-        };
-        if !has_receipt {
+        if !self.has_receipt(exchange.nonce) {
             return Ok(None);
         }
         let signed = exchange.sign(&self.key);

@@ -52,20 +52,21 @@ impl<P: Platform> Service<P> {
         let stores = mem::take(&mut settings.key_stores);
         let key_stores = KeyStores::start(stores, clock.now(), &subsystems.key_stores)?;
         settings.announce(clock.now());
+        let verifier = Verifier::new(anchors, settings.cache_sizes);
+        let policy = Arc::clone(&settings.policy);
+        let sources = digest_sources(Arc::clone(&receipt_key), &clock, entropy.nsm());
+        let audit = audit.start(sources, settings.unauthenticated_limits)?;
+        let crypto_pool = CryptoPool::start(settings.verification_threads)?;
         tracing::info!(
             provider = attestation::crypto::PROVIDER,
             "service started: the NSM returns entropy"
         );
         platform.on_ready();
-        let verifier = Verifier::new(anchors, settings.cache_sizes);
-        let policy = Arc::clone(&settings.policy);
-        let sources = digest_sources(Arc::clone(&receipt_key), &clock, entropy.nsm());
-        let audit = audit.start(sources, settings.unauthenticated_limits)?;
         let api = Api {
             authenticator: settings.authenticator,
             throttle: settings.throttle,
             handler: Arc::new(Handler { verifier, policy, entropy, key_stores }),
-            crypto_pool: CryptoPool::start(settings.verification_threads)?,
+            crypto_pool,
             clock,
             logger: RequestLogger::new(
                 audit,

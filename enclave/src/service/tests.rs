@@ -1,3 +1,6 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::clock::PauseDetector;
 use crate::platform::test_platform::{self, TestPlatform};
@@ -15,7 +18,7 @@ async fn send_body(
     path: &str,
     body: &str,
 ) -> (u16, String) {
-    let (status, body) = send_bytes(service, method, path, body).await;
+    let (status, body) = send_bytes(service, method, path, body, None).await;
     (status, String::from_utf8(body).unwrap())
 }
 
@@ -24,12 +27,17 @@ async fn send_bytes(
     method: Method,
     path: &str,
     body: &str,
+    nonce: Option<&str>,
 ) -> (u16, Vec<u8>) {
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", "TrentService.GenerateRandom");
+    let request = match nonce {
+        Some(nonce) => request.header("x-attested-random-nonce", nonce),
+        None => request,
+    };
     let (head, ()) = request.body(()).unwrap().into_parts();
     let id = RequestId::random();
     let (transport_security, body) = (TransportSecurity::NoTls, body.as_bytes());
@@ -96,18 +104,37 @@ async fn responds_after_a_pause_once_the_time_is_confirmed() {
 }
 
 #[tokio::test]
+async fn receipt_needs_a_time_that_is_confirmed_after_the_work() {
+    let is_pausing = Arc::new(AtomicBool::new(false));
+    let service = test_platform::service_that_pauses(Arc::clone(&is_pausing)).await;
+    let body = r#"{"NumberOfBytes":1}"#;
+    for (pauses, nonce, status) in [
+        (false, Some("AAAAAAAAAAAAAAAAAAAAAA"), 200),
+        (true, None, 200),
+        (false, None, 200),
+        (true, Some("AAAAAAAAAAAAAAAAAAAAAA"), 500),
+    ] {
+        is_pausing.store(pauses, Ordering::Relaxed);
+        let response = send_bytes(&service, Method::POST, "/", body, nonce).await;
+        assert_eq!(response.0, status, "{pauses} {nonce:?}");
+        is_pausing.store(false, Ordering::Relaxed);
+        wait_until_readiness(&service, 200, "ready").await;
+    }
+}
+
+#[tokio::test]
 async fn returns_the_current_document_without_a_call_of_the_nsm() {
     let service = test_platform::service().await;
     let calls = || service.api.handler.entropy.nsm().metrics().calls.attestation.get();
     let made = calls();
     let current = service.api.handler.entropy.nsm().current_document().unwrap();
     for _ in 0..100 {
-        let (status, body) = send_bytes(&service, Method::GET, "/attestation", "").await;
+        let (status, body) = send_bytes(&service, Method::GET, "/attestation", "", None).await;
         assert_eq!((status, &body[..]), (200, &current[..]));
     }
     assert_eq!(calls(), made);
     for path in ["/attestation?", "/attestation?a=b", "/attestation?nonce="] {
-        assert_eq!(send_bytes(&service, Method::GET, path, "").await.0, 400, "{path}");
+        assert_eq!(send_bytes(&service, Method::GET, path, "", None).await.0, 400, "{path}");
     }
     let (_, metrics) = send(&service, Method::GET, "/metrics").await;
     for (outcome, count) in [("from_memory", 100), ("success", 0), ("throttled", 0), ("failed", 0)]
@@ -121,7 +148,7 @@ async fn returns_the_current_document_without_a_call_of_the_nsm() {
 #[tokio::test]
 async fn returns_no_old_document_while_the_time_is_unconfirmed() {
     let service = test_platform::service_with_failing_clock_sync().await;
-    assert_eq!(send_bytes(&service, Method::GET, "/attestation", "").await.0, 200);
+    assert_eq!(send_bytes(&service, Method::GET, "/attestation", "", None).await.0, 200);
     service.api.clock.expire();
     let (status, body) = send(&service, Method::GET, "/attestation").await;
     let text =
