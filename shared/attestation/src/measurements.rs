@@ -65,7 +65,7 @@ impl MeasurementSet {
         Self { name: name.into(), registers, not_after: None }
     }
 
-    /// Rejects receipts with a time after `not_after`.
+    /// Rejects enclaves after `not_after`, and receipts with a later time.
     #[must_use]
     pub fn with_not_after(self, not_after: Option<UnixMillis>) -> Self {
         Self { not_after, ..self }

@@ -47,7 +47,8 @@ pub struct MeasurementsError(String);
 impl Measurements {
     /// Parses the JSON of a measurement file. `make eif`, `attested-recipient eif` and `config-pcr` write the
     /// registers at the top level of the JSON. `nitro-cli` writes them in the member `Measurements`. The optional
-    /// member `not_after` is a time in the form of RFC 3339. Receipts with a later time are rejected.
+    /// member `not_after` is a time in the form of RFC 3339. After it, no enclave of
+    /// the set is accepted, and receipts with a later time are rejected.
     ///
     /// # Errors
     /// If `json` contains no register, contradicts itself, or has a member that only resembles one of these members.

@@ -97,6 +97,16 @@ pub enum ReceiptError {
         /// The time of the receipt.
         receipt_time: UnixMillis,
     },
+    /// The set ended before the current time.
+    #[error("{set}: the set ended at {not_after}, and it is {now}")]
+    SetEnded {
+        /// The name of the set.
+        set: String,
+        /// The last time at which an enclave of the set is accepted.
+        not_after: UnixMillis,
+        /// The current time.
+        now: UnixMillis,
+    },
     /// A document that was verified live is too old for a further use.
     #[error(
         "the enclave's document is of {document_time}, over an hour before {now}: fetch a new one"
@@ -212,7 +222,9 @@ impl ReceiptError {
             | Self::NoUserData
             | Self::PublicKeyPresent
             | Self::Identity(_) => ReceiptStep::Document,
-            Self::Measurements(_) | Self::SetExpired { .. } => ReceiptStep::Measurements,
+            Self::Measurements(_) | Self::SetExpired { .. } | Self::SetEnded { .. } => {
+                ReceiptStep::Measurements
+            }
             Self::DocumentExpired { .. } | Self::DocumentTooFar { .. } => ReceiptStep::Freshness,
             Self::Signature(_) => ReceiptStep::Signature,
             Self::OtherRequest

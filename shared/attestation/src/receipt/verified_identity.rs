@@ -46,6 +46,7 @@ impl VerifiedIdentity {
         // Only the certificates limit the age here: the maximum age belongs to step 6.
         let verified = document.verify_live(anchors, now, MaxAge::Chain, DebugMode::Reject)?;
         let identity = Self::from_document(&verified, sets)?;
+        identity.check_set(now.time)?;
         let at = VerificationTime { reading: now, signed_at: identity.document_time };
         check_max_age(at, MaxAge::default())?;
         Ok(identity)
@@ -119,6 +120,22 @@ impl VerifiedIdentity {
     /// document.
     pub const fn is_current(&self, now: UnixMillis) -> bool {
         now.millis_since(self.document_time) <= MAX_DOCUMENT_USE_SECS * 1000
+    }
+
+    /// Checks the part of step 5 that depends on the time of use. A client of attested TLS, which needs no receipt,
+    /// makes this check before each request.
+    ///
+    /// # Errors
+    /// If the set ended before `now`.
+    pub fn check_set(&self, now: UnixMillis) -> Result<(), ReceiptError> {
+        match self.set_not_after {
+            Some(not_after) if now > not_after => Err(ReceiptError::SetEnded {
+                set: self.set_name.clone().unwrap_or_default(),
+                not_after,
+                now,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Checks the part of step 6 that depends on the time of a stored receipt.

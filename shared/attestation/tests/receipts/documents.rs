@@ -185,3 +185,18 @@ fn further_use_ends_one_hour_after_the_document() {
         assert_eq!(identity.is_current(now), is_current, "{now}");
     }
 }
+
+#[test]
+fn ended_set_accepts_no_live_document() {
+    let enclave = TestEnclave::new();
+    let not_after = NOW.plus_secs(1);
+    let set = set_of(&[0, 16]).with_not_after(Some(not_after));
+    let sets = MeasurementSets::new(vec![set]).unwrap();
+    let identity = enclave.verify_live_at(enclave.document(), &sets, not_after).unwrap();
+    assert_eq!(identity.check_set(not_after), Ok(()));
+    let now = one_ms_after(not_after);
+    let error = ReceiptError::SetEnded { set: SET.to_owned(), not_after, now };
+    assert_eq!(error.step(), ReceiptStep::Measurements);
+    assert_eq!(identity.check_set(now), Err(error.clone()));
+    assert_eq!(enclave.verify_live_at(enclave.document(), &sets, now).unwrap_err(), error);
+}

@@ -73,10 +73,13 @@ fn first_broken_step_of_an_exchange_is_reported() {
 fn end_of_the_set_comes_before_the_age_of_the_document() {
     let enclave = TestEnclave::new();
     let registers = crate::test_enclave::set_of(&[0, 16]).registers().clone();
-    let set = MeasurementSet::new("ended", registers).with_not_after(Some(NOW.minus_secs(1)));
+    let set = MeasurementSet::new("ended", registers).with_not_after(Some(NOW));
     let sets = MeasurementSets::new(vec![set]).unwrap();
     let identity = enclave.verify_live_at(enclave.document(), &sets, NOW).unwrap();
-    let exchange = TestExchange::with(|exchange| exchange.live.now = NOW.plus_secs(3601));
+    let exchange = TestExchange::with(|exchange| {
+        exchange.receipt.time = NOW.plus_secs(1);
+        exchange.live.now = NOW.plus_secs(3601);
+    });
     let rejected = exchange.verify_signed_by(&enclave.key, &identity).unwrap_err();
     assert_eq!(rejected.step(), ReceiptStep::Measurements);
 }

@@ -132,9 +132,18 @@ impl TestEnclave {
 
 /// Returns expectations that the enclaves of `pki` meet.
 pub(crate) fn expectations(pki: &SimulatedPki) -> Expectations {
+    expectations_until(pki, None)
+}
+
+/// Returns expectations that the enclaves of `pki` meet until `not_after`.
+pub(crate) fn expectations_until(
+    pki: &SimulatedPki,
+    not_after: Option<UnixMillis>,
+) -> Expectations {
     let mut anchors = TrustAnchors::aws_nitro();
     anchors.add_pem(pki.root_certificate_pem().as_bytes()).unwrap();
-    let set = MeasurementSet::new("set", BTreeMap::from([(0, [1; 48]), (16, [4; 48])]));
+    let set = MeasurementSet::new("set", BTreeMap::from([(0, [1; 48]), (16, [4; 48])]))
+        .with_not_after(not_after);
     let sets = MeasurementSets::new(vec![set]).unwrap();
     Expectations::new(sets).accept_simulators().with_anchors(anchors)
 }

@@ -12,7 +12,9 @@ use attested_recipient::verified_connection::{
     VerifiedConnection, Verifier, VerifierClock,
 };
 
-use crate::enclave::{RANDOM, Settings, TestEnclave, expectations, pcrs, pki, response, verifier};
+use crate::enclave::{
+    RANDOM, Settings, TestEnclave, expectations, expectations_until, pcrs, pki, response, verifier,
+};
 use crate::relay::Relay;
 
 const BODY: &[u8] = br#"{"NumberOfBytes":32}"#;
@@ -169,6 +171,28 @@ async fn fetches_new_document_after_an_hour() {
     let error = connection.send(&request()).await.unwrap_err();
     assert_eq!((error.rejecting_rule(), enclave.documents()), (Some("freshness"), 3), "{error}");
     assert!(!connection.is_open());
+}
+
+#[tokio::test]
+async fn connection_ends_with_its_set_of_measurements() {
+    let pki = pki();
+    for (scheme, has_tls) in [("http", false), ("https", true)] {
+        let enclave = TestEnclave::start(Settings { has_tls, ..Settings::new(&pki) }).await;
+        let upstream: Upstream = format!("{scheme}://{}", enclave.address).parse().unwrap();
+        let (now, ahead) = (SystemClock.now(), Arc::new(AtomicU64::new(0)));
+        let clock = Arc::clone(&ahead);
+        let clock = VerifierClock::given(move || now.plus_secs(clock.load(Ordering::Relaxed)));
+        let expectations = expectations_until(&pki, Some(now.plus_secs(60)));
+        let verifier = Verifier::new(upstream, expectations, clock);
+        let mut connection = verifier.open().await.unwrap();
+        connection.send(&request()).await.unwrap();
+        ahead.store(61, Ordering::Relaxed);
+        let error = connection.send(&request()).await.unwrap_err();
+        assert_eq!(error.rejecting_rule(), Some("measurements"), "{scheme}: {error}");
+        assert_eq!((connection.is_open(), enclave.requests().len()), (false, 1), "{scheme}");
+        let error = open_error(&verifier).await;
+        assert_eq!(error.rejecting_rule(), Some("measurements"), "{scheme}: {error}");
+    }
 }
 
 #[tokio::test]
