@@ -43,6 +43,8 @@ impl Pool {
         metrics: Arc<Metrics>,
     ) -> Self {
         let fault = Mutex::new(Some("no enclave was verified yet".to_owned()));
+        // The pool keeps no more, so it would open further ones forever.
+        let ahead = ahead.min(max_idle);
         Self { verifier, idle: Mutex::default(), ahead, max_idle, fault, metrics }
     }
 

@@ -165,6 +165,19 @@ async fn opens_and_verifies_connections_ahead() {
 }
 
 #[tokio::test]
+async fn opens_no_more_connections_ahead_than_may_be_idle() {
+    let pki = pki();
+    let enclave = TestEnclave::start(Settings::new(&pki)).await;
+    let settings = ProxySettings { idle_connections: 2, max_connections: 1, ..settings() };
+    let proxy = TestProxy::start_with(settings, verifier("http", &enclave.address, &pki)).await;
+    for _ in 0..50 {
+        assert_eq!(proxy.random().await.start_line(), "HTTP/1.1 200 OK");
+    }
+    // Each check, once a second, may open one connection while the idle one is in use.
+    assert!(enclave.documents() < 10, "{}", enclave.documents());
+}
+
+#[tokio::test]
 async fn silent_upstream_gives_502_at_the_deadline() {
     let pki = pki();
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
