@@ -35,14 +35,23 @@ pub(super) struct ExpectationArgs {
 
 impl ExpectationArgs {
     /// Reads the expectations. Each set of measurements is one file of `--any-of`, or none, together with every
-    /// `--pcrs-file` and `--pcr`. It contains PCR0 and PCR16. If `--simulator` is given without a set, this
-    /// function prints a warning.
+    /// `--pcrs-file` and `--pcr`. It contains PCR0 and PCR16. If `--simulator` is given, this function prints a
+    /// warning.
     pub(super) fn expectations(&self) -> Result<Expectations, CommandError> {
         let expectations = match (self.sets()?, self.simulator) {
             (Some(sets), false) => Expectations::new(sets),
-            (Some(sets), true) => Expectations::new(sets).accept_simulators(),
+            (Some(sets), true) => {
+                warn_of_simulator(
+                    "--simulator",
+                    "simulators, which sign documents with any measurements",
+                )?;
+                Expectations::new(sets).accept_simulators()
+            }
             (None, true) => {
-                warn_of_simulator()?;
+                warn_of_simulator(
+                    "--simulator without measurements",
+                    "any simulator, which signs any document",
+                )?;
                 Expectations::simulator()
             }
             (None, false) => {
@@ -122,10 +131,10 @@ fn add(sum: &mut Measurements, path: &Path, file: &Measurements) -> Result<(), C
         .map_err(|error| CommandError::Content { path: path.to_owned(), reason: error.to_string() })
 }
 
-fn warn_of_simulator() -> io::Result<()> {
+/// Warns that `--simulator` accepts `what`.
+fn warn_of_simulator(option: &str, what: &str) -> io::Result<()> {
     writeln!(
         io::stderr(),
-        "attested-recipient: warning: --simulator without measurements accepts any simulator, which \
-         signs any document: NOTHING IS PROVED"
+        "attested-recipient: warning: {option} accepts {what}: NOTHING IS PROVED"
     )
 }

@@ -35,6 +35,22 @@ async fn refuses_to_start_without_expectations_or_on_the_network() {
     }
 }
 
+/// A simulator signs documents with the expected measurements for anyone.
+#[tokio::test]
+async fn warns_of_simulator_with_measurements() {
+    let (pcr0, pcr16) = (format!("0={}", "01".repeat(48)), format!("16={}", "01".repeat(48)));
+    let sets = ["--pcr", &pcr0, "--pcr", &pcr16];
+    // The missing root ends the command.
+    let others =
+        ["--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1", "--root", "missing.pem"];
+    for (simulator, count) in [(&["--simulator"][..], 1), (&[], 0)] {
+        let output = command(&[&sets[..], &others, simulator].concat()).output().await.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("missing.pem"), "{stderr}");
+        assert_eq!(stderr.matches("NOTHING IS PROVED").count(), count, "{stderr}");
+    }
+}
+
 #[tokio::test]
 async fn serves_until_sigterm() {
     let pki = pki();
