@@ -80,6 +80,23 @@ fn rejects_time_stamp_long_after_or_before_the_receipt() {
     verify(SystemClock.now().plus_secs(120)).assert_rejects("before the receipt");
 }
 
+/// A thief of a document's expired keys can still sign a document of the time at which they were valid, and a receipt
+/// of the present under it.
+#[test]
+fn rejects_time_stamp_long_after_the_document() {
+    let enclave = Enclave::start();
+    let authority = TimeStampAuthority::new(&P256);
+    let verify = |age_seconds| {
+        let document = enclave.identity_document(age_seconds);
+        let exchange = enclave.exchange_with_document(document, &enclave.sealed(), |_| ());
+        let json = exchange.to_json();
+        let time_stamp = authority.stamp(json.as_bytes(), &WITH_CERTIFICATE);
+        verify(&enclave, &json, &time_stamp, &authority.root())
+    };
+    assert_eq!(verify(2 * 3600).status, 0);
+    verify(4 * 3600).assert_rejects("over 3 h after the document");
+}
+
 #[test]
 fn time_stamp_needs_its_root_and_one_file() {
     let enclave = Enclave::start();

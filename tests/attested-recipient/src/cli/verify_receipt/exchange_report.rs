@@ -107,7 +107,7 @@ fn verified_report(file: &[u8], verified: &VerifiedExchange<'_>, options: &mut O
         report.push(DISCLOSURE, outcome(opened.map(drop).map_err(|error| error.to_string())));
     }
     if let Some(time_stamp) = &options.time_stamp {
-        let stamped = time_stamp.verify(file, receipt.time);
+        let stamped = time_stamp.verify(file, receipt.time, verified.identity().document_time());
         if let Ok(time) = &stamped {
             content.insert("stamped".to_owned(), time.to_string().into());
         }
@@ -131,23 +131,35 @@ fn optional_checks(options: &Options) -> Vec<&'static str> {
 }
 
 impl TimeStamp {
-    /// Verifies the time stamp of `file`, and compares it with the time of the receipt.
-    fn verify(&self, file: &[u8], receipt_time: UnixMillis) -> Result<UnixMillis, String> {
+    /// Verifies the time stamp of `file`, and compares it with the times of receipt and document.
+    fn verify(
+        &self,
+        file: &[u8],
+        receipt_time: UnixMillis,
+        document_time: UnixMillis,
+    ) -> Result<UnixMillis, String> {
         let time = verify_time_stamp(&self.token, file, &self.roots_pem)
             .map_err(|error| error.to_string())?;
-        // The clocks of both differ, and the time stamp has whole seconds.
-        if receipt_time.millis_since(time) > MAX_CLOCK_SKEW_SECS * 1000 {
-            return Err(format!(
-                "the time stamp is of {time}, before the receipt of {receipt_time}"
-            ));
-        }
-        if time.millis_since(receipt_time) > MAX_TIME_TO_STAMP_SECS * 1000 {
-            return Err(format!(
-                "the time stamp is of {time}, over 3 h after the receipt of {receipt_time}"
-            ));
-        }
+        check_stamp_time(time, "receipt", receipt_time)?;
+        // A document of old keys can attest a new receipt key, so its time counts as well.
+        check_stamp_time(time, "document", document_time)?;
         Ok(time)
     }
+}
+
+/// Checks that a time stamp of `time` is neither before `signed_at` nor over three hours after it. `what` was signed
+/// at that time.
+fn check_stamp_time(time: UnixMillis, what: &str, signed_at: UnixMillis) -> Result<(), String> {
+    // The clocks of both differ, and the time stamp has whole seconds.
+    if signed_at.millis_since(time) > MAX_CLOCK_SKEW_SECS * 1000 {
+        return Err(format!("the time stamp is of {time}, before the {what} of {signed_at}"));
+    }
+    if time.millis_since(signed_at) > MAX_TIME_TO_STAMP_SECS * 1000 {
+        return Err(format!(
+            "the time stamp is of {time}, over 3 h after the {what} of {signed_at}"
+        ));
+    }
+    Ok(())
 }
 
 fn outcome(result: Result<(), String>) -> Outcome {

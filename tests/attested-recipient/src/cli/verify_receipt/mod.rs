@@ -43,8 +43,8 @@ pub(super) struct VerifyReceipt {
     #[arg(long, value_name = "FILE")]
     disclosure: Option<PathBuf>,
     /// RFC 3161 time stamp of FILE, as a TimeStampResp or TimeStampToken in DER, within three hours after the
-    /// receipt. It shows that FILE existed before the certificates of the document expired. Only with one
-    /// FILE.
+    /// document and the receipt. It shows that FILE existed before the certificates of the document expired. Only
+    /// with one FILE.
     #[arg(long, value_name = "TOKEN", requires = "tsa_root")]
     timestamp: Option<PathBuf>,
     /// Root certificate of the time-stamping authority.
