@@ -48,7 +48,7 @@ impl Response {
             return None;
         }
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let text = |key: &str| body.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
+        let text = |key: &str| body.get(key).and_then(Value::as_str).map(printable);
         Some(match text("__type") {
             Some(error_type) => {
                 let message = text("message").or_else(|| text("Message")).unwrap_or_default();
@@ -56,5 +56,24 @@ impl Response {
             }
             None => ClientError::Malformed { status: self.status },
         })
+    }
+}
+
+/// Escapes control characters, because any server on the path can have sent the text, and terminals interpret it.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_of_the_service_has_no_control_character() {
+        let body = br#"{"__type":"A\u001b[2J","message":"b\r\n\u009b\u202ec"}"#.to_vec();
+        let response =
+            Response { status: 400, retry_after: None, receipt: None, body: Zeroizing::new(body) };
+        let text = response.error().unwrap().to_string();
+        assert_eq!(text, r"A\u{1b}[2J: b\r\n\u{9b}\u{202e}c");
     }
 }
