@@ -13,6 +13,9 @@ use super::trail_line::RecordLine;
 /// Maximum number of ranges whose records are in memory. A record that stands further behind is only named.
 const MAX_OPEN_RANGES: usize = 16;
 
+/// Maximum number of characters of a member that a finding contains. A request ID has 36.
+const MAX_PRINTED_CHARS: usize = 100;
+
 /// The check of the records of one stream.
 pub(super) struct RecordChecker {
     chain: DigestChain,
@@ -110,14 +113,14 @@ impl RecordChecker {
         let sequence = record.sequence;
         self.records = self.records.saturating_add(1);
         if self.watched.contains(&sequence) {
-            let found = FoundRecord { at, request_id: record.request_id.to_owned() };
+            let found = FoundRecord { at, request_id: printable(record.request_id) };
             self.found.entry(sequence).or_insert(found);
         }
         let is_new = match self.chain.ranges.partition_point(|range| range.last < sequence) {
             index if index < self.chain.ranges.len() => self.add_to_range(index, at, line, record),
             _ => self.add_to_tail(record),
         };
-        let (records, request_id) = (single(sequence), record.request_id.to_owned());
+        let (records, request_id) = (single(sequence), printable(record.request_id));
         if !is_new {
             self.report(Finding::Repeated { records, at, request_id });
         } else if sequence <= self.newest {
@@ -137,7 +140,7 @@ impl RecordChecker {
         let Some(range) = self.chain.ranges.get(index) else { return true };
         let sequence = record.sequence;
         if range.gaps.iter().any(|(first, last)| (*first..=*last).contains(&sequence)) {
-            let request_id = record.request_id.to_owned();
+            let request_id = printable(record.request_id);
             self.report(Finding::PresentInGap { records: single(sequence), at, request_id });
             return true;
         }
@@ -167,7 +170,7 @@ impl RecordChecker {
             self.report(Finding::AfterEnd(single(record.sequence)));
             return true;
         }
-        let time = || record.event_time.to_owned();
+        let time = || printable(record.event_time);
         match &mut self.tail_times {
             Some((_, last)) => *last = time(),
             None => self.tail_times = Some((time(), time())),
@@ -289,6 +292,34 @@ impl OpenRange {
     }
 }
 
+/// Escapes control characters of text that the enclave did not necessarily write, and limits its length. The text of
+/// an enclave remains the same.
+fn printable(text: &str) -> String {
+    text.chars().take(MAX_PRINTED_CHARS).flat_map(char::escape_debug).collect()
+}
+
 fn single(sequence: u64) -> Records {
     Records { first: sequence, last: sequence }
+}
+
+#[cfg(test)]
+mod tests {
+    use attestation::AuditStream;
+
+    use super::*;
+
+    #[test]
+    fn findings_and_tail_contain_no_control_character() {
+        let mut checker = RecordChecker::new(DigestChain::default(), BTreeSet::new());
+        let stream: AuditStream = "0123456789abcdef".parse().unwrap();
+        let (request_id, event_time) = ("a\u{9b}\u{202e}", "\u{9b}b");
+        let record = RecordLine { stream, sequence: 1, request_id, event_time };
+        let at = Location { file: 0, line: 1 };
+        checker.add(at, b"", &record);
+        checker.add(at, b"", &record);
+        let checked = checker.finish();
+        assert!(checked.findings[0].to_string().ends_with(r"(requestID a\u{9b}\u{202e})"));
+        let tail = checked.tail.unwrap().to_string();
+        assert!(tail.ends_with(r"from \u{9b}b to \u{9b}b"), "{tail}");
+    }
 }
