@@ -16,7 +16,7 @@ mod record_checker;
 mod report;
 mod trail_line;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use attestation::AuditStream;
@@ -94,6 +94,10 @@ fn read_digests(
 /// Makes the second pass. Returns the number of lines that are neither records nor digests.
 fn read_records(files: &[PathBuf], checkers: &mut Checkers) -> Result<u64, TrailReadError> {
     let mut other_lines: u64 = 0;
+    let streams: HashMap<_, _> = checkers
+        .iter()
+        .flat_map(|(stream, checker)| checker.digest_places().map(|at| (at, *stream)))
+        .collect();
     for_each_line(files, |at, line| {
         let line = without_cid(line);
         match TrailLine::parse(&line) {
@@ -103,7 +107,11 @@ fn read_records(files: &[PathBuf], checkers: &mut Checkers) -> Result<u64, Trail
                 }
             }
             TrailLine::Digest(_) => {
-                checkers.values_mut().for_each(|checker| checker.pass_digest(at));
+                // The line may name another stream than the digest. A forged digest belongs to none.
+                let stream = streams.get(&at);
+                if let Some(checker) = stream.and_then(|stream| checkers.get_mut(stream)) {
+                    checker.pass_digest(at);
+                }
             }
             TrailLine::Other => other_lines = other_lines.saturating_add(1),
         }

@@ -102,6 +102,11 @@ impl RecordChecker {
         }
     }
 
+    /// Returns the places of the verified digests.
+    pub(super) fn digest_places(&self) -> impl Iterator<Item = Location> {
+        self.chain.places.keys().copied()
+    }
+
     /// Records that a digest stands at `at`. No record that it covers may follow.
     pub(super) fn pass_digest(&mut self, at: Location) {
         let covered = self.chain.places.get(&at).copied();
