@@ -145,7 +145,7 @@ impl<'a> UnverifiedReceipt<'a> {
             return Err(ReceiptError::OtherKey { found, expected });
         }
         // 5 and 6: the end of the set, and the document that was verified before this receipt was known
-        identity.check_set_time(receipt.time)?;
+        identity.check_set(receipt.time)?;
         match exchange.moment {
             Moment::Live(live) => identity.check_current(live.now)?,
             Moment::Stored => identity.check_near(receipt.time)?,

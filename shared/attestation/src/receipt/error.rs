@@ -87,25 +87,15 @@ pub enum ReceiptError {
     /// The registers match no set.
     #[error(transparent)]
     Measurements(#[from] MeasurementMismatch),
-    /// The set ended before the receipt.
-    #[error("{set}: the set ends at {not_after}, and the response is of {receipt_time}")]
-    SetExpired {
-        /// The name of the set.
-        set: String,
-        /// The last time of a receipt.
-        not_after: UnixMillis,
-        /// The time of the receipt.
-        receipt_time: UnixMillis,
-    },
-    /// The set ended before the current time.
-    #[error("{set}: the set ended at {not_after}, and it is {now}")]
+    /// The set ended before the time of use, or before the receipt.
+    #[error("{set}: the set of measurements ended at {not_after}, before {at}")]
     SetEnded {
         /// The name of the set.
         set: String,
         /// The last time at which an enclave of the set is accepted.
         not_after: UnixMillis,
-        /// The current time.
-        now: UnixMillis,
+        /// The current time, or the time of the receipt.
+        at: UnixMillis,
     },
     /// A document that was verified live is too old for a further use.
     #[error(
@@ -222,9 +212,7 @@ impl ReceiptError {
             | Self::NoUserData
             | Self::PublicKeyPresent
             | Self::Identity(_) => ReceiptStep::Document,
-            Self::Measurements(_) | Self::SetExpired { .. } | Self::SetEnded { .. } => {
-                ReceiptStep::Measurements
-            }
+            Self::Measurements(_) | Self::SetEnded { .. } => ReceiptStep::Measurements,
             Self::DocumentExpired { .. } | Self::DocumentTooFar { .. } => ReceiptStep::Freshness,
             Self::Signature(_) => ReceiptStep::Signature,
             Self::OtherRequest

@@ -122,17 +122,17 @@ impl VerifiedIdentity {
         now.millis_since(self.document_time) <= MAX_DOCUMENT_USE_SECS * 1000
     }
 
-    /// Checks the part of step 5 that depends on the time of use. A client of attested TLS, which needs no receipt,
-    /// makes this check before each request.
+    /// Checks the part of step 5 that depends on a time: the time of a receipt, or the current time. A client of
+    /// attested TLS, which needs no receipt, makes this check before each request.
     ///
     /// # Errors
-    /// If the set ended before `now`.
-    pub fn check_set(&self, now: UnixMillis) -> Result<(), ReceiptError> {
+    /// If the set ended before `at`.
+    pub fn check_set(&self, at: UnixMillis) -> Result<(), ReceiptError> {
         match self.set_not_after {
-            Some(not_after) if now > not_after => Err(ReceiptError::SetEnded {
+            Some(not_after) if at > not_after => Err(ReceiptError::SetEnded {
                 set: self.set_name.clone().unwrap_or_default(),
                 not_after,
-                now,
+                at,
             }),
             _ => Ok(()),
         }
@@ -152,22 +152,6 @@ impl VerifiedIdentity {
         match self.is_current(now) {
             true => Ok(()),
             false => Err(ReceiptError::DocumentExpired { document_time: self.document_time, now }),
-        }
-    }
-
-    /// Checks the part of step 5 that depends on the time of the receipt. If attested TLS replaces the receipt,
-    /// `receipt_time` is the time of the response.
-    ///
-    /// # Errors
-    /// If the set ended before `receipt_time`.
-    pub fn check_set_time(&self, receipt_time: UnixMillis) -> Result<(), ReceiptError> {
-        match self.set_not_after {
-            Some(not_after) if receipt_time > not_after => Err(ReceiptError::SetExpired {
-                set: self.set_name.clone().unwrap_or_default(),
-                not_after,
-                receipt_time,
-            }),
-            _ => Ok(()),
         }
     }
 }

@@ -195,7 +195,7 @@ fn ended_set_accepts_no_live_document() {
     let identity = enclave.verify_live_at(enclave.document(), &sets, not_after).unwrap();
     assert_eq!(identity.check_set(not_after), Ok(()));
     let now = one_ms_after(not_after);
-    let error = ReceiptError::SetEnded { set: SET.to_owned(), not_after, now };
+    let error = ReceiptError::SetEnded { set: SET.to_owned(), not_after, at: now };
     assert_eq!(error.step(), ReceiptStep::Measurements);
     assert_eq!(identity.check_set(now), Err(error.clone()));
     assert_eq!(enclave.verify_live_at(enclave.document(), &sets, now).unwrap_err(), error);

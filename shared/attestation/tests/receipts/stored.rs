@@ -73,7 +73,7 @@ fn rejects_receipt_after_the_end_of_its_set() {
     };
     assert_eq!(verify_at(not_after), Ok(()));
     let receipt_time = one_ms_after(not_after);
-    let error = ReceiptError::SetExpired { set: SET.to_owned(), not_after, receipt_time };
+    let error = ReceiptError::SetEnded { set: SET.to_owned(), not_after, at: receipt_time };
     assert_eq!(error.step(), ReceiptStep::Measurements);
     assert_eq!(verify_at(receipt_time), Err(error));
 }

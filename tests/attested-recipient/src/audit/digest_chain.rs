@@ -102,7 +102,13 @@ impl CollectedStream {
         let key_id = identity.key_id();
         let mut unlinked = Unlinked::default();
         for (at, signed) in self.digests {
-            match verify_signature(&signed, key_id, &identity.identity().receipt_key) {
+            let digest = verify_signature(&signed, key_id, &identity.identity().receipt_key);
+            // A receipt key that was stolen from a withdrawn image must not prolong its trail.
+            let digest = digest.and_then(|digest| {
+                let in_time = identity.check_set(digest.time).map_err(|error| error.to_string());
+                in_time.map(|()| digest)
+            });
+            match digest {
                 Ok(digest) => {
                     let is_new = unlinked.add(at, signed.statement_digest(), digest);
                     if !is_new {

@@ -214,7 +214,7 @@ impl VerifiedConnection {
         let now = self.verifier.clock.read().await?.time;
         let proof = match &attempt {
             None => {
-                self.identity.check_set_time(now)?;
+                self.identity.check_set(now)?;
                 Proof::AttestedTls
             }
             Some((operation, nonce)) => {

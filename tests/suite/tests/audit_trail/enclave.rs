@@ -1,5 +1,6 @@
 //! Enclaves whose trails are written by the code of the service, and the verification of these trails.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +11,10 @@ use ::enclave::clock::{Clock, SystemClock};
 use attestation::crypto::{Es256Key, Sha256};
 use attestation::receipt::{NSM_SOURCE, Receipt, ReceiptOperation};
 use attestation::time::UnixMillis;
-use attestation::{AuditStream, Identity, KeyId, PcrFamily, TrustAnchors};
+use attestation::{
+    AuditStream, Identity, KeyId, MeasurementSet, MeasurementSets, PCR_LENGTH, PcrFamily, PcrValue,
+    Production, TrustAnchors,
+};
 use attested_recipient::audit::{Finding, StreamReport, TrailReport, verify_trail};
 use attested_recipient::{Expectations, StoredExchange};
 use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
@@ -54,7 +58,7 @@ impl Fleet {
         let family = PcrFamily::NitroEnclave;
         let request = DocumentRequest {
             family,
-            pcrs: default_pcrs(family),
+            pcrs: pcrs(),
             public_key: None,
             user_data: Some(identity.to_user_data()),
             nonce: None,
@@ -64,9 +68,20 @@ impl Fleet {
     }
 
     pub(crate) fn expectations(&self) -> Expectations {
+        Expectations::simulator().with_anchors(self.anchors())
+    }
+
+    /// Expects the measurements of the documents, until `not_after`.
+    pub(crate) fn expectations_until(&self, not_after: UnixMillis) -> Expectations {
+        let set = MeasurementSet::new("set", pcrs()).with_not_after(Some(not_after));
+        let sets = MeasurementSets::new(vec![set]).unwrap();
+        Expectations::new(sets).accept_simulators().with_anchors(self.anchors())
+    }
+
+    fn anchors(&self) -> TrustAnchors<Production> {
         let mut anchors = TrustAnchors::aws_nitro();
         anchors.add_pem(self.pki.root_certificate_pem().as_bytes()).unwrap();
-        Expectations::simulator().with_anchors(anchors)
+        anchors
     }
 
     /// Writes a trail to a file, and returns its path.
@@ -129,6 +144,16 @@ impl Enclave {
         let receipt = receipt.sign(&self.key).unwrap();
         StoredExchange::new(request, response.to_vec(), receipt, self.document.clone()).unwrap()
     }
+}
+
+/// Returns the measurements in the documents.
+fn pcrs() -> BTreeMap<u8, PcrValue> {
+    let identifying = [(0, [1; PCR_LENGTH]), (16, [2; PCR_LENGTH])];
+    default_pcrs(PcrFamily::NitroEnclave)
+        .into_iter()
+        .filter(|(_, value)| value.iter().any(|byte| *byte != 0))
+        .chain(identifying)
+        .collect()
 }
 
 /// Returns the report of a stream.

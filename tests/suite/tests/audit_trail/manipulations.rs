@@ -1,7 +1,9 @@
 //! One change of a genuine trail per test, and its findings.
 
+use ::enclave::clock::{Clock, SystemClock};
 use attestation::AuditStream;
 use attestation::time::UnixMillis;
+use attested_recipient::audit::verify_trail;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -45,6 +47,31 @@ impl Trail {
     #[track_caller]
     fn assert_findings(&self, expected: &[&str]) {
         assert_findings(&self.fleet.verify(&self.lines), self.stream, expected);
+    }
+}
+
+/// A receipt key that was stolen from a withdrawn image can sign further digests.
+#[test]
+fn rejects_digests_after_the_end_of_their_set() {
+    let trail = Trail::new();
+    let file = trail.fleet.file("trail", &trail.lines);
+    let verify = |not_after| {
+        let expectations = trail.fleet.expectations_until(not_after);
+        verify_trail(&[file.clone()], &expectations, &[], None).unwrap()
+    };
+    let now = SystemClock.now();
+    assert!(verify(now).is_verified());
+    let report = verify(now.minus_secs(3600));
+    assert!(!report.is_verified());
+    for stream in [trail.stream, trail.other] {
+        let found = report_of(&report, stream).findings.iter().map(ToString::to_string);
+        let [first, second, third, last] = &found.collect::<Vec<_>>()[..] else {
+            panic!("{report}")
+        };
+        for digest in [first, second, third] {
+            assert!(digest.contains("the set of measurements ended at"), "{report}");
+        }
+        assert!(last.starts_with("no verified digest"), "{report}");
     }
 }
 

@@ -83,7 +83,7 @@ fn rejects_enclave_after_the_end_of_its_set() {
         assert_eq!(random("2999-01-31T00:00:00Z").status, 0);
         let rejected = random("2026-01-31T00:00:00Z");
         assert_eq!((rejected.status, &*rejected.stdout), (1, ""), "{rejected:?}");
-        let reason = "measurements.json: the set ends at 2026-01-31T00:00:00Z";
+        let reason = "measurements.json: the set of measurements ended at 2026-01-31T00:00:00Z";
         assert!(rejected.stderr.contains(reason), "{rejected:?}");
     }
 }

@@ -242,7 +242,7 @@ fn incomplete_sets() -> Row {
 /// Returns row G22.
 fn ended_set() -> Row {
     let not_after = NOW.minus_secs(1);
-    let error = ReceiptError::SetExpired { set: SET.to_owned(), not_after, receipt_time: NOW };
+    let error = ReceiptError::SetEnded { set: SET.to_owned(), not_after, at: NOW };
     row("G22", "a receipt after the end of its set").rejects_receipt("", error, move || {
         let set = set_of(&[0, 16]).with_not_after(Some(not_after));
         let sets = MeasurementSets::new(vec![set]).unwrap();
