@@ -27,6 +27,7 @@ mod exchange;
 mod expectations;
 mod http1;
 mod measurements;
+mod printable;
 pub mod proxy;
 mod recipient;
 mod retries;

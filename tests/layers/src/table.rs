@@ -192,7 +192,7 @@ pub const TABLE: &[Entry] = &[
                 "http1",
                 "unauthenticated_tls",
             ],
-            &["recipient"],
+            &["recipient", "printable"],
         ],
     },
     Entry { folder: "tests/suite", layers: &[] },

@@ -9,6 +9,7 @@ use super::finding::{Finding, Records};
 use super::line_reader::Location;
 use super::number_set::{NumberSet, count};
 use super::trail_line::RecordLine;
+use crate::printable::printable;
 
 /// Maximum number of ranges whose records are in memory. A record that stands further behind is only named.
 const MAX_OPEN_RANGES: usize = 16;
@@ -118,14 +119,16 @@ impl RecordChecker {
         let sequence = record.sequence;
         self.records = self.records.saturating_add(1);
         if self.watched.contains(&sequence) {
-            let found = FoundRecord { at, request_id: printable(record.request_id) };
+            let found =
+                FoundRecord { at, request_id: printable(record.request_id, MAX_PRINTED_CHARS) };
             self.found.entry(sequence).or_insert(found);
         }
         let is_new = match self.chain.ranges.partition_point(|range| range.last < sequence) {
             index if index < self.chain.ranges.len() => self.add_to_range(index, at, line, record),
             _ => self.add_to_tail(record),
         };
-        let (records, request_id) = (single(sequence), printable(record.request_id));
+        let (records, request_id) =
+            (single(sequence), printable(record.request_id, MAX_PRINTED_CHARS));
         if !is_new {
             self.report(Finding::Repeated { records, at, request_id });
         } else if sequence <= self.newest {
@@ -145,7 +148,7 @@ impl RecordChecker {
         let Some(range) = self.chain.ranges.get(index) else { return true };
         let sequence = record.sequence;
         if range.gaps.iter().any(|(first, last)| (*first..=*last).contains(&sequence)) {
-            let request_id = printable(record.request_id);
+            let request_id = printable(record.request_id, MAX_PRINTED_CHARS);
             self.report(Finding::PresentInGap { records: single(sequence), at, request_id });
             return true;
         }
@@ -175,7 +178,7 @@ impl RecordChecker {
             self.report(Finding::AfterEnd(single(record.sequence)));
             return true;
         }
-        let time = || printable(record.event_time);
+        let time = || printable(record.event_time, MAX_PRINTED_CHARS);
         match &mut self.tail_times {
             Some((_, last)) => *last = time(),
             None => self.tail_times = Some((time(), time())),
@@ -295,12 +298,6 @@ impl OpenRange {
         let missing = count((range.first, range.last)).saturating_sub(gaps);
         Self { seen: NumberSet::of_ranges(&range.gaps), lines: Vec::new(), missing }
     }
-}
-
-/// Escapes control characters of text that the enclave did not necessarily write, and limits its length. The text of
-/// an enclave remains the same.
-fn printable(text: &str) -> String {
-    text.chars().take(MAX_PRINTED_CHARS).flat_map(char::escape_debug).collect()
 }
 
 fn single(sequence: u64) -> Records {

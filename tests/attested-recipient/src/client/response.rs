@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::error::ClientError;
 use crate::http1::{Message, ResponseHead};
+use crate::printable::printable;
 
 /// A response to one HTTP request.
 pub(super) struct Response {
@@ -48,7 +49,11 @@ impl Response {
             return None;
         }
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let text = |key: &str| body.get(key).and_then(Value::as_str).map(printable);
+        // Any server on the path can have sent the text.
+        let text = |key: &str| {
+            let text = body.get(key).and_then(Value::as_str);
+            text.map(|text| printable(text, usize::MAX))
+        };
         Some(match text("__type") {
             Some(error_type) => {
                 let message = text("message").or_else(|| text("Message")).unwrap_or_default();
@@ -57,11 +62,6 @@ impl Response {
             None => ClientError::Malformed { status: self.status },
         })
     }
-}
-
-/// Escapes control characters, because any server on the path can have sent the text, and terminals interpret it.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::authorities::Authorities;
 use super::error::ConnectionError;
 use super::upstream::Upstream;
 use crate::http1::{Fields, Limits, Message, ResponseHead, read_message};
+use crate::printable::printable;
 use crate::unauthenticated_tls::unauthenticated_tls;
 
 /// Maximum number of characters of an error response that an error contains.
@@ -80,7 +81,8 @@ impl Link {
             200 if response.head.keeps_alive() => Ok(response.body.to_vec()),
             200 => Err(ConnectionError::Closed),
             status => {
-                let text = printable(&response.body);
+                let text =
+                    printable(String::from_utf8_lossy(&response.body).trim(), MAX_PRINTED_CHARS);
                 Err(ConnectionError::Service { path, status, text })
             }
         }
@@ -98,12 +100,6 @@ impl Link {
         let limits = Limits { body, may_lack_length: false };
         Ok(read_message(&mut self.stream, limits).await?)
     }
-}
-
-/// Escapes control characters of text from a server that is not verified.
-fn printable(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    text.trim().chars().take(MAX_PRINTED_CHARS).flat_map(char::escape_debug).collect()
 }
 
 fn handshake_error(error: io::Error) -> ConnectionError {
