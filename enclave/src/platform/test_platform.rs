@@ -46,7 +46,7 @@ pub(crate) async fn service_with_failing_clock_sync() -> Service<TestPlatform> {
 /// occurs during the call for a block, and the NSM signs no document.
 pub(crate) async fn service_that_pauses(is_pausing: Arc<AtomicBool>) -> Service<TestPlatform> {
     let pauses = PauseDetector::global();
-    let nsm = TestNsm::new(Box::new(move |_, request: &Request| {
+    let override_call = move |_: usize, request: &Request| {
         let is_pausing = is_pausing.load(Ordering::Relaxed);
         match request {
             Request::GetRandom if is_pausing => pauses.simulate_pause(),
@@ -54,10 +54,10 @@ pub(crate) async fn service_that_pauses(is_pausing: Arc<AtomicBool>) -> Service<
             _ => {}
         }
         None
-    }) as Box<dyn FnMut(usize, &Request) -> Option<CallResult> + Send>);
+    };
     let mut settings = Config::default().settings(Profile::Development).unwrap();
     settings.entropy.nsm.prefetch = 0;
-    start(nsm, settings).await
+    start(TestNsm::new(Box::new(override_call)), settings).await
 }
 
 async fn service_on(nsm: <TestPlatform as Platform>::Nsm) -> Service<TestPlatform> {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use attested_recipient::{Client, Credentials};
+use attested_recipient::Credentials;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::clients::{Outcome, Sdk, ServiceUrl, TestKey};
 use crate::configuration::{Configuration, IDENTITY};
+use crate::unverified_client::UnverifiedClient;
 
 /// Requested numbers of bytes.
 pub(crate) const LENGTHS: [usize; 3] = [1, 32, 1024];

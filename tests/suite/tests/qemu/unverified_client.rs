@@ -29,7 +29,7 @@ impl UnverifiedClient {
     pub(crate) fn with_ca_certificates(self, pem: &[u8]) -> Self {
         let authorities = parse_pem(pem).map(|item| match item.unwrap() {
             PemItem::Certificate(certificate) => certificate,
-            other => panic!("not a certificate: {other:?}"),
+            _ => panic!("the PEM contains another item than certificates"),
         });
         Self { agent: agent(authorities.collect()), ..self }
     }
