@@ -8,8 +8,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use attestation::time::UnixMillis;
-use attestation::{AuditStream, PcrFamily};
+use attestation::PcrFamily;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeMap;
@@ -30,8 +29,7 @@ const EVENT_VERSION: &str = "1.08";
 struct Record<'a> {
     event_version: &'static str,
     user_identity: UserIdentity<'a>,
-    #[serde(serialize_with = "display")]
-    event_time: UnixMillis,
+    event_time: &'a str,
     event_source: &'static str,
     event_name: Option<&'static str>,
     aws_region: Option<&'a str>,
@@ -59,17 +57,19 @@ struct Record<'a> {
     event_category: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_details: Option<TlsDetails<'a>>,
-    #[serde(serialize_with = "display")]
-    stream: AuditStream,
+    stream: &'a str,
     sequence: u64,
 }
 
 /// The place of a record in the trail.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct StreamPosition {
-    pub(super) stream: AuditStream,
+pub(super) struct StreamPosition<'a> {
+    /// The name of the stream.
+    pub(super) stream: &'a str,
     /// The number of the record in its stream, from 1.
     pub(super) sequence: u64,
+    /// The time of the record, in whole seconds as in CloudTrail.
+    pub(super) event_time: &'a str,
 }
 
 #[derive(Serialize)]
@@ -115,14 +115,14 @@ struct TlsDetails<'a> {
 pub(super) fn append_line(
     builder: &RecordBuilder,
     omitted: u64,
-    position: StreamPosition,
+    position: StreamPosition<'_>,
     line: &mut Vec<u8>,
 ) -> io::Result<()> {
     ascii::append_line(&Record::new(builder, omitted, position), line)
 }
 
 impl<'a> Record<'a> {
-    fn new(builder: &'a RecordBuilder, omitted: u64, position: StreamPosition) -> Self {
+    fn new(builder: &'a RecordBuilder, omitted: u64, position: StreamPosition<'a>) -> Self {
         let caller = builder.caller.as_ref();
         let principal = caller.and_then(Caller::principal);
         let omitted = (omitted > 0).then_some(omitted);
@@ -132,8 +132,7 @@ impl<'a> Record<'a> {
             user_identity: principal.map_or(UserIdentity::ANONYMOUS, |principal| {
                 UserIdentity::from_principal(principal, caller.and_then(Caller::access_key_id))
             }),
-            // CloudTrail uses whole seconds.
-            event_time: UnixMillis::from_secs(builder.time.as_secs()),
+            event_time: position.event_time,
             event_source: "kms.amazonaws.com",
             event_name: builder.operation.map(|operation| operation.name()),
             aws_region: builder.region.as_deref(),

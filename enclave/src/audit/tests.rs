@@ -3,7 +3,6 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use attestation::time::UnixMillis;
-use attestation::{AuditStream, KeyId};
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
 use kms_api::{ErrorType, KmsError, Operation};
@@ -44,8 +43,11 @@ fn record_with_host(
     RecordBuilder::new(request, time, None)
 }
 
-const POSITION: StreamPosition =
-    StreamPosition { stream: AuditStream::of(KeyId([7; 32])), sequence: 258 };
+const POSITION: StreamPosition<'_> = StreamPosition {
+    stream: "0707070707070707",
+    sequence: 258,
+    event_time: "2026-02-03T10:12:02Z",
+};
 
 fn start(writer: impl Write + Send + 'static, limits: UnauthenticatedLimits) -> AuditTrail {
     Audit::to_writer(writer).start(DigestSources::without_document(), limits).unwrap()
