@@ -125,9 +125,10 @@ pub enum Finding {
 
 impl Finding {
     /// Returns whether the trail was changed or is incomplete. The other findings are facts that the enclave itself
-    /// declares, or that a failed output of the enclave explains.
+    /// declares. Records with the number of a gap are a failure: a failed output of the enclave explains them, but a relay
+    /// can cause gaps and then forge such records.
     pub const fn is_failure(&self) -> bool {
-        !matches!(self, Self::RepeatedDigest { .. } | Self::Dropped(_) | Self::PresentInGap { .. })
+        !matches!(self, Self::RepeatedDigest { .. } | Self::Dropped(_))
     }
 
     /// Extends the range by the records of `next`, if `next` continues it. Returns whether it does.

@@ -357,7 +357,9 @@ fn dropped_records_are_named_and_accepted() {
     lines.insert(1, extra);
     let findings =
         ["not proved: record 2 at line 2", "dropped by the enclave itself: records 2 to 3"];
-    assert_findings(&fleet.verify(&lines), enclave.stream(), &findings);
+    let report = fleet.verify(&lines);
+    assert_findings(&report, enclave.stream(), &findings);
+    assert!(!report.is_verified(), "{report}");
 }
 
 #[test]
