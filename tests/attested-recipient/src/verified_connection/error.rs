@@ -16,6 +16,12 @@ pub enum ConnectionError {
     /// The endpoint cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The server does not use TLS.
+    #[error(
+        "the server does not use TLS: give its URL with http://, if [tls] mode is \"off\" in the \
+         enclave's configuration"
+    )]
+    NotTls,
     /// The TLS handshake failed.
     #[error("the TLS handshake failed: {0} (attested TLS requires TLS 1.3)")]
     Handshake(io::Error),
@@ -114,6 +120,7 @@ impl ConnectionError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Connect(_)
+            | Self::NotTls
             | Self::Handshake(_)
             | Self::Io(_)
             | Self::Closed

@@ -110,6 +110,7 @@ fn handshake_error(error: io::Error) -> ConnectionError {
         Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             ConnectionError::UnknownAuthority
         }
+        Some(TlsError::InvalidMessage(_)) => ConnectionError::NotTls,
         _ => ConnectionError::Handshake(error),
     }
 }

@@ -12,6 +12,9 @@ use attested_recipient::verified_connection::{
     VerifiedConnection, Verifier, VerifierClock,
 };
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
 use crate::enclave::{
     RANDOM, Settings, TestEnclave, expectations, expectations_until, pcrs, pki, response, verifier,
 };
@@ -60,6 +63,22 @@ async fn attested_tls_needs_no_receipt() {
         assert_eq!((response.proof(), response.receipt()), (Proof::AttestedTls, None));
     }
     assert!(connection.identity().identity().tls_key.is_some());
+}
+
+#[tokio::test]
+async fn https_to_a_service_without_tls_names_the_mistake() {
+    let pki = pki();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        stream
+    });
+    let error = open_error(&verifier("https", &address, &pki)).await;
+    assert!(matches!(error, ConnectionError::NotTls), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Transport);
+    server.await.unwrap();
 }
 
 #[tokio::test]
