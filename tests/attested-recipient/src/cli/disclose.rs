@@ -11,7 +11,8 @@ use super::error::CommandError;
 use super::exchange_file::ExchangeFile;
 use super::recipient_key::read_recipient_key;
 
-/// Print the content key of a stored exchange. Whoever has the content key can read the random bytes.
+/// Print the content key of a stored exchange. With the content key, every reader of the exchange can decrypt the random
+/// bytes.
 ///
 /// The recipient of a sealed response publishes the content key together with the exchange, to prove the random
 /// bytes to others. `attested-recipient verify-receipt --disclosure` verifies them. The command checks that
@@ -35,8 +36,8 @@ impl Disclose {
         let content_key = exchange.content_key(&key)?.to_hex();
         writeln!(
             io::stderr(),
-            "attested-recipient: warning: whoever has this content key and the exchange can read \
-             the random bytes: publish them only if the bytes are no secret"
+            "attested-recipient: warning: with this content key, every reader of the exchange can \
+             decrypt the random bytes: publish them only if the bytes are no secret"
         )?;
         if let Some(path) = &self.out {
             let line = Zeroizing::new(format!("{}\n", *content_key));

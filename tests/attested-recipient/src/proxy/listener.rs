@@ -84,7 +84,7 @@ impl ListenAddress {
             Self::Loopback(address) if !(1..FIRST_UNPRIVILEGED_PORT).contains(&address.port()) => {
                 Some(format!(
                     "any user of this machine can listen on {address} while the proxy does not run, and \
-                 answer clients by itself; use a port below {FIRST_UNPRIVILEGED_PORT} with the socket \
+                 answer its clients; use a port below {FIRST_UNPRIVILEGED_PORT} with the socket \
                  unit, or unix:PATH"
                 ))
             }

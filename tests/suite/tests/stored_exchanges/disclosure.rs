@@ -23,7 +23,7 @@ fn disclosure_of_the_recipient_proves_the_bytes() {
     let file = enclave.file("a.json", &*enclave.exchange(&enclave.sealed(), |_| ()).to_json());
     let disclosed = disclose(&file, RECIPIENT);
     assert_eq!(disclosed.status, 0, "{disclosed:?}");
-    assert!(disclosed.stderr.contains("can read the random bytes"), "{disclosed:?}");
+    assert!(disclosed.stderr.contains("can decrypt the random bytes"), "{disclosed:?}");
     assert_eq!(disclosed.stdout.len(), 65, "{disclosed:?}");
     let key = enclave.file("content-key", &disclosed.stdout);
     let run = enclave.verify(&[&file, "--disclosure", &key]);
